@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Targets: all test unit integration fuzz bench lint install clean. V=1 shows
+# commands; DEBUG=1 builds everything with ASan and UBSan (into build/debug).
+
+VERSION := 0.1.0
+
+CC := gcc
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+ARCH := $(shell uname -m | sed 's/aarch64/arm64/')
+BPF_ARCH := $(if $(filter x86_64,$(ARCH)),x86,$(ARCH))
+TRIPLET := $(shell $(CC) -print-multiarch)
+
+ifeq ($(DEBUG),1)
+BUILD := build/debug
+MODE_FLAGS := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+else
+BUILD := build
+MODE_FLAGS := -O2
+endif
+SAN := build/san
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))')
+
+WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wundef -Werror
+CPPFLAGS += -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -DMP_SHARE_DIR='"$(PREFIX)/share/memprobe-bpf"' \
+	-Iuser -Ibpf -Ibuild/gen
+CFLAGS += -std=gnu17 -g $(WARN) -fno-common -fstack-protector-strong -pthread
+SAN_FLAGS := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
+
+# libbpf and libiberty are linked statically: one binary for every kernel from 5.15.
+LIBBPF_STATIC := -l:libbpf.a
+LDLIBS += $(LIBBPF_STATIC) -l:libiberty.a -lelf -lz -lyaml -lcapstone -ljansson -lm -pthread
+
+MAIN := user/cli/main.c
+SRCS := $(sort $(filter-out $(MAIN) $(wildcard user/base/arch_*.c),$(wildcard user/*/*.c))) \
+	user/base/arch_$(ARCH).c
+OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
+SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
+BPF_SRCS := $(wildcard bpf/*.bpf.c)
+BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=build/bpf/%.bpf.o)
+SKEL := build/gen/memprobe.skel.h
+UNIT_SRCS := $(wildcard tests/unit/test_*.c)
+UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(SAN)/unit/%)
+FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
+TARGET_SRCS := $(wildcard tests/targets/*.c)
+TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
+BENCH_SRCS := $(wildcard tests/bench/*.c)
+BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
+
+.PHONY: all test unit integration fuzz bench lint install clean fuzzers targets benches
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/memprobe-bpf compile_commands.json
+
+# --- BPF side: one object a file, linked, then a skeleton -------------------
+
+BPF_CFLAGS := -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -g -O2 -mcpu=v3 -Wall -Wextra -Werror \
+	-Wno-missing-declarations -Ibpf -isystem /usr/include/$(TRIPLET)
+
+build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build/bpf
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(Q)$(LLVM_STRIP) -g $@
+
+build/bpf/memprobe.linked.o: $(BPF_OBJS)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKEL): build/bpf/memprobe.linked.o | build/gen
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name memprobe >$@
+
+# --- user side --------------------------------------------------------------
+
+$(BUILD)/obj/%.o: %.c $(SKEL)
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/memprobe-bpf: $(BUILD)/obj/$(MAIN:.c=.o) $(OBJS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# --- tests: unit tests and all they use are built with sanitizers ------------
+
+$(SAN)/obj/%.o: %.c $(SKEL)
+	$(call say,CC-SAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(SAN_FLAGS) -MMD -MP -c $< -o $@
+
+$(SAN)/libmp.a: $(SAN_OBJS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+unit: $(UNIT_BINS)
+	$(Q)tests/run_unit.sh $(UNIT_BINS)
+
+FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+build/fuzz/%: tests/fuzz/%.c $(SRCS) $(SKEL)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu17 $(FUZZ_FLAGS) -pthread $< $(SRCS) $(LDLIBS) -o $@
+
+fuzzers: $(FUZZ_BINS)
+
+fuzz: $(FUZZ_BINS)
+	$(Q)tests/run_fuzz.sh $(FUZZ_BINS)
+
+# Programs under watch are built as users build theirs: optimized, with unwind
+# tables, functions kept apart. A target may bring its own flags in NAME.flags.
+build/targets/%: tests/targets/%.c
+	$(call say,TARGET,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $$(cat tests/targets/$*.flags 2>/dev/null) -pthread $< -ldl -o $@
+
+targets: $(TARGET_BINS)
+
+integration: all targets
+	$(Q)tests/integration/run.sh
+
+build/bench/%: tests/bench/%.c $(OBJS)
+	$(call say,BENCH,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ $(LDLIBS) -o $@
+
+benches: $(BENCH_BINS)
+
+bench: all targets benches
+	$(Q)tests/bench/run.sh
+
+test: unit fuzz integration
+
+lint: $(SKEL) compile_commands.json
+	$(Q)scripts/lint.sh
+
+compile_commands.json: Makefile $(SRCS) $(MAIN)
+	$(Q)scripts/compile_commands.sh '$(CC) $(CPPFLAGS) $(CFLAGS)' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
+
+install: all
+	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf
+	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
+	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
+
+clean:
+	rm -rf build compile_commands.json
+
+build/bpf build/gen:
+	@mkdir -p $@
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the kernel side and the user side agree on: records, read-only
+ * configuration, map keys and counters. The only header both include.
+ *
+ * Numbers are append-only. Every record starts with struct mp_record_header.
+ */
+#ifndef MP_ABI_H
+#define MP_ABI_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+#define MP_ABI_VERSION 1
+
+#define MP_COMM_LEN 16
+#define MP_MAX_ARGS 6
+#define MP_ARG_STR_LEN 64 /* bytes kept of a str argument, with its NUL */
+#define MP_STACK_DEPTH 48 /* user frames kept of a stack */
+#define MP_RSS_KINDS 4
+#define MP_FRAME_DEPTH 32 /* probed calls one thread can be inside at once */
+
+/* Duration histogram: MP_HIST_SUB linear steps in each power of two, in ns. */
+#define MP_HIST_SUB_BITS 2
+#define MP_HIST_SUB (1 << MP_HIST_SUB_BITS)
+#define MP_HIST_OCTAVES 44 /* the last bucket starts near 4.8 hours */
+#define MP_HIST_BUCKETS (MP_HIST_OCTAVES * MP_HIST_SUB)
+
+/* A size that is not known: no memory cgroup, a kernel thread, no limit. */
+#define MP_UNKNOWN ((__u64)-1)
+
+enum mp_level {
+	MP_LEVEL_LOW = 0,
+	MP_LEVEL_MEDIUM = 1,
+	MP_LEVEL_HIGH = 2,
+	MP_LEVEL_CRITICAL = 3,
+	MP_LEVEL_COUNT
+};
+
+enum mp_severity {
+	MP_SEVERITY_NORMAL = 0,
+	MP_SEVERITY_WARNING = 1,
+	MP_SEVERITY_GC = 2,
+	MP_SEVERITY_CRITICAL = 3,
+	MP_SEVERITY_COUNT
+};
+
+/* Two phases are counted; a check (USDT, markers) is counted as an enter. */
+enum mp_phase {
+	MP_PHASE_ENTER = 0,
+	MP_PHASE_EXIT = 1,
+	MP_PHASE_CHECK = 2,
+	MP_PHASE_COUNT
+};
+#define MP_COUNTED_PHASES 2
+
+/* Same order as the kernel's MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
+enum mp_rss_kind {
+	MP_RSS_FILE = 0,
+	MP_RSS_ANON = 1,
+	MP_RSS_SWAP = 2,
+	MP_RSS_SHMEM = 3,
+};
+
+enum mp_record_kind {
+	MP_RECORD_PROBE = 1,
+	MP_RECORD_PROCESS = 2,
+};
+
+enum mp_process_op {
+	MP_PROCESS_FORK = 1, /* a followed process has a child, which is followed too */
+	MP_PROCESS_EXEC = 2, /* a followed process runs another program, or a new one matches */
+	MP_PROCESS_EXIT = 3, /* a followed process is gone */
+};
+
+struct mp_record_header {
+	__u32 size; /* of the whole record, this header included */
+	__u16 kind; /* enum mp_record_kind */
+	__u16 version;
+	__u64 ts_ns; /* CLOCK_MONOTONIC */
+	__u64 lost;  /* records lost so far by the ring that this one came through */
+};
+
+enum mp_probe_flags {
+	MP_PROBE_MATCHED = 1 << 0,  /* exit: its entry was seen, so the deltas are valid */
+	MP_PROBE_HAS_TAIL = 1 << 1, /* the record is a struct mp_probe_record_full */
+	MP_PROBE_HAS_RET = 1 << 2,
+};
+
+/* Sizes in bytes, MP_UNKNOWN where not known. */
+struct mp_probe_record {
+	struct mp_record_header h;
+	__u32 point; /* index into the points map */
+	__u8 phase;  /* enum mp_phase */
+	__u8 level;  /* enum mp_level */
+	__u8 flags;  /* enum mp_probe_flags */
+	__u8 n_args;
+	__u32 pid; /* thread group id, initial pid namespace */
+	__u32 tid;
+	char comm[MP_COMM_LEN];
+	__u64 ip;	       /* address of the probe site in the process */
+	__u64 cgroup_id;       /* the task's own memory cgroup; 0: none */
+	__u64 limit_cgroup_id; /* the group whose limit is the effective one; 0: the host */
+	__u64 rss[MP_RSS_KINDS];
+	__u64 usage;	   /* charged to the limiting group; to the own group without a limit */
+	__u64 limit;	   /* effective limit: smallest on the way up, or the host's memory */
+	__u64 reclaimable; /* inactive file bytes last stored by user space for that group */
+	__u64 duration_ns; /* exit: time inside the call */
+	__s64 rss_delta;   /* exit: change since the entry, all kinds but swap */
+	__s64 usage_delta; /* exit: change of usage since the entry */
+	__u64 ret;
+	__u64 args[MP_MAX_ARGS]; /* value, or the index of the string in the tail */
+};
+
+/* What only some points ask for; a record without it is a third of the size. */
+struct mp_probe_record_full {
+	struct mp_probe_record base;
+	__u64 caller; /* return address found at the stack pointer on entry, or 0 */
+	__u32 stack_bytes;
+	__u32 pad;
+	__u64 stack[MP_STACK_DEPTH];
+	char str[MP_MAX_ARGS][MP_ARG_STR_LEN];
+};
+
+struct mp_process_record {
+	struct mp_record_header h;
+	__u32 op; /* enum mp_process_op */
+	__u32 pid;
+	__u32 parent; /* fork: thread group id of the parent */
+	__s32 exit_code; /* exit: as wait(2) gives it */
+	char comm[MP_COMM_LEN];
+};
+
+enum mp_arg_type {
+	MP_ARG_U64 = 0,
+	MP_ARG_S64 = 1,
+	MP_ARG_STR = 2,
+	MP_ARG_PTR = 3,
+	MP_ARG_TYPE_COUNT
+};
+
+enum mp_point_flags {
+	MP_POINT_HAS_STR = 1 << 0,
+	MP_POINT_HAS_RET = 1 << 1,
+	MP_POINT_RET_STR = 1 << 2,
+};
+
+/* One point, as the programs need it. Key of the points map: its index. */
+struct mp_point_config {
+	__u8 level;
+	__u8 flags;	    /* enum mp_point_flags */
+	__u8 n_args;
+	__u8 stack_severity; /* keep the stack from this severity on; MP_SEVERITY_COUNT: never */
+	__u8 arg_index[MP_MAX_ARGS]; /* 1-based position in the call */
+	__u8 arg_type[MP_MAX_ARGS];  /* enum mp_arg_type */
+	__u64 threshold_bytes;	     /* records only when RSS is above; 0: always */
+};
+
+enum mp_usdt_arg_kind {
+	MP_USDT_NONE = 0,
+	MP_USDT_CONST = 1,
+	MP_USDT_REG = 2,
+	MP_USDT_DEREF = 3, /* value at (register + offset) */
+	MP_USDT_SIB = 4,   /* value at (register + index * scale + offset) */
+};
+
+/* One USDT argument of one site. Registers are byte offsets into struct pt_regs. */
+struct mp_usdt_arg {
+	__u8 kind; /* enum mp_usdt_arg_kind */
+	__u8 bytes; /* 1, 2, 4 or 8 */
+	__u8 is_signed;
+	__u8 scale;
+	__u16 reg;
+	__u16 index_reg;
+	__s64 value; /* the constant, or the offset */
+};
+
+/* Arguments of one USDT site, in the order the point asks for. Key: the site's index. */
+struct mp_usdt_site {
+	struct mp_usdt_arg args[MP_MAX_ARGS];
+};
+
+/* A probe's cookie: the point in the low half, the site in the high half. */
+#define MP_COOKIE(point, site) (((__u64)(site) << 32) | (__u32)(point))
+
+struct mp_phase_stats {
+	__u64 hits; /* = emitted + suppressed + lost */
+	__u64 emitted;
+	__u64 suppressed; /* by the level's interval or by threshold_mb */
+	__u64 lost;	  /* the ring had no room */
+};
+
+/* Exact for every call. One copy per CPU; user space sums them. */
+struct mp_point_stats {
+	struct mp_phase_stats phase[MP_COUNTED_PHASES];
+	__u64 missed; /* entries that could not be remembered, returns without an entry */
+	__u64 matched; /* returns with an entry: what the figures below are about */
+	__u64 duration_sum_ns;
+	__u64 duration_max_ns;
+	__s64 rss_sum;
+	__s64 rss_max;
+	__u64 duration_hist[MP_HIST_BUCKETS];
+};
+
+enum mp_target_flags {
+	MP_TARGET_FOLLOW = 1 << 0, /* its children become targets */
+};
+
+/* Value of the targets map. Key: thread group id. */
+struct mp_target {
+	__u32 flags; /* enum mp_target_flags */
+	__u32 pad;
+};
+
+/* Key of the wanted_exe map: an executable whose processes become targets. */
+struct mp_exe_key {
+	__u64 dev; /* as the kernel writes it: major << 20 | minor */
+	__u64 ino;
+};
+
+struct mp_comm_key {
+	char comm[MP_COMM_LEN];
+};
+
+
+/* Read-only once loaded. */
+struct mp_bpf_config {
+	__u64 interval_ns[MP_LEVEL_COUNT]; /* least time between two records of a point */
+	__u64 host_bytes;		   /* MemTotal */
+	__u32 page_size;
+	__u32 nr_cpus;
+	__u8 threshold_pct[MP_SEVERITY_COUNT]; /* [0] is not used */
+	__u8 want_comm;	  /* wanted_comm holds names */
+	__u8 want_exe;	  /* wanted_exe holds files */
+	__u8 want_cgroup; /* wanted_cgroup holds groups */
+	__u8 follow;
+	__u32 self; /* the monitor's own thread group id, never a target */
+	__u32 wake_bytes; /* wake the reader when this much waits; 0: at every record */
+	__u32 pad;
+};
+
+/* Written by user space while the programs run. */
+struct mp_bpf_live {
+	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
+	__u64 targets_generation; /* changes when a process may have stopped being a target */
+};
+
+#ifndef __bpf__
+_Static_assert(sizeof(struct mp_record_header) == 24, "record header");
+_Static_assert(sizeof(struct mp_probe_record) % 8 == 0, "probe record padding");
+_Static_assert(sizeof(struct mp_probe_record_full) % 8 == 0, "full record padding");
+_Static_assert(sizeof(struct mp_process_record) == 56, "process record");
+_Static_assert(sizeof(struct mp_usdt_arg) == 16, "usdt argument");
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Runs the unit test programs given and closes with one count of their tests.
+set -uo pipefail
+
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+for bin in "$@"; do
+	"$bin" >"$log" 2>&1
+	code=$?
+	p=$(grep -c '^\[       OK \]' "$log")
+	f=$(grep -cE '^\[  FAILED  \] [a-z_0-9]+$' "$log")
+	s=$(grep -c '^\[  SKIPPED \] [a-z_0-9]*$' "$log")
+	if [ "$code" -ne 0 ] || [ "$p" -eq 0 ]; then
+		cat "$log"
+		[ "$f" -gt 0 ] || f=1
+	fi
+	printf '%-28s %3d passed\n' "$(basename "$bin")" "$p"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+printf 'unit: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" -eq 0 ]

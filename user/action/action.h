@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a decision leads to. One file and one row of the table each. */
+#ifndef MP_ACTION_ACTION_H
+#define MP_ACTION_ACTION_H
+
+#include <stdbool.h>
+
+#include "base/event.h"
+#include "config/policy_file.h"
+
+struct mp_actions; /* running hooks, symbol caches */
+
+struct mp_action_request {
+	const struct mp_event_decision *decision;
+	const struct mp_event *cause; /* the probe event */
+	const char *arg;	      /* hook's path */
+	bool dry_run;		      /* a replay: report `would` and touch nothing */
+};
+
+/*
+ * An action reports its result as an event: at once, or later for one that
+ * takes time (a hook reports when it has ended or was killed at its timeout).
+ */
+struct mp_action_ops {
+	const char *name;
+	bool takes_arg;
+	/* Checks the argument when the policy is loaded; error exit code 3 or 4. May be NULL. */
+	int (*check)(const char *arg, struct mp_error *err);
+	/* 0: started or done; a negative errno is reported as a failed action. */
+	int (*run)(struct mp_actions *actions, const struct mp_action_request *request);
+};
+
+/* Table of all actions, and the same as the config loader wants it. */
+const struct mp_action_ops *mp_action_table(size_t *ret_n);
+const struct mp_action_kind *mp_action_kinds(size_t *ret_n);
+
+/* Results go to `emit`. */
+struct mp_actions *mp_actions_new(mp_event_fn emit, void *data);
+/* Waits for running hooks until their timeout, then kills them. */
+void mp_actions_free(struct mp_actions *actions);
+
+/* Checks the arguments of every action that the policy names (hook paths). */
+int mp_actions_check(const struct mp_policy *policy, struct mp_error *err);
+
+/* Runs each action of the list. */
+void mp_actions_run(struct mp_actions *actions, const struct mp_action_list *list,
+		    const struct mp_event_decision *decision, const struct mp_event *cause,
+		    bool dry_run);
+
+/* Poll this for reading; then call mp_actions_dispatch(). An epoll fd. */
+int mp_actions_fd(const struct mp_actions *actions);
+void mp_actions_dispatch(struct mp_actions *actions, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What depends on the processor in user space; one file each: arch_x86_64.c, arch_arm64.c. */
+#ifndef MP_BASE_ARCH_H
+#define MP_BASE_ARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What the kernel does with the instruction under a uprobe, which decides its cost. */
+enum mp_insn_class {
+	MP_INSN_NOP5 = 0,	/* turned into a call where the kernel can */
+	MP_INSN_EMULATED,	/* the kernel carries it out itself: one trap */
+	MP_INSN_SINGLE_STEPPED, /* run out of line: two traps */
+	MP_INSN_LANDING,	/* endbr64, bti: single-stepped, and may be probed behind */
+	MP_INSN_REFUSED,	/* the kernel will not probe it */
+	MP_INSN_CLASS_COUNT
+};
+
+struct mp_insn {
+	enum mp_insn_class class;
+	unsigned int len; /* bytes */
+	char text[64];	  /* disassembly, e.g. "push rbp" */
+};
+
+const char *mp_insn_class_name(enum mp_insn_class class);
+
+/*
+ * Decodes the first instruction of `code`, which is `len` bytes at `addr`.
+ * Returns 0, or -EINVAL when the bytes are no instruction.
+ */
+int mp_arch_decode(const uint8_t *code, size_t len, uint64_t addr, struct mp_insn *ret);
+
+/*
+ * Whether any direct jump in the `len` bytes of a function at `addr` goes to
+ * `dest`: then a probe there would also fire inside the call.
+ * Returns 1, 0, or a negative errno when the code cannot be disassembled to its end.
+ */
+int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t dest);
+
+/* Offset of a named register in the kernel's struct pt_regs, with its width in bytes; -ENOENT. */
+int mp_arch_pt_regs_offset(const char *name, size_t len, unsigned int *ret_bytes);
+
+/* ELF e_machine of this processor. */
+uint16_t mp_arch_elf_machine(void);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/size.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/cleanup.h"
+
+#define NS_PER_SEC 1000000000ULL
+
+/* Three significant digits: 1.23, 12.3, 123; what rounds up to 1000 is shown as such. */
+static void format_three(double value, const char *unit, char out[MP_HUMAN_LEN])
+{
+	int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+
+	snprintf(out, MP_HUMAN_LEN, "%.*f%s", decimals, value, unit);
+}
+
+const char *mp_size_format(uint64_t bytes, char out[MP_HUMAN_LEN])
+{
+	static const char *const units[] = {" B", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes == UINT64_MAX) {
+		snprintf(out, MP_HUMAN_LEN, "-");
+		return out;
+	}
+	if (bytes < 1024) {
+		snprintf(out, MP_HUMAN_LEN, "%u B", (unsigned int)bytes);
+		return out;
+	}
+	while (value >= 999.5 && unit + 1 < MP_ARRAY_SIZE(units)) {
+		value /= 1024;
+		unit++;
+	}
+	format_three(value, units[unit], out);
+	return out;
+}
+
+const char *mp_size_format_delta(int64_t bytes, char out[MP_HUMAN_LEN])
+{
+	char size[MP_HUMAN_LEN];
+	uint64_t magnitude = bytes < 0 ? -(uint64_t)bytes : (uint64_t)bytes;
+
+	if (bytes == INT64_MIN) {
+		snprintf(out, MP_HUMAN_LEN, "-");
+		return out;
+	}
+	mp_size_format(magnitude, size);
+	snprintf(out, MP_HUMAN_LEN, "%s%.30s", bytes < 0 ? "-" : bytes > 0 ? "+" : "", size);
+	return out;
+}
+
+const char *mp_duration_format(uint64_t ns, char out[MP_HUMAN_LEN])
+{
+	uint64_t seconds = ns / NS_PER_SEC;
+
+	if (ns == UINT64_MAX)
+		snprintf(out, MP_HUMAN_LEN, "-");
+	else if (ns < 1000)
+		snprintf(out, MP_HUMAN_LEN, "%u ns", (unsigned int)ns);
+	else if (ns < 999500)
+		format_three((double)ns / 1e3, " us", out);
+	else if (ns < 999500000)
+		format_three((double)ns / 1e6, " ms", out);
+	else if (seconds < 60)
+		format_three((double)ns / 1e9, " s", out);
+	else if (seconds < 3600)
+		snprintf(out, MP_HUMAN_LEN, "%um%02us", (unsigned int)(seconds / 60),
+			 (unsigned int)(seconds % 60));
+	else
+		snprintf(out, MP_HUMAN_LEN, "%lluh%02um", (unsigned long long)(seconds / 3600),
+			 (unsigned int)(seconds / 60 % 60));
+	return out;
+}
+
+const char *mp_count_format(uint64_t n, char out[MP_HUMAN_LEN])
+{
+	static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
+	double value = (double)n;
+	size_t unit = 0;
+
+	if (n < 10000) {
+		snprintf(out, MP_HUMAN_LEN, "%u", (unsigned int)n);
+		return out;
+	}
+	while (value >= 999.5 && unit + 1 < MP_ARRAY_SIZE(units)) {
+		value /= 1000;
+		unit++;
+	}
+	format_three(value, units[unit], out);
+	return out;
+}
+
+/* A decimal number ("1.5") and what stands behind it; no sign, no exponent, no hex. */
+static int parse_decimal(const char *s, double *ret, const char **ret_rest)
+{
+	size_t digits = strspn(s, "0123456789");
+	size_t len = digits;
+	char *end;
+
+	if (s[len] == '.')
+		len += 1 + strspn(s + len + 1, "0123456789");
+	if (digits == 0)
+		return -EINVAL;
+	errno = 0;
+	*ret = strtod(s, &end);
+	if (end != s + len || errno)
+		return errno ? -ERANGE : -EINVAL;
+	*ret_rest = end;
+	return 0;
+}
+
+struct unit {
+	const char *name;
+	double factor;
+};
+
+static int parse_with_unit(const char *s, const struct unit *units, size_t n_units, uint64_t *ret)
+{
+	const char *rest;
+	double value;
+	int err = parse_decimal(s, &value, &rest);
+
+	if (err)
+		return err;
+	rest += strspn(rest, " ");
+	for (size_t i = 0; i < n_units; i++) {
+		if (strcasecmp(rest, units[i].name) != 0)
+			continue;
+		value = round(value * units[i].factor);
+		if (value >= 18446744073709549568.0)
+			return -ERANGE;
+		*ret = (uint64_t)value;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int mp_size_parse(const char *s, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {
+		{"", 1},	      {"B", 1},
+		{"K", 0x1p10},	      {"KB", 0x1p10}, {"KiB", 0x1p10},
+		{"M", 0x1p20},	      {"MB", 0x1p20}, {"MiB", 0x1p20},
+		{"G", 0x1p30},	      {"GB", 0x1p30}, {"GiB", 0x1p30},
+		{"T", 0x1p40},	      {"TB", 0x1p40}, {"TiB", 0x1p40},
+	};
+
+	return parse_with_unit(s, units, MP_ARRAY_SIZE(units), ret_bytes);
+}
+
+int mp_duration_parse(const char *s, uint64_t *ret_ns)
+{
+	static const struct unit units[] = {
+		{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"m", 60e9}, {"h", 3600e9},
+	};
+
+	return parse_with_unit(s, units, MP_ARRAY_SIZE(units), ret_ns);
+}
+
+int mp_number_parse(const char *s, uint64_t max, uint64_t *ret)
+{
+	unsigned long long value;
+	char *end;
+
+	if (!isdigit((unsigned char)*s))
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(s, &end, 10);
+	if (*end)
+		return -EINVAL;
+	if (errno || value > max)
+		return -ERANGE;
+	*ret = value;
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One view over cgroup v2, v1 and hybrid. Reads only. */
+#ifndef MP_CGROUP_CGROUP_H
+#define MP_CGROUP_CGROUP_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi.h"
+#include "base/error.h"
+#include "base/fsroot.h"
+
+enum mp_cgroup_mode {
+	MP_CGROUP_NONE = 0, /* no memory controller */
+	MP_CGROUP_V1,
+	MP_CGROUP_V2,
+	MP_CGROUP_HYBRID, /* memory on v1, a v2 tree beside it */
+};
+const char *mp_cgroup_mode_name(enum mp_cgroup_mode mode);
+
+struct mp_cgroups {
+	struct mp_fsroot fs;
+	enum mp_cgroup_mode mode;
+	char memory_mount[256]; /* where the memory controller's tree is mounted */
+	char unified_mount[256]; /* the v2 tree, or "" */
+};
+
+/* From /proc/self/mountinfo (mounts below the fs root) and the controllers they have. */
+int mp_cgroups_detect(const struct mp_fsroot *fs, struct mp_cgroups *ret);
+
+/*
+ * Path of a process's memory cgroup, "/" for the root, new string.
+ * -ESRCH when the process is gone, -ENOENT without a memory controller.
+ */
+int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path);
+
+/* The id that the kernel side reports (kernfs node id) of a path. */
+int mp_cgroup_id(const struct mp_cgroups *cg, const char *path, uint64_t *ret_id);
+/* The path of an id, by walking the tree. New string, -ENOENT when there is none (any more). */
+int mp_cgroup_by_id(const struct mp_cgroups *cg, uint64_t id, char **ret_path);
+
+/* Bytes; MP_UNKNOWN where the kernel does not say (the root of v2, no limit). */
+struct mp_cgroup_sample {
+	uint64_t usage;
+	uint64_t inactive_file; /* hierarchical */
+	uint64_t working_set;	/* usage - inactive_file, at least 0 */
+	uint64_t limit;		/* of this group alone; MP_UNKNOWN: none */
+};
+int mp_cgroup_sample(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_sample *ret);
+
+/*
+ * The smallest limit from `path` up to the root and the group it belongs to
+ * (new string; NULL when no group has one: then the host's memory is the limit).
+ */
+int mp_cgroup_effective_limit(const struct mp_cgroups *cg, const char *path, uint64_t *ret_limit,
+			      char **ret_owner);
+
+/* MemTotal and MemAvailable, bytes. */
+int mp_host_memory(const struct mp_fsroot *fs, uint64_t *ret_total, uint64_t *ret_available);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* injection_points.yaml and --point, as typed structs. docs/injection_points.md describes the file. */
+#ifndef MP_CONFIG_POINTS_H
+#define MP_CONFIG_POINTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "abi.h"
+#include "base/error.h"
+
+#define MP_DEFAULT_MAX_SITES 1000
+
+/* [binary-glob:]symbol-glob */
+struct mp_symbol_pattern {
+	char *binary; /* NULL: any binary of the target. With a slash: the whole path; else its last part */
+	char *symbol;
+};
+
+/* binary-glob:provider:name */
+struct mp_usdt_pattern {
+	char *binary; /* NULL: any */
+	char *provider;
+	char *name;
+};
+
+struct mp_point_arg {
+	unsigned int index; /* 1-based position in the call */
+	char *name;
+	enum mp_arg_type type; /* u64, s64, str, ptr */
+};
+
+struct mp_point {
+	char *name;
+	enum mp_level level;
+	char *python; /* module[.Class].function, or NULL */
+	struct mp_symbol_pattern *symbols;
+	size_t n_symbols;
+	struct mp_usdt_pattern *usdt;
+	size_t n_usdt;
+	struct mp_point_arg args[MP_MAX_ARGS];
+	size_t n_args;
+	bool has_ret;
+	char *ret_name;
+	enum mp_arg_type ret_type;
+	uint64_t threshold_bytes;
+	bool optional;
+	size_t max_sites; /* more matches than this are refused */
+	char *origin;	  /* "file:line:column" or "--point", for messages */
+};
+
+struct mp_points {
+	struct mp_point *items;
+	size_t n;
+};
+
+/*
+ * Adds the points of a file. Duplicate names, unknown keys (with the nearest
+ * known one), wrong types, values out of range, empty patterns and more than
+ * MP_MAX_ARGS arguments are errors with file:line:column and exit code 3.
+ */
+int mp_points_load(struct mp_points *points, const char *path, struct mp_error *err);
+/* The same from memory; `name` stands for the file in messages. */
+int mp_points_parse(struct mp_points *points, const char *name, const char *text, size_t len,
+		    struct mp_error *err);
+/* NAME=LEVEL@[BINARY:]SYMBOL; errors have exit code 2. */
+int mp_points_add_option(struct mp_points *points, const char *spec, struct mp_error *err);
+void mp_points_free(struct mp_points *points);
+#define MP_POINTS MP_CLEANUP(mp_points_free)
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Writing JSON into a mp_text. Strings are cleaned: valid UTF-8 always comes out. */
+#ifndef MP_REPORT_JSON_H
+#define MP_REPORT_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/text.h"
+
+/* Keeps track of commas only; nesting is the caller's. */
+struct mp_json {
+	struct mp_text *out;
+	bool need_comma;
+};
+
+/* `key` is NULL inside arrays. A NULL string, MP_UNKNOWN and MP_UNKNOWN_DELTA become null. */
+void mp_json_object(struct mp_json *j, const char *key); /* { */
+void mp_json_object_end(struct mp_json *j);
+void mp_json_array(struct mp_json *j, const char *key); /* [ */
+void mp_json_array_end(struct mp_json *j);
+void mp_json_string(struct mp_json *j, const char *key, const char *value);
+void mp_json_u64(struct mp_json *j, const char *key, uint64_t value);
+void mp_json_s64(struct mp_json *j, const char *key, int64_t value);
+void mp_json_bool(struct mp_json *j, const char *key, bool value);
+/* Fixed decimals; negative becomes null (percentages). */
+void mp_json_pct(struct mp_json *j, const char *key, double value);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What is remembered between events: the severity of each limit domain and
+ * when each (process, level) was last acted on. Pure: time comes in with the events.
+ */
+#ifndef MP_STATE_STATE_H
+#define MP_STATE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/event.h"
+
+struct mp_state;
+
+struct mp_state *mp_state_new(void); /* NULL: no memory */
+void mp_state_free(struct mp_state *state);
+
+/* Severity of one cgroup (key: its path; NULL: the host). */
+struct mp_domain_state {
+	enum mp_severity severity;
+	uint64_t since_ns; /* when it was entered */
+};
+/* New domains start normal. NULL: no memory. */
+struct mp_domain_state *mp_state_domain(struct mp_state *state, const char *cgroup);
+
+/* When a process was last acted on for points of a level. */
+struct mp_cooldown_state {
+	bool acted; /* false: never, and last_ns says nothing */
+	uint64_t last_ns;
+	enum mp_severity severity; /* of that time */
+};
+struct mp_cooldown_state *mp_state_cooldown(struct mp_state *state, uint32_t pid, enum mp_level level);
+
+/* Forgets a process that is gone. */
+void mp_state_forget(struct mp_state *state, uint32_t pid);
+
+#endif
