@@ -19,7 +19,8 @@ struct mp_prober {
 	struct mp_prober_options o;
 	struct mp_sites sites;
 	struct mp_links links;
-	size_t n_attached; /* sites before this index were handled */
+	size_t n_attached; /* sites before this index were handled … */
+	size_t n_emitted;  /* … and told of */
 	void *seen;	   /* tsearch tree of struct seen_file */
 	size_t n_seen;
 	char *stripped; /* a program without a symbol table: the likely reason for no match */
@@ -171,7 +172,7 @@ int mp_prober_add_candidates(struct mp_prober *p, struct mp_error *err)
 	return 0;
 }
 
-static int prepare_usdt(struct mp_prober *p)
+static void prepare_usdt(struct mp_prober *p)
 {
 	for (size_t i = p->n_attached; i < p->sites.n; i++) {
 		struct mp_site *site = &p->sites.items[i];
@@ -181,9 +182,8 @@ static int prepare_usdt(struct mp_prober *p)
 		if (mp_bpf_set_usdt_site(p->o.bpf, (uint32_t)i, &site->usdt) == 0)
 			continue;
 		site->status = MP_SITE_FAILED;
-		site->reason = strdup("too many sites before it");
+		site->reason = strdup("too many USDT sites before it");
 	}
-	return 0;
 }
 
 static int attach_new(struct mp_prober *p)
@@ -219,11 +219,15 @@ int mp_prober_attach(struct mp_prober *p)
 {
 	int error = attach_new(p);
 
-	if (error)
-		return error;
-	while (p->n_attached < p->sites.n)
-		emit_site(p, &p->sites.items[p->n_attached++]);
-	return 0;
+	if (!error)
+		p->n_attached = p->sites.n;
+	return error;
+}
+
+void mp_prober_emit(struct mp_prober *p)
+{
+	while (p->n_emitted < p->n_attached)
+		emit_site(p, &p->sites.items[p->n_emitted++]);
 }
 
 size_t mp_prober_point_sites(const struct mp_prober *p, size_t point)

@@ -49,8 +49,10 @@ int mp_prober_add_candidates(struct mp_prober *prober, struct mp_error *err);
 /* Whether a file is known already (st_dev, st_ino). */
 bool mp_prober_knows(const struct mp_prober *prober, uint64_t dev, uint64_t ino);
 
-/* Attaches the sites added since the last call and emits them. -ENOMEM. */
+/* Attaches the sites added since the last call. -ENOMEM. */
 int mp_prober_attach(struct mp_prober *prober);
+/* Emits a site event for each site that was attached, or failed to, since the last call. */
+void mp_prober_emit(struct mp_prober *prober);
 
 /* Emits a `waiting` site for each point that has none, with what was looked at. */
 void mp_prober_emit_waiting(struct mp_prober *prober);
