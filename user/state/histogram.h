@@ -15,6 +15,6 @@ uint64_t mp_hist_lower_ns(unsigned int bucket);
  * The q-quantile (0 < q <= 1) by linear interpolation inside its bucket, never
  * above `max_ns`; relative error at most 1/(2*MP_HIST_SUB). MP_UNKNOWN when empty.
  */
-uint64_t mp_hist_quantile(const uint64_t buckets[MP_HIST_BUCKETS], double q, uint64_t max_ns);
+uint64_t mp_hist_quantile(const __u64 buckets[MP_HIST_BUCKETS], double q, uint64_t max_ns);
 
 #endif
