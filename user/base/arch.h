@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi.h"
+
 /* What the kernel does with the instruction under a uprobe, which decides its cost. */
 enum mp_insn_class {
 	MP_INSN_NOP5 = 0,	/* turned into a call where the kernel can */
@@ -45,6 +47,12 @@ int mp_arch_pt_regs_offset(const char *name, size_t len, unsigned int *ret_bytes
  * (1-6) at a function's entry. 1-6 only; the caller has checked.
  */
 uint16_t mp_arch_arg_register(unsigned int index);
+ * The operand of a USDT argument, as this processor's assembler writes it:
+ * what stands behind the '@' in "-4@-20(%rbp)". Sets all but the width and the
+ * sign. Returns 0, -EINVAL (not an operand) or -ENOTSUP (nothing that can be
+ * read from a thread's general registers and memory).
+ */
+int mp_arch_usdt_operand(const char *text, size_t len, struct mp_usdt_arg *ret);
 
 /* ELF e_machine of this processor. */
 uint16_t mp_arch_elf_machine(void);

@@ -48,7 +48,7 @@ struct mp_elf_symbol {
 	bool is_ifunc;	       /* a resolver, not the function itself */
 };
 
-/* Return 0 to go on, anything else stops the walk and is returned. */
+/* Return 0 to go on, anything else stops the walk and is returned. `demangled` ends with the call. */
 typedef int (*mp_elf_symbol_fn)(void *data, size_t pattern, const struct mp_elf_symbol *symbol);
 
 /*
@@ -64,7 +64,11 @@ typedef int (*mp_elf_symbol_fn)(void *data, size_t pattern, const struct mp_elf_
 int mp_elf_match(struct mp_elf *elf, const char *const *patterns, size_t n_patterns,
 		 mp_elf_symbol_fn fn, void *data);
 
-/* The function that covers a file offset, for symbolizing. Returns 0 or -ENOENT. */
+/*
+ * The innermost function that covers a file offset, for symbolizing; one
+ * without a size reaches up to the next. `demangled` lives until the next call.
+ * Returns 0 or -ENOENT.
+ */
 int mp_elf_symbol_at(struct mp_elf *elf, uint64_t offset, struct mp_elf_symbol *ret);
 
 struct mp_usdt_note {
