@@ -579,7 +579,9 @@ int mp_points_add_option(struct mp_points *points, const char *spec, struct mp_e
 	if (ret)
 		return ret;
 	if (points->n == MP_MAX_POINTS)
-		return fail_option(&option, "there are too many points");
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--point '%.200s': there are at most %d points", spec,
+			       MP_MAX_POINTS);
 	taken = find_point(points, point.name);
 	if (taken)
 		return mp_fail(err, MP_EXIT_USAGE, EEXIST,

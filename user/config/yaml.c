@@ -12,6 +12,9 @@
 #include "base/size.h"
 
 #define MAX_KEYS 64
+#define MAX_DEPTH 16
+#define MAX_ALIASES 1000
+#define UTF8_MARK "\xef\xbb\xbf"
 #define NS_PER_MS 1000000ULL
 #define SHOWN 80 /* bytes of a foreign text that a message repeats */
 
@@ -45,7 +48,8 @@ static yaml_mark_t mark_of_offset(const char *text, size_t offset)
 	yaml_mark_t mark = {.index = offset};
 
 	for (size_t i = 0; i < offset; i++) {
-		mark.column++;
+		/* Columns are characters: the bytes inside one do not count. */
+		mark.column += ((unsigned char)text[i] & 0xc0) != 0x80;
 		if (text[i] == '\n') {
 			mark.line++;
 			mark.column = 0;
@@ -59,144 +63,175 @@ static bool mentions(const char *text, const char *word)
 	return text && strstr(text, word);
 }
 
+/* What a user most likely did when libyaml trips over it. */
+static const char *syntax_hint(const yaml_parser_t *parser)
+{
+	if (mentions(parser->problem, "alias") || mentions(parser->context, "alias"))
+		return "; text that starts with * must be quoted";
+	if (mentions(parser->problem, "mapping values are not allowed"))
+		return "; text with a colon and a space in it must be quoted";
+	if (mentions(parser->problem, "cannot start any token"))
+		return "; indent with spaces, and quote text that starts with @ or %";
+	return "";
+}
+
 static int fail_syntax(const struct mp_yaml *y, const yaml_parser_t *parser, const char *text)
 {
-	char line[sizeof(y->err->text)];
-	const char *hint = "";
+	char context[128] = "";
+	char line[512];
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return mp_yaml_no_memory(y);
 	if (parser->error == YAML_READER_ERROR)
 		return fail_at(y, mark_of_offset(text, parser->problem_offset), parser->problem);
-	if (mentions(parser->problem, "alias") || mentions(parser->context, "alias"))
-		hint = "; text that starts with * must be quoted";
-	else if (mentions(parser->problem, "mapping values are not allowed"))
-		hint = "; text with a colon and a space in it must be quoted";
-	if (parser->context)
-		snprintf(line, sizeof(line), "%s, %s that starts at line %zu%s", parser->problem,
-			 parser->context, parser->context_mark.line + 1, hint);
-	else
-		snprintf(line, sizeof(line), "%s%s", parser->problem, hint);
+	if (parser->context && parser->context_mark.line != parser->problem_mark.line)
+		snprintf(context, sizeof(context), ", %s that starts at line %zu", parser->context,
+			 parser->context_mark.line + 1);
+	else if (parser->context)
+		snprintf(context, sizeof(context), ", %s", parser->context);
+	snprintf(line, sizeof(line), "%s%s%s", parser->problem, context, syntax_hint(parser));
 	return fail_at(y, parser->problem_mark, line);
 }
 
-static int check_scalar(const struct mp_yaml *y, const yaml_node_t *node)
+/* What a file has had so far. */
+struct usage {
+	size_t documents;
+	size_t depth;
+	size_t anchors;
+	size_t aliases;
+};
+
+static int check_open(const struct mp_yaml *y, const yaml_event_t *event, const void *anchor,
+		      struct usage *usage)
 {
-	if (strlen((const char *)node->data.scalar.value) != node->data.scalar.length)
-		return mp_yaml_fail(y, node, "a NUL byte cannot be part of a text");
+	if (anchor)
+		return fail_at(y, event->start_mark,
+			       "an anchor may name a text, not a list or a mapping");
+	if (++usage->depth > MAX_DEPTH)
+		return fail_at(y, event->start_mark, "lists and mappings are nested too deep");
 	return 0;
 }
 
-static int check_tag(const struct mp_yaml *y, const yaml_node_t *node)
+static int check_scalar(const struct mp_yaml *y, const yaml_event_t *event, struct usage *usage)
 {
-	static const char *const plain[] = {
-		[YAML_SCALAR_NODE] = YAML_DEFAULT_SCALAR_TAG,
-		[YAML_SEQUENCE_NODE] = YAML_DEFAULT_SEQUENCE_TAG,
-		[YAML_MAPPING_NODE] = YAML_DEFAULT_MAPPING_TAG,
-	};
-	const char *tag = (const char *)node->tag;
+	const char *text = (const char *)event->data.scalar.value;
 
-	if (strcmp(tag, plain[node->type]) == 0)
-		return 0;
-	return mp_yaml_fail(y, node, "a tag (%.*s) has no meaning here", SHOWN, tag);
+	if (strlen(text) != event->data.scalar.length)
+		return fail_at(y, event->start_mark, "a NUL byte cannot be part of a text");
+	if (event->data.scalar.anchor && ++usage->anchors > MAX_ALIASES)
+		return fail_at(y, event->start_mark, "too many anchors");
+	return 0;
 }
 
-/* How often each node is referred to: the root once, the others by their parents and aliases. */
-static void count_references(const yaml_document_t *doc, size_t *refs)
+static const unsigned char *tag_of(const yaml_event_t *event)
 {
-	refs[0] = 1;
-	for (const yaml_node_t *node = doc->nodes.start; node < doc->nodes.top; node++) {
-		if (node->type == YAML_SEQUENCE_NODE) {
-			for (const int *i = node->data.sequence.items.start;
-			     i < node->data.sequence.items.top; i++)
-				refs[*i - 1]++;
-		} else if (node->type == YAML_MAPPING_NODE) {
-			for (const yaml_node_pair_t *p = node->data.mapping.pairs.start;
-			     p < node->data.mapping.pairs.top; p++) {
-				refs[p->key - 1]++;
-				refs[p->value - 1]++;
-			}
-		}
+	switch (event->type) {
+	case YAML_SCALAR_EVENT:
+		return event->data.scalar.tag;
+	case YAML_SEQUENCE_START_EVENT:
+		return event->data.sequence_start.tag;
+	case YAML_MAPPING_START_EVENT:
+		return event->data.mapping_start.tag;
+	default:
+		return NULL;
+	}
+}
+
+static int check_event(const struct mp_yaml *y, const yaml_event_t *event, struct usage *usage)
+{
+	if (tag_of(event))
+		return fail_at(y, event->start_mark, "a tag (!) has no meaning here");
+	switch (event->type) {
+	case YAML_DOCUMENT_START_EVENT:
+		if (usage->documents++)
+			return fail_at(y, event->start_mark, "a second document: a file holds one");
+		return 0;
+	case YAML_ALIAS_EVENT:
+		if (++usage->aliases > MAX_ALIASES)
+			return fail_at(y, event->start_mark, "too many aliases");
+		return 0;
+	case YAML_SCALAR_EVENT:
+		return check_scalar(y, event, usage);
+	case YAML_SEQUENCE_START_EVENT:
+		return check_open(y, event, event->data.sequence_start.anchor, usage);
+	case YAML_MAPPING_START_EVENT:
+		return check_open(y, event, event->data.mapping_start.anchor, usage);
+	case YAML_SEQUENCE_END_EVENT:
+	case YAML_MAPPING_END_EVENT:
+		usage->depth--;
+		return 0;
+	default:
+		return 0;
 	}
 }
 
 /*
- * Refuses what aliases could do to whoever walks the document: cycles, and
- * text that grows far beyond the file that it stands in.
+ * Reads the text once without building anything and refuses what makes a small
+ * file expensive: libyaml takes quadratic time for deep flow lists and for
+ * many anchors, and aliases of lists make a document larger than its text, or
+ * circular.
  */
-static int check_nodes(const struct mp_yaml *y)
+static int check_events(struct mp_yaml *y, yaml_parser_t *parser, const char *text)
 {
-	const yaml_node_t *first = y->doc.nodes.start;
-	size_t n = (size_t)(y->doc.nodes.top - first);
-	MP_FREE size_t *refs = calloc(n, sizeof(*refs));
-	size_t bytes = 0;
-	int err = 0;
+	struct usage usage = {0};
+	yaml_event_type_t type;
 
-	if (!refs)
-		return mp_yaml_no_memory(y);
-	count_references(&y->doc, refs);
-	for (size_t i = 0; i < n && !err; i++) {
-		err = check_tag(y, &first[i]);
+	do {
+		yaml_event_t event;
+		int err;
+
+		if (!yaml_parser_parse(parser, &event))
+			return fail_syntax(y, parser, text);
+		type = event.type;
+		err = check_event(y, &event, &usage);
+		yaml_event_delete(&event);
 		if (err)
-			break;
-		if (first[i].type != YAML_SCALAR_NODE) {
-			if (refs[i] > 1)
-				err = mp_yaml_fail(y, &first[i],
-						   "an alias may stand for a text, not for a list "
-						   "or a mapping: write it out");
-			continue;
-		}
-		err = check_scalar(y, &first[i]);
-		bytes += refs[i] * first[i].data.scalar.length;
-		if (!err && bytes > 4 * (size_t)MP_YAML_MAX_BYTES)
-			err = mp_yaml_fail(y, &first[i], "aliases make the file too large");
-	}
-	return err;
-}
-
-static int check_end(const struct mp_yaml *y, yaml_parser_t *parser, const char *text)
-{
-	yaml_document_t next;
-	int err = 0;
-
-	if (!yaml_parser_load(parser, &next))
-		return fail_syntax(y, parser, text);
-	if (yaml_document_get_root_node(&next))
-		err = fail_at(y, next.start_mark, "a second document: one file holds one");
-	yaml_document_delete(&next);
-	return err;
+			return err;
+	} while (type != YAML_STREAM_END_EVENT);
+	if (!usage.documents)
+		return fail_at(y, (yaml_mark_t){0}, "the file is empty");
+	return 0;
 }
 
 static int load_document(struct mp_yaml *y, yaml_parser_t *parser, const char *text)
 {
-	if (!yaml_parser_load(parser, &y->doc))
-		return fail_syntax(y, parser, text);
-	if (!mp_yaml_root(y))
-		return fail_at(y, (yaml_mark_t){0}, "the file is empty");
-	return check_end(y, parser, text);
+	return yaml_parser_load(parser, &y->doc) ? 0 : fail_syntax(y, parser, text);
+}
+
+typedef int (*parse_fn)(struct mp_yaml *y, yaml_parser_t *parser, const char *text);
+
+static int with_parser(struct mp_yaml *y, const char *text, size_t len, parse_fn parse)
+{
+	yaml_parser_t parser;
+	int err;
+
+	if (!yaml_parser_initialize(&parser))
+		return mp_yaml_no_memory(y);
+	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+	err = parse(y, &parser, text);
+	yaml_parser_delete(&parser);
+	return err;
 }
 
 int mp_yaml_open(struct mp_yaml *y, const char *name, const char *text, size_t len,
 		 struct mp_error *err)
 {
 	struct mp_yaml opened = {.name = name, .err = err};
-	yaml_parser_t parser;
 	int ret;
 
 	if (len > MP_YAML_MAX_BYTES)
 		return mp_fail(err, MP_EXIT_CONFIG, EFBIG, "%s: larger than %d bytes", name,
 			       MP_YAML_MAX_BYTES);
-	if (!yaml_parser_initialize(&parser))
-		return mp_yaml_no_memory(&opened);
-	yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-	ret = load_document(&opened, &parser, text);
-	yaml_parser_delete(&parser);
+	/* libyaml knows the mark only where it is left to guess the encoding. */
+	if (len >= strlen(UTF8_MARK) && memcmp(text, UTF8_MARK, strlen(UTF8_MARK)) == 0) {
+		text += strlen(UTF8_MARK);
+		len -= strlen(UTF8_MARK);
+	}
+	ret = with_parser(&opened, text, len, check_events);
 	if (!ret)
-		ret = check_nodes(&opened);
-	if (ret)
-		mp_yaml_close(&opened);
-	else
+		ret = with_parser(&opened, text, len, load_document);
+	if (!ret)
 		*y = opened;
 	return ret;
 }

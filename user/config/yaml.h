@@ -5,8 +5,8 @@
  * "file:line:column: what" (both 1-based), exit code 3, and returns a negative
  * errno.
  *
- * A file is one document. Scalars may be aliased; lists and mappings may not,
- * so that the document is a tree and no larger than its text.
+ * A file is one document in UTF-8. Scalars may be aliased; lists and mappings
+ * may not, so that the document is a tree and no larger than its text.
  */
 #ifndef MP_CONFIG_YAML_H
 #define MP_CONFIG_YAML_H
