@@ -11,6 +11,7 @@
 #include "base/error.h"
 
 #define MP_DEFAULT_MAX_SITES 1000
+#define MP_MAX_POINTS 4096
 
 /* [binary-glob:]symbol-glob */
 struct mp_symbol_pattern {
