@@ -63,7 +63,7 @@ static int visit(const struct scan *scan, pid_t pid)
 
 	if (err)
 		return err == -ENOMEM ? err : 0;
-	if (process.is_kernel_thread || mp_process_has_ended(&process))
+	if (process.pid != pid || process.is_kernel_thread || mp_process_has_ended(&process))
 		return 0;
 	return is_meant(scan, &process) ? scan->fn(scan->data, &process) : 0;
 }
