@@ -32,7 +32,8 @@ struct mp_cooldown_state {
 	uint64_t last_ns;
 	enum mp_severity severity; /* highest acted at since the cooldown was last over */
 };
-struct mp_cooldown_state *mp_state_cooldown(struct mp_state *state, uint32_t pid, enum mp_level level);
+struct mp_cooldown_state *mp_state_cooldown(struct mp_state *state, uint32_t pid,
+					    enum mp_level level);
 
 /* Forgets a process that is gone. */
 void mp_state_forget(struct mp_state *state, uint32_t pid);
