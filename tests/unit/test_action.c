@@ -103,7 +103,7 @@ static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
-	strcpy(f->dir, scratch());
+	snprintf(f->dir, sizeof(f->dir), "%s", scratch());
 	if (!mkdtemp(f->dir))
 		return -1;
 	f->actions = mp_actions_new(keep, f);
@@ -492,7 +492,6 @@ static void a_hook_is_an_absolute_executable_file(void **state)
 static void for_root_every_part_of_the_path_counts(void **state)
 {
 	char dir[] = "/tmp/mp_action_XXXXXX";
-	char path[64];
 	char link[64];
 	struct mp_error err;
 	struct stat st;
@@ -503,7 +502,6 @@ static void for_root_every_part_of_the_path_counts(void **state)
 		skip();
 	}
 	assert_non_null(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/hook", dir);
 	snprintf(link, sizeof(link), "%s/link", dir);
 	assert_int_equal(symlink("/usr/bin/env", link), 0);
 	assert_int_equal(mp_hook_check_path(link, true, &err), -EPERM);
@@ -530,8 +528,8 @@ static void for_root_links_are_refused(void **state)
 	}
 	target = write_file(f, "target", 0700, "#!/bin/sh\n");
 	assert_int_equal(symlink(target, path_in(f, "link", link)), 0);
-	assert_true(asprintf(&text, "hook:%s: %s is a symbolic link: name the real path", link,
-			     link) > 0);
+	assert_true(asprintf(&text, "hook:%s: %s is a symbolic link: name the real path, hook:%s",
+			     link, link, target) > 0);
 	expect_refused(link, true, ELOOP, text);
 	assert_int_equal(mp_hook_check_path(target, true, &err), 0);
 	assert_int_equal(chmod(f->dir, 0770), 0);

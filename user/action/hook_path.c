@@ -20,6 +20,15 @@ const char *mp_hook_weakness(const struct stat *st)
 	return NULL;
 }
 
+static int fail_link(const char *path, const char *part, struct mp_error *err)
+{
+	MP_FREE char *real = realpath(path, NULL);
+
+	return mp_fail(err, MP_EXIT_CONFIG, ELOOP,
+		       "hook:%s: %s is a symbolic link: name the real path%s%s", path, part,
+		       real ? ", hook:" : "", real ? real : "");
+}
+
 /* One step of the way, whose attributes are judged on the opened file itself. */
 static int check_part(int fd, const char *path, const char *part, struct mp_error *err)
 {
@@ -29,8 +38,7 @@ static int check_part(int fd, const char *path, const char *part, struct mp_erro
 	if (fstat(fd, &st) < 0)
 		return mp_fail(err, MP_EXIT_CONFIG, errno, "hook:%s: %s: %m", path, part);
 	if (S_ISLNK(st.st_mode))
-		return mp_fail(err, MP_EXIT_CONFIG, ELOOP,
-			       "hook:%s: %s is a symbolic link: name the real path", path, part);
+		return fail_link(path, part, err);
 	weakness = mp_hook_weakness(&st);
 	if (weakness)
 		return mp_fail(err, MP_EXIT_CONFIG, EPERM,

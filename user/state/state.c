@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "base/cleanup.h"
-
 /*
  * Groups come and go without a record of it, and the record of an exit can be
  * lost: beyond these, what was longest untouched is dropped.
@@ -76,9 +74,19 @@ static void item_free(struct item *item)
 	free(item);
 }
 
-static void item_free_p(struct item **item)
+static struct item *item_new(const struct item *key)
 {
-	item_free(*item);
+	struct item *item = calloc(1, sizeof(*item));
+
+	if (!item)
+		return NULL;
+	item->pid = key->pid;
+	item->cgroup = key->cgroup ? strdup(key->cgroup) : NULL;
+	if (key->cgroup && !item->cgroup) {
+		free(item);
+		return NULL;
+	}
+	return item;
 }
 
 static struct item *table_find(struct table *table, const struct item *key)
@@ -98,22 +106,18 @@ static void table_drop(struct table *table, struct item *item)
 
 static struct item *table_add(struct table *table, const struct item *key)
 {
-	MP_CLEANUP(item_free_p) struct item *item = calloc(1, sizeof(*item));
+	struct item *item = item_new(key);
 
 	if (!item)
 		return NULL;
-	item->pid = key->pid;
-	if (key->cgroup) {
-		item->cgroup = strdup(key->cgroup);
-		if (!item->cgroup)
-			return NULL;
-	}
-	if (!tsearch(item, &table->tree, table->compare))
+	if (!tsearch(item, &table->tree, table->compare)) {
+		item_free(item);
 		return NULL;
+	}
 	TAILQ_INSERT_TAIL(&table->used, item, by_use);
 	if (++table->n > table->max)
 		table_drop(table, TAILQ_FIRST(&table->used));
-	return MP_TAKE(item);
+	return item;
 }
 
 /* The item with that key, a new one if need be; it is now the one used last. */
