@@ -42,8 +42,7 @@ void mp_actions_free(struct mp_actions *actions);
 /* Checks every action that the policy names, with its argument (hook paths). */
 int mp_actions_check(const struct mp_policy *policy, struct mp_error *err);
 
-/* Runs each action of the list (may be NULL). dry_run, for a replay: each is reported as `would`.
- */
+/* Runs each action of the list (may be NULL); in a dry run, a replay, reports it as `would`. */
 void mp_actions_run(struct mp_actions *actions, const struct mp_action_list *list,
 		    const struct mp_event_decision *decision, const struct mp_event *cause,
 		    bool dry_run);

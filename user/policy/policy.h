@@ -17,8 +17,7 @@ enum mp_severity mp_policy_severity(const struct mp_policy *policy, enum mp_seve
 
 struct mp_decision {
 	struct mp_event_decision event; /* strings borrowed from the event and from `reason` */
-	const struct mp_action_list
-		*actions; /* what the table says for level x severity, or NULL */
+	const struct mp_action_list *actions; /* from the level x severity table, or NULL */
 	char reason[160];
 };
 
