@@ -53,6 +53,7 @@ FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
+TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
 BENCH_SRCS := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
@@ -122,13 +123,20 @@ fuzz: $(FUZZ_BINS)
 	$(Q)tests/run_fuzz.sh $(FUZZ_BINS)
 
 # Programs under watch are built as users build theirs: optimized, with unwind
-# tables, functions kept apart. A target may bring its own flags in NAME.flags.
-build/targets/%: tests/targets/%.c
+# tables, functions kept apart.
+TARGET_CFLAGS := -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE
+
+build/targets/%: tests/targets/%.c $(wildcard tests/targets/*.h)
 	$(call say,TARGET,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $$(cat tests/targets/$*.flags 2>/dev/null) -pthread $< -ldl -o $@
+	$(Q)$(CC) $(TARGET_CFLAGS) -pthread $< -ldl -o $@
 
-targets: $(TARGET_BINS)
+build/targets/lib%.so: tests/targets/lib/%.c
+	$(call say,TARGET,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_CFLAGS) -fPIC -shared $< -o $@
+
+targets: $(TARGET_BINS) $(TARGET_LIBS)
 
 integration: all targets
 	$(Q)tests/integration/run.sh
