@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz bench lint install clean. V=1 shows
+# Targets: all test unit integration fuzz bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds everything with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -57,7 +57,7 @@ TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard
 BENCH_SRCS := $(wildcard tests/bench/*.c)
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all test unit integration fuzz bench lint install clean fuzzers targets benches
+.PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -153,11 +153,15 @@ bench: all targets benches
 
 test: unit fuzz integration
 
+format:
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
 lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
+# The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
 compile_commands.json: Makefile $(SRCS) $(MAIN)
-	$(Q)scripts/compile_commands.sh '$(CC) $(CPPFLAGS) $(CFLAGS)' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
+	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
 
 install: all
 	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf

@@ -17,7 +17,7 @@
 
 #include "probed.h"
 
-enum { MAX_THREADS = 256 };
+#define MAX_THREADS 256
 
 struct options {
 	uint64_t calls;

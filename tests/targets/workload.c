@@ -157,13 +157,13 @@ static size_t compress_runs(const unsigned char *in, size_t bytes, unsigned char
 	size_t n = 0;
 
 	for (size_t i = 0; i < bytes;) {
-		size_t run = 1;
+		size_t same = 1;
 
-		while (run < 255 && i + run < bytes && in[i + run] == in[i])
-			run++;
-		out[n++] = (unsigned char)run;
+		while (same < 255 && i + same < bytes && in[i + same] == in[i])
+			same++;
+		out[n++] = (unsigned char)same;
 		out[n++] = in[i];
-		i += run;
+		i += same;
 	}
 	return n;
 }
