@@ -102,6 +102,8 @@ static void *work(void *data)
 	else
 		call_counted(w, probe_push);
 	w->end_ns = now_ns();
+	if (w->options->stop)
+		kill(getpid(), SIGSTOP);
 	return NULL;
 }
 
@@ -197,8 +199,8 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < o.threads; i++)
 		prepare(&workers[i], &o, i);
 	target_ready(o.wait);
+	/* Binds the function, so that stopping later needs no page more. */
+	kill(getpid(), 0);
 	run(workers, &o);
-	if (o.stop)
-		kill(getpid(), SIGSTOP);
 	return report(workers, &o);
 }
