@@ -165,14 +165,16 @@ test_duration() {
 test_signals_end_with_a_summary() {
 	local signal
 	for signal in INT TERM; do
-		start_target calls --calls 1009 --wait
+		start_target calls --calls 1000003 --rate 10000 --wait
 		start_monitor --target "$TARGET_PID" --point "$(push_point)"
-		finish_target &
-		wait_until 10 has_line '"type": *"process"\|"type": *"probe"' "$T/out.json"
-		kill -$signal $MONITOR_PID 2>/dev/null || true
+		release
+		wait_until 10 has_line '"type": *"probe"' "$T/out.json"
+		kill "-$signal" "$MONITOR_PID"
 		end_monitor
 		expect_eq 0 "$MONITOR_CODE" "exit code after SIG$signal"
-		check 'summary is not None' 'stop is not None' 'point("push").hits == 1009'
+		check 'stop.reason == "signal"' '0 < point("push").hits < 1000003' 'summary.complete is True'
+		state_is "$TARGET_PID" Z && fail 'the target ended with the monitor'
+		kill -KILL "$TARGET_PID"
 	done
 }
 
@@ -191,7 +193,7 @@ test_monitor_is_killed() {
 	start_monitor --target "$TARGET_PID" --point "$(push_point)"
 	release
 	wait_until 10 has_line '"type": *"probe"' "$T/out.json"
-	kill -KILL $MONITOR_PID
+	kill -KILL "$MONITOR_PID"
 	end_target
 	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
 	start_target calls --calls 1009 --wait

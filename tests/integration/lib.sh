@@ -4,6 +4,8 @@
 # NN_topic.sh; run.sh runs each in a shell of its own, with `set -euo pipefail`,
 # from the top of the tree, with a folder $T that is removed afterwards.
 # What a test starts with start_target, start_monitor or track is ended with it.
+#
+# shellcheck disable=SC2034,SC2119,SC2120 # used, and given arguments, by the tests
 
 MEMPROBE=${MEMPROBE:-$PWD/build/memprobe-bpf}
 TARGETS=${TARGETS:-$PWD/build/targets}
@@ -123,30 +125,35 @@ finish_target() {
 	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
 }
 
+# A shell has SIGINT ignored in what it starts in the background; users have not.
+spawn_monitor() {
+	exec env --default-signal=INT "$MEMPROBE" "$@"
+}
+
 # start_monitor ARG…: `attach --format json ARG…`, until it has attached. Output
 # in $T/out.json, messages in $T/err.
 start_monitor() {
 	: >"$T/out.json"
-	"$MEMPROBE" attach --format json "$@" >"$T/out.json" 2>"$T/err" &
+	spawn_monitor attach --format json "$@" >"$T/out.json" 2>"$T/err" &
 	MONITOR_PID=$!
-	track $MONITOR_PID
+	track "$MONITOR_PID"
 	wait_until 20 monitor_ready_or_gone
 	has_line '"type": *"start"' "$T/out.json" || fail "the monitor ended before it had started"
 }
 
 monitor_ready_or_gone() {
-	has_line '"type": *"start"' "$T/out.json" || gone $MONITOR_PID
+	has_line '"type": *"start"' "$T/out.json" || gone "$MONITOR_PID"
 }
 
 # Waits for the monitor's own end.
 end_monitor() {
-	wait_until "${1:-20}" gone $MONITOR_PID
+	wait_until "${1:-20}" gone "$MONITOR_PID"
 	MONITOR_CODE=0
-	wait $MONITOR_PID || MONITOR_CODE=$?
+	wait "$MONITOR_PID" || MONITOR_CODE=$?
 }
 
 stop_monitor() {
-	kill -INT $MONITOR_PID
+	kill -INT "$MONITOR_PID"
 	end_monitor
 }
 

@@ -67,11 +67,15 @@ wanted() {
 	return 1
 }
 
+tests_of() {
+	sed -n 's/^\(test_[a-z0-9_]*\)().*/\1/p' "$1"
+}
+
 main() {
 	local file topic name code dir
 	for file in "$HERE"/[0-9][0-9]_*.sh; do
 		topic=$(basename "$file" .sh)
-		for name in $(sed -n 's/^\(test_[a-z0-9_]*\)().*/\1/p' "$file"); do
+		for name in $(tests_of "$file"); do
 			wanted "${topic#*_}/$name" "$@" || continue
 			dir=$(mktemp -d /tmp/mp-test.XXXXXX)
 			code=0
