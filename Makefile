@@ -66,7 +66,7 @@ all: $(BUILD)/memprobe-bpf compile_commands.json
 # --- BPF side: one object a file, linked, then a skeleton -------------------
 
 BPF_CFLAGS := -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -g -O2 -mcpu=v3 -Wall -Wextra -Werror \
-	-Wno-missing-declarations -Ibpf -isystem /usr/include/$(TRIPLET)
+	-Wno-unused-parameter -Ibpf -isystem /usr/include/$(TRIPLET)
 
 build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build/bpf
 	$(call say,BPF,$@)

@@ -40,6 +40,12 @@ int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t de
 /* Offset of a named register in the kernel's struct pt_regs, with its width in bytes; -ENOENT. */
 int mp_arch_pt_regs_offset(const char *name, size_t len, unsigned int *ret_bytes);
 
+/*
+ * Offset in struct pt_regs of the register that holds integer argument `index`
+ * (1-6) at a function's entry. 1-6 only; the caller has checked.
+ */
+uint16_t mp_arch_arg_register(unsigned int index);
+
 /* ELF e_machine of this processor. */
 uint16_t mp_arch_elf_machine(void);
 
