@@ -7,7 +7,9 @@ VERSION := 0.1.0
 CC := gcc
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
-BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+# Ubuntu's /usr/sbin/bpftool works for its own kernels only; the real one is elsewhere.
+BPFTOOL ?= $(shell for tool in /usr/sbin/bpftool bpftool /usr/lib/linux-tools*/*/bpftool; do \
+	$$tool version >/dev/null 2>&1 && echo $$tool && break; done)
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -54,7 +56,7 @@ FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
 TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
-BENCH_SRCS := $(wildcard tests/bench/*.c)
+BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
 .PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches
@@ -141,12 +143,17 @@ targets: $(TARGET_BINS) $(TARGET_LIBS)
 integration: all targets
 	$(Q)tests/integration/run.sh
 
-build/bench/%: tests/bench/%.c $(OBJS)
+build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(LIBBPF_STATIC) -lelf -lz -o $@
 
-benches: $(BENCH_BINS)
+build/bench/%.bpf.o: tests/bench/%.bpf.c
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+benches: $(BENCH_BINS) build/bench/empty.bpf.o
 
 bench: all targets benches
 	$(Q)tests/bench/run.sh

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs what is missing to build memprobe-bpf, by the system's package manager.
 #
-#   scripts/install_deps.sh [--test] [--print]
+#   scripts/install_deps.sh [--demo] [--test] [--print]
 #
+# --demo   also the program that the demo watches
 # --test   also what the tests, benchmarks and checks need
 # --print  only lists what is missing, one package a line
 #
@@ -13,9 +14,9 @@ set -euo pipefail
 # Names as in Debian and Ubuntu. libc6-dev is only recommended by gcc.
 readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libyaml-dev
 	libcapstone-dev libjansson-dev libiberty-dev pkg-config)
-readonly TEST=(g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 redis-server redis-tools libsqlite3-0 bpftrace systemtap-sdt-dev
-	util-linux procps)
+readonly DEMO=(redis-server redis-tools)
+readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
+	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
 
 die() {
 	printf 'install_deps.sh: error: %s\n' "$*" >&2
@@ -172,10 +173,11 @@ main() {
 	local options="$*" wanted=("${BUILD[@]}") missing=() print=no tool=
 	while [ $# -gt 0 ]; do
 		case $1 in
+		--demo) wanted+=("${DEMO[@]}") ;;
 		--test) wanted+=("${TEST[@]}") ;;
 		--print) print=yes ;;
 		*)
-			printf 'usage: install_deps.sh [--test] [--print]\n' >&2
+			printf 'usage: install_deps.sh [--demo] [--test] [--print]\n' >&2
 			exit 2
 			;;
 		esac
