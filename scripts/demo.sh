@@ -86,7 +86,7 @@ main() {
 	}
 	headline 'Install what is missing, and build'
 	scripts/install_deps.sh --demo
-	make -j"$(nproc)" all targets
+	make -j"$(nproc)" all build/targets/workload
 	WORK=$(mktemp -d)
 	headline 'What this machine can do'
 	show $MEMPROBE doctor

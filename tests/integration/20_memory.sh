@@ -84,42 +84,16 @@ test_threshold() {
 		'point("grow").suppressed == 128 - point("grow").emitted'
 }
 
-# A group of our own with a limit; the target starts in it. Prints its folder.
-limited_group() {
-	local own group
-	own=$(own_memory_cgroup) || return 1
-	group=$own/mp-test-$$
-	mkdir "$group" 2>/dev/null || return 1
-	if [ -e "$group/memory.limit_in_bytes" ]; then
-		echo "$1" >"$group/memory.limit_in_bytes"
-	elif [ -e "$group/memory.max" ]; then
-		echo "$1" >"$group/memory.max"
-	else
-		rmdir "$group"
-		return 1
-	fi
-	printf '%s' "$group"
-}
-
-remove_group() {
-	wait_until 5 rmdir "$1" 2>/dev/null
-}
-
 # Grows to nine tenths of a limit of 64 MiB: through warning and gc to critical.
 test_limit_severity_and_decisions() {
-	local group
-	group=$(limited_group 67108864) || skip 'no memory cgroup of its own can be made here'
-	# shellcheck disable=SC2016 # expanded by the shell in the group
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec %s/calls "$@"\n' "$group" "$TARGETS" >"$T/in_group"
-	chmod +x "$T/in_group"
-	start_target "$T/in_group" --function grow --calls 61 --bytes 1048576 --wait
+	make_group 67108864
+	start_in_group calls --function grow --calls 61 --bytes 1048576 --wait
 	start_monitor --target "$TARGET_PID" --point "grow=critical@$TARGETS/calls:probe_grow" \
 		--policy "$(every_call_policy)"
 	finish_target
 	end_monitor
-	remove_group "$group"
 	check 'all(r.limit == 64 << 20 for r in probes())' \
-		'all(r.cgroup.endswith("'"${group##*/}"'") for r in probes())' \
+		'all(r.cgroup.endswith("'"${OWN_GROUP##*/}"'") for r in probes())' \
 		'probes("grow", "exit")[-1].usage > 58 << 20' \
 		'probes("grow", "exit")[-1].usage_pct > 90' \
 		'all(r.working_set <= r.usage for r in probes())' \
@@ -130,8 +104,7 @@ test_limit_severity_and_decisions() {
 
 # Exact, and the hook sees what it was called for.
 test_hook() {
-	local group
-	group=$(limited_group 67108864) || skip 'no memory cgroup of its own can be made here'
+	make_group 67108864
 	# shellcheck disable=SC2016
 	printf '#!/bin/sh\nenv | grep ^MEMPROBE_ | sort >%s/hook.env\n' "$T" >"$T/hook"
 	chmod 755 "$T/hook"
@@ -141,15 +114,11 @@ test_hook() {
 		levels:
 		  critical: {on: {critical: ["hook:$T/hook"]}}
 	EOT
-	# shellcheck disable=SC2016
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec %s/calls "$@"\n' "$group" "$TARGETS" >"$T/in_group"
-	chmod +x "$T/in_group"
-	start_target "$T/in_group" --function grow --calls 61 --bytes 1048576 --wait
+	start_in_group calls --function grow --calls 61 --bytes 1048576 --wait
 	start_monitor --target "$TARGET_PID" --point "grow=critical@$TARGETS/calls:probe_grow" \
 		--policy "$T/policy.yaml"
 	finish_target
 	end_monitor
-	remove_group "$group"
 	check 'any(a.action.startswith("hook") and a.result == "done" for a in of("action"))'
 	grep -q "=$TARGET_PID\$" "$T/hook.env" || fail "the hook was not told the pid: $(cat "$T/hook.env")"
 }

@@ -46,21 +46,14 @@ test_exe_by_symbolic_link() {
 }
 
 test_cgroup() {
-	local own group
-	own=$(own_memory_cgroup) || skip 'no memory cgroup here'
-	group=$own/mp-test-$$
-	mkdir "$group" 2>/dev/null || skip 'no memory cgroup can be made here'
-	# shellcheck disable=SC2016
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec %s/calls "$@"\n' "$group" "$TARGETS" >"$T/in_group"
-	chmod +x "$T/in_group"
-	start_monitor --target "cgroup:$group" --point "$(push_point)"
-	start_target "$T/in_group" --calls 1009 --wait
+	make_group
+	start_monitor --target "cgroup:$OWN_GROUP" --point "$(push_point)"
+	start_in_group calls --calls 1009 --wait
 	finish_target
 	# Outside of the group: not a target.
 	start_target calls --calls 2003 --wait
 	finish_target
 	stop_monitor
-	wait_until 5 rmdir "$group" 2>/dev/null
 	check 'point("push").hits == 1009'
 }
 

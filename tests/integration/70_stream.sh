@@ -78,20 +78,12 @@ test_text_view() {
 
 # The same decisions from a recording as live, without doing anything.
 test_replay_decides_the_same() {
-	local own group
-	own=$(own_memory_cgroup) || skip 'no memory cgroup here'
-	group=$own/mp-test-$$
-	mkdir "$group" 2>/dev/null || skip 'no memory cgroup can be made here'
-	echo 67108864 >"$group/memory.limit_in_bytes" 2>/dev/null || echo 67108864 >"$group/memory.max"
-	# shellcheck disable=SC2016
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec %s/calls "$@"\n' "$group" "$TARGETS" >"$T/in_group"
-	chmod +x "$T/in_group"
-	start_target "$T/in_group" --function grow --calls 61 --bytes 1048576 --wait
+	make_group 67108864
+	start_in_group calls --function grow --calls 61 --bytes 1048576 --wait
 	start_monitor --target "$TARGET_PID" --point "grow=critical@$TARGETS/calls:probe_grow" \
 		--policy "$(every_call_policy)" --record "$T/record.json"
 	finish_target
 	end_monitor
-	wait_until 5 rmdir "$group" 2>/dev/null
 	memprobe attach --replay "$T/record.json" --policy "$T/policy.yaml" --format json
 	expect_eq 0 "$CODE" 'exit code of the replay'
 	check "$T/record.json" 'summary is not None' 'len(of("decision")) >= 3'

@@ -11,6 +11,7 @@ MEMPROBE=${MEMPROBE:-$PWD/build/memprobe-bpf}
 TARGETS=${TARGETS:-$PWD/build/targets}
 readonly EXIT_SKIP=77
 OWN_PIDS=()
+OWN_GROUP=''
 MONITOR_PID=''
 MONITOR_CODE=''
 TARGET_PID=''
@@ -83,13 +84,19 @@ track() {
 	OWN_PIDS+=("$1")
 }
 
-# Ends what the test started and that still runs: children of this shell, by their ids.
+# Ends what the test started and that still runs: children of this shell, by
+# their ids. Then the group that it made can go, too.
 end_own() {
 	local pid
 	for pid in ${OWN_PIDS[@]+"${OWN_PIDS[@]}"}; do
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 	wait 2>/dev/null || true
+	[ -z "$OWN_GROUP" ] || wait_until 5 remove_group
+}
+
+remove_group() {
+	rmdir "$OWN_GROUP" 2>/dev/null || [ ! -d "$OWN_GROUP" ]
 }
 
 # start_target NAME ARG…: a program of build/targets (or a path), until it says
@@ -195,4 +202,33 @@ own_memory_cgroup() {
 	else
 		return 1
 	fi
+}
+
+# make_group [BYTES]: a memory cgroup of the test's own in $OWN_GROUP, with a limit if asked.
+make_group() {
+	local parent file
+	parent=$(own_memory_cgroup) || skip 'no memory cgroup here'
+	mkdir "$parent/mp-test-$$" 2>/dev/null || skip 'no memory cgroup can be made here'
+	OWN_GROUP=$parent/mp-test-$$
+	[ $# -gt 0 ] || return 0
+	for file in memory.limit_in_bytes memory.max; do
+		if [ -e "$OWN_GROUP/$file" ]; then
+			printf '%s' "$1" >"$OWN_GROUP/$file"
+			return 0
+		fi
+	done
+	skip 'no memory limit can be set here'
+}
+
+# start_in_group NAME ARG…: as start_target, in that group from its first instruction on.
+start_in_group() {
+	cat >"$T/in_group" <<-EOT
+		#!/bin/sh
+		echo \$\$ >$OWN_GROUP/cgroup.procs
+		program=$TARGETS/\$1
+		shift
+		exec "\$program" "\$@"
+	EOT
+	chmod +x "$T/in_group"
+	start_target "$T/in_group" "$@"
 }
