@@ -51,7 +51,7 @@ static uint64_t interpolate(unsigned int bucket, uint64_t rank, uint64_t n, uint
 	return lower + (uint64_t)((double)(upper - lower) * part);
 }
 
-uint64_t mp_hist_quantile(const uint64_t buckets[MP_HIST_BUCKETS], double q, uint64_t max_ns)
+uint64_t mp_hist_quantile(const __u64 buckets[MP_HIST_BUCKETS], double q, uint64_t max_ns)
 {
 	uint64_t total = 0;
 	uint64_t seen = 0;
