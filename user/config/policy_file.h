@@ -37,7 +37,7 @@ struct mp_policy {
 	size_t n_protect_cgroup;
 };
 
-/* One action that this build has; the action table hands these in, so that config/ stays below it. */
+/* An action that this build has; the action table hands them in: config/ stays below it. */
 struct mp_action_kind {
 	const char *name;
 	int takes_arg; /* hook:PATH */
