@@ -246,6 +246,7 @@ struct mp_bpf_config {
 struct mp_bpf_live {
 	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
+	__u64 enabled; /* hits count: set once all probes are in, so that pairs are whole */
 };
 
 #ifndef __bpf__

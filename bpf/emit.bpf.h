@@ -52,13 +52,21 @@ static __always_inline u32 mp_severity_now(const struct mp_memcg_view *view,
 	return MP_SEVERITY_NORMAL;
 }
 
+/* Whether the severity is above all that were emitted in this interval; then it counts as emitted. */
+static __always_inline bool mp_severity_rose(struct mp_gate_state *gate, u32 severity)
+{
+	if (severity <= gate->severity)
+		return false;
+	gate->severity = severity;
+	return true;
+}
+
 /*
- * One record of a point in each interval of its level; and at once when the
+ * One entry of a point in each interval of its level; and at once when the
  * severity has risen since, so that a fast rise is never hidden by the limit.
  */
-static __always_inline bool mp_may_emit(u32 point, u32 level, u32 severity, u64 now)
+static __always_inline bool mp_may_emit_enter(u32 point, u64 interval, u32 severity, u64 now)
 {
-	u64 interval = cfg.interval_ns[level & (MP_LEVEL_COUNT - 1)];
 	struct mp_gate_state *gate;
 	u64 next;
 
@@ -73,11 +81,23 @@ static __always_inline bool mp_may_emit(u32 point, u32 level, u32 severity, u64 
 		gate->severity = severity;
 		return true;
 	}
-	if (severity > gate->severity) {
-		gate->severity = severity;
+	return mp_severity_rose(gate, severity);
+}
+
+/*
+ * An exit follows its entry, so that calls are shown whole; besides those, a
+ * call that took longer than the interval, and one that raised the severity.
+ */
+static __always_inline bool mp_may_emit_exit(u32 point, u64 interval, u32 severity, u64 duration)
+{
+	struct mp_gate_state *gate;
+
+	if (duration >= interval)
 		return true;
-	}
-	return false;
+	if (severity == MP_SEVERITY_NORMAL)
+		return false;
+	gate = bpf_map_lookup_elem(&intervals, &point);
+	return gate && mp_severity_rose(gate, severity);
 }
 
 /*

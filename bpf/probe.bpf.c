@@ -342,14 +342,26 @@ __noinline int mp_put_out(bpf_user_pt_regs_t *ctx, u32 index, u32 phase, u32 wan
 	return mp_emit_small(ctx, t, point, index, phase);
 }
 
+static __always_inline bool mp_may_emit(const struct mp_hit *hit, u32 severity)
+{
+	const struct mp_thread *t = hit->thread;
+	u64 interval = cfg.interval_ns[hit->point->level & (MP_LEVEL_COUNT - 1)];
+
+	if (t->snap.rss_total < hit->point->threshold_bytes)
+		return false;
+	if (hit->phase == MP_PHASE_EXIT)
+		return t->call.emitted || mp_may_emit_exit(hit->index, interval, severity,
+							   t->call.duration_ns);
+	return mp_may_emit_enter(hit->index, interval, severity, t->now);
+}
+
 /* Puts out a record, or counts why not. Returns whether it was put out. */
 static __always_inline bool mp_emit(const struct mp_hit *hit, struct mp_phase_stats *counts)
 {
 	struct mp_thread *t = hit->thread;
 	u32 severity = mp_severity_now(&t->view, &t->snap);
 
-	if (t->snap.rss_total < hit->point->threshold_bytes ||
-	    !(t->call.emitted || mp_may_emit(hit->index, hit->point->level, severity, t->now))) {
+	if (!mp_may_emit(hit, severity)) {
 		mp_count(&counts->suppressed, 1);
 		return false;
 	}
@@ -366,8 +378,11 @@ static __always_inline bool mp_emit(const struct mp_hit *hit, struct mp_phase_st
 static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t *ctx, u32 phase)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct mp_thread *t = mp_thread_get(task);
+	struct mp_thread *t;
 
+	if (!live.enabled)
+		return false;
+	t = mp_thread_get(task);
 	if (!t)
 		return false;
 	hit->thread = t;

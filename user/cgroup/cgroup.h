@@ -56,6 +56,12 @@ struct mp_cgroup_sample {
 int mp_cgroup_sample(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_sample *ret);
 
 /*
+ * How many processes the OOM killer has ended in the group (v2: and below).
+ * -ENOENT where the kernel does not say: the root, or v1 before 4.13.
+ */
+int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t *ret);
+
+/*
  * The smallest limit from `path` up to the root and the group it belongs to
  * (new string; NULL when no group has one: then the host's memory is the limit).
  */

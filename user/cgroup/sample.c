@@ -183,3 +183,13 @@ int mp_host_memory(const struct mp_fsroot *fs, uint64_t *ret_total, uint64_t *re
 	*ret_available = available;
 	return 0;
 }
+
+int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t *ret)
+{
+	MP_FREE char *text = NULL;
+	int err = read_group_file(cg, path,
+				  cg->mode == MP_CGROUP_V2 ? "memory.events" : "memory.oom_control",
+				  MAX_STAT, &text);
+
+	return err ? err : stat_field(text, "oom_kill", ret);
+}

@@ -493,8 +493,8 @@ struct option {
 
 static int fail_option(const struct option *option, const char *problem)
 {
-	return mp_fail(option->err, MP_EXIT_USAGE, EINVAL, "--point '%.200s': %s", option->spec,
-		       problem);
+	mp_fail(option->err, MP_EXIT_USAGE, EINVAL, "--point '%.200s': %s", option->spec, problem);
+	return -EINVAL;
 }
 
 static int parse_option_level(const struct option *option, const char *level,

@@ -20,8 +20,9 @@
 
 static int fail_at(const struct mp_yaml *y, yaml_mark_t mark, const char *text)
 {
-	return mp_fail(y->err, MP_EXIT_CONFIG, EINVAL, "%s:%zu:%zu: %s", y->name, mark.line + 1,
-		       mark.column + 1, text);
+	mp_fail(y->err, MP_EXIT_CONFIG, EINVAL, "%s:%zu:%zu: %s", y->name, mark.line + 1,
+		mark.column + 1, text);
+	return -EINVAL;
 }
 
 int mp_yaml_fail(const struct mp_yaml *y, const yaml_node_t *node, const char *fmt, ...)
@@ -399,6 +400,11 @@ int mp_yaml_number(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_no
 	return 0;
 }
 
+static void *member_of(void *data, const struct mp_yaml_field *field)
+{
+	return (char *)data + field->offset;
+}
+
 static int parse_double(const char *text, double *ret)
 {
 	char *end;
@@ -425,7 +431,7 @@ int mp_yaml_to_double(struct mp_yaml *y, const struct mp_yaml_field *field, yaml
 		err = -ERANGE;
 	if (err)
 		return fail_number(y, field, wanted, value, err);
-	*(double *)((char *)data + field->offset) = number;
+	*(double *)member_of(data, field) = number;
 	return 0;
 }
 
@@ -455,7 +461,7 @@ int mp_yaml_to_bool(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_n
 	if (found < 0)
 		return mp_yaml_fail(y, value, "%s \"%.*s\" is not true or false%s", field->name,
 				    SHOWN, text, bool_hint(text));
-	*(bool *)((char *)data + field->offset) = found >= 3;
+	*(bool *)member_of(data, field) = found >= 3;
 	return 0;
 }
 
@@ -467,7 +473,7 @@ int mp_yaml_to_ns(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_nod
 
 	if (err)
 		return err;
-	*(uint64_t *)((char *)data + field->offset) = ms * NS_PER_MS;
+	*(uint64_t *)member_of(data, field) = ms * NS_PER_MS;
 	return 0;
 }
 

@@ -46,6 +46,7 @@ struct mp_monitor {
 	struct mp_output *output;
 	struct mp_pipeline pipeline;
 	struct mp_child child;
+	uint64_t oom_kills; /* of the command's group before it ran */
 	struct watched_pid *pids; /* of pid targets */
 	size_t n_pids;
 	size_t n_live_pids;
@@ -460,6 +461,8 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 		return -ENOMEM;
 	error = find_sites(m, err);
 	error = error ?: mp_prober_attach(m->prober);
+	if (!error)
+		mp_bpf_enable(m->bpf);
 	if (!error && m->features.cap_perfmon)
 		mp_mmap_watch_new(m->loop, on_mmap, m, &m->mmaps);
 	return error;
@@ -639,6 +642,27 @@ static void tear_down(struct mp_monitor *m)
 		mp_child_free(&m->child);
 }
 
+/* OOM kills in the group that the command runs in, which is this process's own. */
+static uint64_t count_oom_kills(const struct mp_monitor *m)
+{
+	MP_FREE char *path = NULL;
+	uint64_t kills;
+
+	if (mp_cgroup_of_pid(&m->cgroups, getpid(), &path) ||
+	    mp_cgroup_oom_kills(&m->cgroups, path, &kills))
+		return 0;
+	return kills;
+}
+
+static int command_exit_code(const struct mp_monitor *m)
+{
+	int code = mp_child_exit_code(&m->child);
+
+	if (code == 128 + SIGKILL && count_oom_kills(m) > m->oom_kills)
+		return MP_EXIT_OOM;
+	return code;
+}
+
 static int run_to_end(struct mp_monitor *m, int *ret_exit_code, struct mp_error *err)
 {
 	int error = 0;
@@ -646,6 +670,7 @@ static int run_to_end(struct mp_monitor *m, int *ret_exit_code, struct mp_error 
 	put_start(m);
 	/* Symbol tables and the kernel's types are not needed any more. */
 	malloc_trim(0);
+	m->oom_kills = count_oom_kills(m);
 	if (m->o->command)
 		error = mp_child_release(&m->child, m->o->command[0], err);
 	if (!error)
@@ -654,7 +679,7 @@ static int run_to_end(struct mp_monitor *m, int *ret_exit_code, struct mp_error 
 	if (error)
 		*ret_exit_code = (int)err->exit_code;
 	else if (m->o->command && m->child.ended)
-		*ret_exit_code = mp_child_exit_code(&m->child);
+		*ret_exit_code = command_exit_code(m);
 	stop(m, "error");
 	finish(m, *ret_exit_code);
 	return error;

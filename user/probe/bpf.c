@@ -254,6 +254,11 @@ void mp_bpf_free(struct mp_bpf *bpf)
 	free(bpf);
 }
 
+void mp_bpf_enable(struct mp_bpf *bpf)
+{
+	__atomic_store_n(&bpf->skel->bss->live.enabled, 1, __ATOMIC_RELEASE);
+}
+
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)
 {
 	struct bpf_program *const programs[] = {

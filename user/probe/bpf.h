@@ -39,6 +39,9 @@ struct mp_bpf_options {
 int mp_bpf_load(const struct mp_bpf_options *options, struct mp_bpf **ret, struct mp_error *err);
 void mp_bpf_free(struct mp_bpf *bpf);
 
+/* From now on hits count. Called when all probes are in, so that entries and returns agree. */
+void mp_bpf_enable(struct mp_bpf *bpf);
+
 /* Starts to follow processes. Before the first scan, so that none is missed. */
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err);
 

@@ -257,8 +257,7 @@ static void put_never_hit(const struct mp_textview *view, struct mp_text *out,
 		left--;
 	}
 	if (left)
-		mp_text_printf(out, " %s%zu%s", *comma == ',' ? "and " : "", left,
-			       *comma == ',' ? " more" : "");
+		mp_text_printf(out, comma[0] == ',' ? " and %zu more" : " %zu points", left);
 	mp_text_putc(out, '\n');
 }
 
@@ -307,8 +306,7 @@ static void put_missed(const struct mp_textview *view, struct mp_text *out, uint
 	if (!missed)
 		return;
 	mp_text_printf(&t,
-		       "%" PRIu64 " entries and returns could not be paired: they are counted, but "
-		       "have no duration or growth",
+		       "unpaired calls: %" PRIu64 " (counted, but without a duration or growth)",
 		       missed);
 	put_line(view, out, &t, MP_COLOR_DIM);
 }
