@@ -76,7 +76,7 @@ test_text_view() {
 	finish_target
 	end_monitor
 	expect_narrow "$T/out"
-	grep -q 'load_model_with_config' "$T/out" || fail "no row for a point: $(cat "$T/out")"
+	grep -q 'cache_manager.allocate_cache  *15 ' "$T/out" || fail "no row for a point: $(cat "$T/out")"
 }
 
 # The same decisions from a recording as live, without doing anything.
