@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz bench lint install clean. V=1 shows
+# Targets: all test unit integration fuzz bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds everything with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -7,7 +7,9 @@ VERSION := 0.1.0
 CC := gcc
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
-BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+# Ubuntu's /usr/sbin/bpftool works for its own kernels only; the real one is elsewhere.
+BPFTOOL ?= $(shell for tool in /usr/sbin/bpftool bpftool /usr/lib/linux-tools*/*/bpftool; do \
+	$$tool version >/dev/null 2>&1 && echo $$tool && break; done)
 PKG_CONFIG ?= pkg-config
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -53,10 +55,11 @@ FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
-BENCH_SRCS := $(wildcard tests/bench/*.c)
+TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
+BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all test unit integration fuzz bench lint install clean fuzzers targets benches
+.PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -65,7 +68,7 @@ all: $(BUILD)/memprobe-bpf compile_commands.json
 # --- BPF side: one object a file, linked, then a skeleton -------------------
 
 BPF_CFLAGS := -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -g -O2 -mcpu=v3 -Wall -Wextra -Werror \
-	-Wno-missing-declarations -Ibpf -isystem /usr/include/$(TRIPLET)
+	-Wno-unused-parameter -Ibpf -isystem /usr/include/$(TRIPLET)
 
 build/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) | build/bpf
 	$(call say,BPF,$@)
@@ -122,34 +125,50 @@ fuzz: $(FUZZ_BINS)
 	$(Q)tests/run_fuzz.sh $(FUZZ_BINS)
 
 # Programs under watch are built as users build theirs: optimized, with unwind
-# tables, functions kept apart. A target may bring its own flags in NAME.flags.
-build/targets/%: tests/targets/%.c
+# tables, functions kept apart.
+TARGET_CFLAGS := -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE
+
+build/targets/%: tests/targets/%.c $(wildcard tests/targets/*.h)
 	$(call say,TARGET,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE $$(cat tests/targets/$*.flags 2>/dev/null) -pthread $< -ldl -o $@
+	$(Q)$(CC) $(TARGET_CFLAGS) -pthread $< -ldl -o $@
 
-targets: $(TARGET_BINS)
+build/targets/lib%.so: tests/targets/lib/%.c
+	$(call say,TARGET,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(TARGET_CFLAGS) -fPIC -shared $< -o $@
+
+targets: $(TARGET_BINS) $(TARGET_LIBS)
 
 integration: all targets
 	$(Q)tests/integration/run.sh
 
-build/bench/%: tests/bench/%.c $(OBJS)
+build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(LIBBPF_STATIC) -lelf -lz -o $@
 
-benches: $(BENCH_BINS)
+build/bench/%.bpf.o: tests/bench/%.bpf.c
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+benches: $(BENCH_BINS) build/bench/empty.bpf.o
 
 bench: all targets benches
 	$(Q)tests/bench/run.sh
 
 test: unit fuzz integration
 
+format:
+	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
+
 lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
+# The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
 compile_commands.json: Makefile $(SRCS) $(MAIN)
-	$(Q)scripts/compile_commands.sh '$(CC) $(CPPFLAGS) $(CFLAGS)' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
+	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
 
 install: all
 	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf

@@ -17,6 +17,7 @@
 #define MP_COMM_LEN 16
 #define MP_MAX_ARGS 6
 #define MP_ARG_STR_LEN 64 /* bytes kept of a str argument, with its NUL */
+#define MP_STR_UNREADABLE ((char)0xff) /* a string that could not be read; never valid UTF-8 */
 #define MP_STACK_DEPTH 48 /* user frames kept of a stack */
 #define MP_RSS_KINDS 4
 #define MP_FRAME_DEPTH 32 /* probed calls one thread can be inside at once */
@@ -152,9 +153,10 @@ struct mp_point_config {
 	__u8 flags;	    /* enum mp_point_flags */
 	__u8 n_args;
 	__u8 stack_severity; /* keep the stack from this severity on; MP_SEVERITY_COUNT: never */
-	__u8 arg_index[MP_MAX_ARGS]; /* 1-based position in the call */
-	__u8 arg_type[MP_MAX_ARGS];  /* enum mp_arg_type */
-	__u64 threshold_bytes;	     /* records only when RSS is above; 0: always */
+	__u16 arg_reg[MP_MAX_ARGS]; /* the register that holds it: offset into struct pt_regs */
+	__u8 arg_type[MP_MAX_ARGS]; /* enum mp_arg_type */
+	__u8 pad[6];
+	__u64 threshold_bytes; /* records only when RSS is above; 0: always */
 };
 
 enum mp_usdt_arg_kind {
@@ -244,6 +246,7 @@ struct mp_bpf_config {
 struct mp_bpf_live {
 	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
+	__u64 enabled; /* hits count: set once all probes are in, so that pairs are whole */
 };
 
 #ifndef __bpf__
@@ -251,6 +254,7 @@ _Static_assert(sizeof(struct mp_record_header) == 24, "record header");
 _Static_assert(sizeof(struct mp_probe_record) % 8 == 0, "probe record padding");
 _Static_assert(sizeof(struct mp_probe_record_full) % 8 == 0, "full record padding");
 _Static_assert(sizeof(struct mp_process_record) == 56, "process record");
+_Static_assert(sizeof(struct mp_point_config) == 40, "point config");
 _Static_assert(sizeof(struct mp_usdt_arg) == 16, "usdt argument");
 #endif
 

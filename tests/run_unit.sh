@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Runs the unit test programs given and closes with one count of their tests.
+# With MP_RESULTS the counts are appended to that file too.
 set -uo pipefail
 
 passed=0 failed=0 skipped=0
@@ -20,4 +22,5 @@ for bin in "$@"; do
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 printf 'unit: %d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ -z "${MP_RESULTS:-}" ] || printf 'unit %d %d %d\n' "$passed" "$failed" "$skipped" >>"$MP_RESULTS"
 [ "$failed" -eq 0 ]

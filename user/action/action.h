@@ -13,8 +13,8 @@ struct mp_actions; /* running hooks, symbol caches */
 struct mp_action_request {
 	const struct mp_event_decision *decision;
 	const struct mp_event *cause; /* the probe event */
+	const char *name;	      /* as the policy has it: log, hook:/path … */
 	const char *arg;	      /* hook's path */
-	bool dry_run;		      /* a replay: report `would` and touch nothing */
 };
 
 /*
@@ -35,14 +35,14 @@ const struct mp_action_ops *mp_action_table(size_t *ret_n);
 const struct mp_action_kind *mp_action_kinds(size_t *ret_n);
 
 /* Results go to `emit`. */
-struct mp_actions *mp_actions_new(mp_event_fn emit, void *data);
-/* Waits for running hooks until their timeout, then kills them. */
+struct mp_actions *mp_actions_new(mp_event_fn emit, void *data); /* NULL: see errno */
+/* Waits up to 2 s for running hooks and reports them; then kills them with their process groups. */
 void mp_actions_free(struct mp_actions *actions);
 
-/* Checks the arguments of every action that the policy names (hook paths). */
+/* Checks every action that the policy names, with its argument (hook paths). */
 int mp_actions_check(const struct mp_policy *policy, struct mp_error *err);
 
-/* Runs each action of the list. */
+/* Runs each action of the list (may be NULL); in a dry run, a replay, reports it as `would`. */
 void mp_actions_run(struct mp_actions *actions, const struct mp_action_list *list,
 		    const struct mp_event_decision *decision, const struct mp_event *cause,
 		    bool dry_run);

@@ -43,6 +43,12 @@ int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t de
 int mp_arch_pt_regs_offset(const char *name, size_t len, unsigned int *ret_bytes);
 
 /*
+ * Offset in struct pt_regs of the register that holds integer argument `index`
+ * (1-6) at a function's entry. 1-6 only; the caller has checked.
+ */
+uint16_t mp_arch_arg_register(unsigned int index);
+
+/*
  * The operand of a USDT argument, as this processor's assembler writes it:
  * what stands behind the '@' in "-4@-20(%rbp)". Sets all but the width and the
  * sign. Returns 0, -EINVAL (not an operand) or -ENOTSUP (nothing that can be

@@ -263,3 +263,8 @@ int mp_arch_usdt_operand(const char *text, size_t len, struct mp_usdt_arg *ret)
 		*ret = arg;
 	return err;
 }
+
+uint16_t mp_arch_arg_register(unsigned int index)
+{
+	return (uint16_t)((index - 1) * sizeof(uint64_t));
+}

@@ -323,3 +323,12 @@ int mp_arch_usdt_operand(const char *text, size_t len, struct mp_usdt_arg *ret)
 		*ret = arg;
 	return err;
 }
+
+uint16_t mp_arch_arg_register(unsigned int index)
+{
+	static const char *const names[] = {"rdi", "rsi", "rdx", "rcx", "r8", "r9"};
+	const char *name = names[(index - 1) % MP_ARRAY_SIZE(names)];
+	unsigned int bytes;
+
+	return (uint16_t)mp_arch_pt_regs_offset(name, strlen(name), &bytes);
+}

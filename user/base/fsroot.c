@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -50,23 +49,40 @@ int mp_read_file(const char *path, size_t max, char **ret_data, size_t *ret_len)
 	return 0;
 }
 
+static int format_path(const struct mp_fsroot *fs, char out[PATH_MAX], const char *fmt, va_list ap)
+{
+	size_t used = strlen(fs->root);
+	int n;
+
+	if (used >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memcpy(out, fs->root, used);
+	n = vsnprintf(out + used, PATH_MAX - used, fmt, ap);
+	return n < 0 || (size_t)n >= PATH_MAX - used ? -ENAMETOOLONG : 0;
+}
+
+int mp_fsroot_path(const struct mp_fsroot *fs, char out[PATH_MAX], const char *fmt, ...)
+{
+	va_list ap;
+	int err;
+
+	va_start(ap, fmt);
+	err = format_path(fs, out, fmt, ap);
+	va_end(ap);
+	return err;
+}
+
 int mp_read_file_at(const struct mp_fsroot *fs, size_t max, char **ret_data, size_t *ret_len,
 		    const char *fmt, ...)
 {
 	char path[PATH_MAX];
-	size_t used = strlen(fs->root);
 	va_list ap;
-	int n;
+	int err;
 
-	if (used >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, fs->root, used);
 	va_start(ap, fmt);
-	n = vsnprintf(path + used, sizeof(path) - used, fmt, ap);
+	err = format_path(fs, path, fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n >= sizeof(path) - used)
-		return -ENAMETOOLONG;
-	return mp_read_file(path, max, ret_data, ret_len);
+	return err ? err : mp_read_file(path, max, ret_data, ret_len);
 }
 
 int mp_meminfo_field(const char *text, const char *key, uint64_t *ret_bytes)
@@ -82,7 +98,7 @@ int mp_meminfo_field(const char *text, const char *key, uint64_t *ret_bytes)
 			continue;
 		errno = 0;
 		kb = strtoull(line + len + 1, &end, 10);
-		if (errno || end == line + len + 1 || kb > UINT64_MAX / 1024)
+		if (errno || strncmp(end, " kB", 3) != 0 || kb > UINT64_MAX / 1024)
 			return -EINVAL;
 		*ret_bytes = kb * 1024;
 		return 0;

@@ -6,6 +6,7 @@
 #ifndef MP_BASE_FSROOT_H
 #define MP_BASE_FSROOT_H
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,7 +23,11 @@ struct mp_fsroot {
  */
 int mp_read_file(const char *path, size_t max, char **ret_data, size_t *ret_len);
 
-/* printf of a path below the root. */
+/* printf of a path, put below the root. Returns 0 or -ENAMETOOLONG. */
+int mp_fsroot_path(const struct mp_fsroot *fs, char out[PATH_MAX], const char *fmt, ...)
+	MP_PRINTF(3, 4);
+
+/* mp_read_file() of a path as mp_fsroot_path() makes it. */
 int mp_read_file_at(const struct mp_fsroot *fs, size_t max, char **ret_data, size_t *ret_len,
 		    const char *fmt, ...) MP_PRINTF(5, 6);
 

@@ -98,59 +98,80 @@ const char *mp_count_format(uint64_t n, char out[MP_HUMAN_LEN])
 	return out;
 }
 
-/* A decimal number ("1.5") and what stands behind it; no sign, no exponent, no hex. */
-static int parse_decimal(const char *s, double *ret, const char **ret_rest)
-{
-	size_t digits = strspn(s, "0123456789");
-	size_t len = digits;
-	char *end;
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
 
-	if (s[len] == '.')
-		len += 1 + strspn(s + len + 1, "0123456789");
-	if (digits == 0)
-		return -EINVAL;
+static const struct unit *find_unit(const char *name, const struct unit *units, size_t n_units)
+{
+	name += strspn(name, " ");
+	for (size_t i = 0; i < n_units; i++) {
+		if (strcasecmp(name, units[i].name) == 0)
+			return &units[i];
+	}
+	return NULL;
+}
+
+/* A whole number of units: exact, also where a double no longer is. */
+static int scale_whole(const char *s, uint64_t factor, uint64_t *ret)
+{
+	unsigned long long whole;
+
 	errno = 0;
-	*ret = strtod(s, &end);
-	if (end != s + len || errno)
-		return errno ? -ERANGE : -EINVAL;
-	*ret_rest = end;
+	whole = strtoull(s, NULL, 10);
+	if (errno || __builtin_mul_overflow(whole, factor, ret))
+		return -ERANGE;
 	return 0;
 }
 
-struct unit {
-	const char *name;
-	double factor;
-};
+static int scale_fraction(const char *s, uint64_t factor, uint64_t *ret)
+{
+	double value = round(strtod(s, NULL) * (double)factor);
 
+	if (!(value < 0x1p64))
+		return -ERANGE;
+	*ret = (uint64_t)value;
+	return 0;
+}
+
+/* "1", "1.5": digits, perhaps with a fraction, then a unit; no sign, no exponent, no hex. */
 static int parse_with_unit(const char *s, const struct unit *units, size_t n_units, uint64_t *ret)
 {
-	const char *rest;
-	double value;
-	int err = parse_decimal(s, &value, &rest);
+	static const char digits[] = "0123456789";
+	size_t whole = strspn(s, digits);
+	size_t fraction = s[whole] == '.' ? strspn(s + whole + 1, digits) : 0;
+	size_t len = whole + (fraction ? 1 + fraction : 0);
+	const struct unit *unit = find_unit(s + len, units, n_units);
+	uint64_t value;
+	int err;
 
-	if (err)
-		return err;
-	rest += strspn(rest, " ");
-	for (size_t i = 0; i < n_units; i++) {
-		if (strcasecmp(rest, units[i].name) != 0)
-			continue;
-		value = round(value * units[i].factor);
-		if (value >= 18446744073709549568.0)
-			return -ERANGE;
-		*ret = (uint64_t)value;
-		return 0;
-	}
-	return -EINVAL;
+	if (whole == 0 || !unit)
+		return -EINVAL;
+	err = fraction ? scale_fraction(s, unit->factor, &value)
+		       : scale_whole(s, unit->factor, &value);
+	if (!err)
+		*ret = value;
+	return err;
 }
 
 int mp_size_parse(const char *s, uint64_t *ret_bytes)
 {
 	static const struct unit units[] = {
-		{"", 1},	      {"B", 1},
-		{"K", 0x1p10},	      {"KB", 0x1p10}, {"KiB", 0x1p10},
-		{"M", 0x1p20},	      {"MB", 0x1p20}, {"MiB", 0x1p20},
-		{"G", 0x1p30},	      {"GB", 0x1p30}, {"GiB", 0x1p30},
-		{"T", 0x1p40},	      {"TB", 0x1p40}, {"TiB", 0x1p40},
+		{"", 1},
+		{"B", 1},
+		{"K", 1ULL << 10},
+		{"KB", 1ULL << 10},
+		{"KiB", 1ULL << 10},
+		{"M", 1ULL << 20},
+		{"MB", 1ULL << 20},
+		{"MiB", 1ULL << 20},
+		{"G", 1ULL << 30},
+		{"GB", 1ULL << 30},
+		{"GiB", 1ULL << 30},
+		{"T", 1ULL << 40},
+		{"TB", 1ULL << 40},
+		{"TiB", 1ULL << 40},
 	};
 
 	return parse_with_unit(s, units, MP_ARRAY_SIZE(units), ret_bytes);
@@ -159,7 +180,8 @@ int mp_size_parse(const char *s, uint64_t *ret_bytes)
 int mp_duration_parse(const char *s, uint64_t *ret_ns)
 {
 	static const struct unit units[] = {
-		{"", 1e9}, {"s", 1e9}, {"ms", 1e6}, {"us", 1e3}, {"ns", 1}, {"m", 60e9}, {"h", 3600e9},
+		{"", NS_PER_SEC}, {"s", NS_PER_SEC},	  {"ms", 1000000},	    {"us", 1000},
+		{"ns", 1},	  {"m", 60 * NS_PER_SEC}, {"h", 3600 * NS_PER_SEC},
 	};
 
 	return parse_with_unit(s, units, MP_ARRAY_SIZE(units), ret_ns);

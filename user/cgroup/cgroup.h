@@ -21,7 +21,8 @@ const char *mp_cgroup_mode_name(enum mp_cgroup_mode mode);
 struct mp_cgroups {
 	struct mp_fsroot fs;
 	enum mp_cgroup_mode mode;
-	char memory_mount[256]; /* where the memory controller's tree is mounted */
+	char memory_mount[256];	 /* where the memory controller's tree is mounted */
+	char memory_root[256];	 /* the group seen there: "/", in a container often its own */
 	char unified_mount[256]; /* the v2 tree, or "" */
 };
 
@@ -29,8 +30,10 @@ struct mp_cgroups {
 int mp_cgroups_detect(const struct mp_fsroot *fs, struct mp_cgroups *ret);
 
 /*
- * Path of a process's memory cgroup, "/" for the root, new string.
- * -ESRCH when the process is gone, -ENOENT without a memory controller.
+ * Path of a process's memory cgroup below the mount, "/" for its root, new
+ * string. On v2 the group that is charged: the nearest one on the way up that
+ * has the memory controller. -ESRCH when the process is gone, -ENOENT without a
+ * memory controller or when the group lies outside the part that is mounted.
  */
 int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path);
 
@@ -38,6 +41,10 @@ int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path);
 int mp_cgroup_id(const struct mp_cgroups *cg, const char *path, uint64_t *ret_id);
 /* The path of an id, by walking the tree. New string, -ENOENT when there is none (any more). */
 int mp_cgroup_by_id(const struct mp_cgroups *cg, uint64_t id, char **ret_path);
+
+/* Calls fn for every memory cgroup, parents first; what it returns other than 0 ends the walk. */
+typedef int (*mp_cgroup_fn)(void *data, const char *path);
+int mp_cgroup_walk(const struct mp_cgroups *cg, mp_cgroup_fn fn, void *data);
 
 /* Bytes; MP_UNKNOWN where the kernel does not say (the root of v2, no limit). */
 struct mp_cgroup_sample {
@@ -47,6 +54,12 @@ struct mp_cgroup_sample {
 	uint64_t limit;		/* of this group alone; MP_UNKNOWN: none */
 };
 int mp_cgroup_sample(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_sample *ret);
+
+/*
+ * How many processes the OOM killer has ended in the group (v2: and below).
+ * -ENOENT where the kernel does not say: the root, or v1 before 4.13.
+ */
+int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t *ret);
 
 /*
  * The smallest limit from `path` up to the root and the group it belongs to

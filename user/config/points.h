@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* injection_points.yaml and --point, as typed structs. docs/injection_points.md describes the file. */
+/* injection_points.yaml and --point as typed structs; described in docs/injection_points.md. */
 #ifndef MP_CONFIG_POINTS_H
 #define MP_CONFIG_POINTS_H
 
@@ -11,10 +11,11 @@
 #include "base/error.h"
 
 #define MP_DEFAULT_MAX_SITES 1000
+#define MP_MAX_POINTS 4096
 
 /* [binary-glob:]symbol-glob */
 struct mp_symbol_pattern {
-	char *binary; /* NULL: any binary of the target. With a slash: the whole path; else its last part */
+	char *binary; /* NULL: any. With a slash: the whole path; else its last part */
 	char *symbol;
 };
 
@@ -26,7 +27,7 @@ struct mp_usdt_pattern {
 };
 
 struct mp_point_arg {
-	unsigned int index; /* 1-based position in the call */
+	unsigned int index; /* 1-based position: to 6 in a call, to 12 in a usdt note */
 	char *name;
 	enum mp_arg_type type; /* u64, s64, str, ptr */
 };
@@ -56,15 +57,19 @@ struct mp_points {
 };
 
 /*
- * Adds the points of a file. Duplicate names, unknown keys (with the nearest
- * known one), wrong types, values out of range, empty patterns and more than
- * MP_MAX_ARGS arguments are errors with file:line:column and exit code 3.
+ * Adds the points of a file: all of them, or none on failure. Duplicate names,
+ * unknown keys (with the nearest known one), wrong types, values out of range,
+ * empty patterns and more than MP_MAX_ARGS arguments are errors with
+ * file:line:column and exit code 3.
  */
 int mp_points_load(struct mp_points *points, const char *path, struct mp_error *err);
 /* The same from memory; `name` stands for the file in messages. */
 int mp_points_parse(struct mp_points *points, const char *name, const char *text, size_t len,
 		    struct mp_error *err);
-/* NAME=LEVEL@[BINARY:]SYMBOL; errors have exit code 2. */
+/*
+ * NAME=LEVEL@[BINARY:]SYMBOL or NAME=LEVEL@usdt:[BINARY:]PROVIDER:NAME; errors
+ * have exit code 2.
+ */
 int mp_points_add_option(struct mp_points *points, const char *spec, struct mp_error *err);
 void mp_points_free(struct mp_points *points);
 #define MP_POINTS MP_CLEANUP(mp_points_free)

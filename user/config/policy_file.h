@@ -37,14 +37,16 @@ struct mp_policy {
 	size_t n_protect_cgroup;
 };
 
-/* One action that this build has; the action table hands these in, so that config/ stays below it. */
+/* An action that this build has; the action table hands them in: config/ stays below it. */
 struct mp_action_kind {
 	const char *name;
 	int takes_arg; /* hook:PATH */
 };
 
 /*
- * Loads a policy; keys that are absent keep the defaults of mp_policy_default().
+ * Loads a policy into `policy`, which is zeroed or holds one, and unchanged on
+ * failure. Keys that are absent have the values of mp_policy_default(); a level's
+ * `on` replaces its whole row, so that a severity left out there does nothing.
  * An action that is not in `kinds` is an error that lists those that are.
  * Thresholds must rise (warning < gc < critical <= 100) and lie above the hysteresis.
  * Errors carry file:line:column and exit code 3.
@@ -53,7 +55,11 @@ int mp_policy_load(struct mp_policy *policy, const char *path, const struct mp_a
 		   size_t n_kinds, struct mp_error *err);
 int mp_policy_parse(struct mp_policy *policy, const char *name, const char *text, size_t len,
 		    const struct mp_action_kind *kinds, size_t n_kinds, struct mp_error *err);
-/* The built-in policy: the documented thresholds; log at every severity, stack at critical/critical. */
+/*
+ * The built-in policy, equal to configs/policy.yaml: the documented thresholds
+ * and table with the actions of this build. Every level logs from warning on,
+ * low at critical only; critical takes a stack at warning and critical.
+ */
 int mp_policy_default(struct mp_policy *policy);
 void mp_policy_free(struct mp_policy *policy);
 #define MP_POLICY MP_CLEANUP(mp_policy_free)

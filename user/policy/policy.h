@@ -17,7 +17,7 @@ enum mp_severity mp_policy_severity(const struct mp_policy *policy, enum mp_seve
 
 struct mp_decision {
 	struct mp_event_decision event; /* strings borrowed from the event and from `reason` */
-	const struct mp_action_list *actions; /* what the table says for level x severity */
+	const struct mp_action_list *actions; /* from the level x severity table, or NULL */
 	char reason[160];
 };
 
@@ -26,7 +26,8 @@ struct mp_decision {
  * decide: the severity of the process's limit domain changed, or it is above
  * normal and the cooldown of this process and level is over, or this level has
  * not yet acted at a severity this high. Returns 0 otherwise, -ENOMEM.
- * Events other than probe events only keep the state up to date.
+ * A decision to normal has no actions (NULL). An unknown percentage leaves the
+ * domain as it is. Events other than probe events only keep the state up to date.
  */
 int mp_policy_decide(const struct mp_policy *policy, struct mp_state *state,
 		     const struct mp_event *event, struct mp_decision *ret);

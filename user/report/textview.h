@@ -6,20 +6,29 @@
 #include "base/event.h"
 #include "base/text.h"
 
+/* Set the first part, zero the rest. */
 struct mp_textview {
-	bool color;
+	bool color;   /* a terminal: colors, and the header again now and then */
 	bool quiet;   /* summary only */
 	int verbose;  /* > 0: process events, each argument, every site */
-	unsigned int width; /* columns, at least 60; 80 when not a terminal */
-	uint64_t lines;	    /* event lines since the last header */
+	unsigned int width; /* columns, taken as 60 when fewer; 80 when not a terminal */
+
+	bool started; /* start_ns is set: by the first event */
 	uint64_t start_ns;
+	bool header_done;
+	uint64_t lines; /* event lines since the last header */
 	unsigned int sites_attached;
 	unsigned int sites_waiting;
 	unsigned int sites_failed;
-	bool header_done;
+	unsigned int sites_told; /* of all three, in the last line that counted them */
 };
 
 /* Appends the lines for one event (none for some). */
 void mp_textview_write(struct mp_textview *view, struct mp_text *out, const struct mp_event *event);
+/*
+ * Appends the line that counts the sites seen since the last such line, if any. The next event
+ * brings it along; whoever knows that attaching is through may have it earlier.
+ */
+void mp_textview_tell_sites(struct mp_textview *view, struct mp_text *out);
 
 #endif

@@ -2,6 +2,8 @@
 /*
  * What is remembered between events: the severity of each limit domain and
  * when each (process, level) was last acted on. Pure: time comes in with the events.
+ * Bounded: of too many domains or processes the one longest untouched is
+ * forgotten. What is returned lives until the next one of its kind is asked for.
  */
 #ifndef MP_STATE_STATE_H
 #define MP_STATE_STATE_H
@@ -28,9 +30,10 @@ struct mp_domain_state *mp_state_domain(struct mp_state *state, const char *cgro
 struct mp_cooldown_state {
 	bool acted; /* false: never, and last_ns says nothing */
 	uint64_t last_ns;
-	enum mp_severity severity; /* of that time */
+	enum mp_severity severity; /* highest acted at since the cooldown was last over */
 };
-struct mp_cooldown_state *mp_state_cooldown(struct mp_state *state, uint32_t pid, enum mp_level level);
+struct mp_cooldown_state *mp_state_cooldown(struct mp_state *state, uint32_t pid,
+					    enum mp_level level);
 
 /* Forgets a process that is gone. */
 void mp_state_forget(struct mp_state *state, uint32_t pid);

@@ -13,17 +13,17 @@
 #include "cgroup/cgroup.h"
 
 enum mp_target_kind {
-	MP_TARGET_PID = 0, /* N or pid:N */
-	MP_TARGET_COMM,	   /* comm:NAME, the first 15 bytes as the kernel keeps them */
-	MP_TARGET_EXE,	   /* exe:PATH */
-	MP_TARGET_CGROUP,  /* cgroup:PATH, below it too; relative to the mount or a path in it */
+	MP_TARGET_PID = 0,   /* N or pid:N */
+	MP_TARGET_COMM,	     /* comm:NAME, the first 15 bytes as the kernel keeps them */
+	MP_TARGET_EXE,	     /* exe:PATH */
+	MP_TARGET_CGROUP,    /* cgroup:PATH, below it too; relative to the mount or a path in it */
 	MP_TARGET_CONTAINER, /* container:ID, a prefix of 12 or more hex digits, or a full name */
 };
 
 struct mp_target_spec {
 	enum mp_target_kind kind;
 	pid_t pid;
-	char *text;   /* what stands behind the colon; for exe the real path; cgroup: as /path below the mount */
+	char *text; /* behind the colon; resolved: exe's real path, cgroup's path below the mount */
 	char *origin; /* as the user wrote it */
 };
 
@@ -51,22 +51,25 @@ struct mp_process {
 	bool is_kernel_thread;
 	uint64_t start_time; /* ticks since boot: tells a reused pid */
 };
-/* From /proc/PID/stat and status; any comm, also with ") (" inside. -ESRCH when gone, -EBADMSG. */
+/*
+ * From /proc/PID/stat and status; any comm, also with ") (" inside. A thread's id
+ * is answered with its thread group in `pid`. -ESRCH when gone, -EBADMSG.
+ */
 int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret);
 
 /* Calls `fn` for every process that matches the spec now (never self). */
 typedef int (*mp_process_fn)(void *data, const struct mp_process *process);
-int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *cg,
-		   mp_process_fn fn, void *data);
+int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *cg, mp_process_fn fn,
+		   void *data);
 
 /* A file that a process has mapped executable. */
 struct mp_binary {
-	const char *path; /* as the process sees it, without " (deleted)" */
+	const char *path;      /* as the process sees it, without " (deleted)" */
 	const char *open_path; /* what opens and probes it from here: the path itself,
 				* /proc/PID/root/… in another mount namespace, or
 				* /proc/PID/map_files/… when it was deleted or replaced */
-	const char *root; /* "" or "/proc/PID/root" */
-	uint64_t dev;	  /* of the opened file (st_dev, st_ino) */
+	const char *root;      /* "" or "/proc/PID/root": what open_path's path is below */
+	uint64_t dev;	       /* of the opened file (st_dev, st_ino) */
 	uint64_t ino;
 	uint64_t start; /* of the executable mapping */
 	uint64_t end;
@@ -80,7 +83,7 @@ int mp_process_binaries(const struct mp_fsroot *fs, pid_t pid, mp_binary_fn fn, 
 /* All executable file mappings in address order, for symbolizing. */
 int mp_process_mappings(const struct mp_fsroot *fs, pid_t pid, mp_binary_fn fn, void *data);
 
-/* Whether a binary's path matches a pattern's glob: its whole path when the glob has a slash, else its last part. */
+/* Whether a path matches a glob: all of it when the glob has a slash, else its last part. */
 bool mp_binary_matches(const char *path, const char *glob);
 
 /*

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Maps and read-only data that more than one program file uses; maps.bpf.c defines them. */
+#ifndef MP_MAPS_BPF_H
+#define MP_MAPS_BPF_H
+
+#include "kernel.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "abi.h"
+
+#define MP_MAX_TARGETS 16384
+#define MP_MAX_WANTED 64
+#define MP_MAX_CPUS 1024
+#define MP_MAX_CGROUPS 1024
+
+struct mp_targets_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MP_MAX_TARGETS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct mp_target);
+};
+
+extern struct mp_targets_map targets SEC(".maps");
+
+extern const volatile struct mp_bpf_config cfg;
+extern struct mp_bpf_live live;
+
+#endif

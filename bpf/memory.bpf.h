@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A snapshot of a task's memory: RSS by kind, the usage of the memory cgroup
+ * whose limit it will hit first, and that limit.
+ *
+ * Scratch space is the task's own storage, never the BPF stack: these programs
+ * can be preempted, and from 6.13 on a program with more than 64 bytes of
+ * stack may be given a per-CPU one that another thread then overwrites.
+ */
+#ifndef MP_MEMORY_BPF_H
+#define MP_MEMORY_BPF_H
+
+#include "maps.bpf.h"
+
+#define MP_MEMCG_DEPTH 16
+#define MP_MEMCG_FRESH_NS 10000000ULL /* how long a walk up the groups stays good */
+
+struct mp_memcg_view {
+	u64 css_set;	/* whose walk this is: the address of the task's css_set */
+	u64 until_ns;
+	u64 usage_addr; /* of the counter to read; 0: there is none */
+	u64 limit;	/* bytes */
+	u64 cgroup_id;
+	u64 limit_cgroup_id; /* 0: the host */
+	u64 reclaimable;
+};
+
+struct mp_snapshot {
+	u64 rss[MP_RSS_KINDS]; /* bytes */
+	u64 rss_total;	       /* without swap */
+	u64 usage;
+	s32 held[MP_RSS_KINDS]; /* scratch: pages that one CPU holds back */
+};
+
+/* Inactive file bytes of each limiting group, sampled by user space. Key: cgroup id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MP_MAX_CGROUPS);
+	__type(key, u64);
+	__type(value, u64);
+} reclaimable SEC(".maps");
+
+/* What to add to a per-CPU pointer on each CPU; filled once by mp_setup. */
+__u64 percpu_offset[MP_MAX_CPUS] = {};
+
+/*
+ * A per-CPU map whose element is known both as the kernel keeps it (relative)
+ * and as a program gets it (on one CPU): the difference is the CPU's offset.
+ * The kernel's own table of offsets is not in kallsyms everywhere.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} offset_probe SEC(".maps");
+
+__u64 offset_probe_addr = 0;
+
+/* Runs once before anything is attached, where RSS is counted per CPU (6.2 on). */
+SEC("syscall")
+int mp_setup(void *ctx)
+{
+	u64 relative = 0;
+	u32 zero = 0;
+
+	/* By way of memory, since the verifier allows no arithmetic on a map's address. */
+	*(volatile u64 *)&offset_probe_addr = (u64)&offset_probe;
+	if (bpf_probe_read_kernel(&relative, sizeof(relative),
+				  (void *)*(volatile u64 *)&offset_probe_addr +
+					  bpf_core_field_offset(struct bpf_array, pptrs)))
+		return 1;
+	for (u32 cpu = 0; cpu < MP_MAX_CPUS && cpu < cfg.nr_cpus; cpu++) {
+		void *there = bpf_map_lookup_percpu_elem(&offset_probe, &zero, cpu);
+
+		*(volatile u64 *)&percpu_offset[cpu] = (u64)there;
+		*(volatile u64 *)&percpu_offset[cpu] -= relative;
+	}
+	return 0;
+}
+
+/*
+ * CO-RE moves an array access only when its index is a literal: the kernel's
+ * struct percpu_counter is larger than the one declared here.
+ */
+#define MP_COUNTER(mm, kind) ((mm)->rss_stat[kind].counters)
+#define MP_COUNT(mm, kind) ((mm)->rss_stat[kind].count)
+
+/*
+ * Lets a program load from an address as if it were of a kernel type: a plain
+ * load that survives a fault, where bpf_probe_read_kernel() is a call (6.2).
+ */
+extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
+
+#define MP_CAST(type, addr)                                                                  \
+	((const type *)bpf_rdonly_cast((const void *)(addr), bpf_core_type_id_kernel(type)))
+
+/* What one CPU holds back of the four counters, when they lie side by side. */
+static __always_inline void mp_add_held_together(struct mp_snapshot *snap, u64 at, bool fast)
+{
+	if (fast) {
+		const struct timespec64 *held = MP_CAST(struct timespec64, at);
+		u64 low = held->tv_sec;
+		u64 high = held->tv_nsec;
+
+		snap->rss[0] += (s64)(s32)low;
+		snap->rss[1] += (s64)low >> 32;
+		snap->rss[2] += (s64)(s32)high;
+		snap->rss[3] += (s64)high >> 32;
+		return;
+	}
+	bpf_probe_read_kernel(snap->held, sizeof(snap->held), (void *)at);
+	for (int kind = 0; kind < MP_RSS_KINDS; kind++)
+		snap->rss[kind] += (s64)snap->held[kind];
+}
+
+static __always_inline void mp_add_held_apart(struct mp_snapshot *snap, u64 at, int kind)
+{
+	bpf_probe_read_kernel(snap->held, sizeof(s32), (void *)at);
+	snap->rss[kind] += (s64)snap->held[0];
+}
+
+/* Pages by kind into snap->rss: the shared counts plus what each CPU holds back. */
+static __always_inline void mp_rss_percpu(const struct mm_struct *mm, struct mp_snapshot *snap,
+					  bool fast)
+{
+	u64 first = (u64)MP_COUNTER(mm, 0);
+	/* The four lie side by side since 6.6 (14ef95be6f55): one read gets them all. */
+	bool together = (u64)MP_COUNTER(mm, 1) == first + sizeof(s32) &&
+			(u64)MP_COUNTER(mm, 3) == first + 3 * sizeof(s32);
+
+	snap->rss[0] = MP_COUNT(mm, 0);
+	snap->rss[1] = MP_COUNT(mm, 1);
+	snap->rss[2] = MP_COUNT(mm, 2);
+	snap->rss[3] = MP_COUNT(mm, 3);
+	for (u32 cpu = 0; cpu < MP_MAX_CPUS && cpu < cfg.nr_cpus; cpu++) {
+		u64 offset = percpu_offset[cpu];
+
+		if (together) {
+			mp_add_held_together(snap, first + offset, fast);
+			continue;
+		}
+		mp_add_held_apart(snap, first + offset, 0);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 1) + offset, 1);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 2) + offset, 2);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 3) + offset, 3);
+	}
+}
+
+/* Before 6.2: the shared counts plus what the running task holds back. */
+static __always_inline void mp_rss_shared(const struct task_struct *task,
+					  const struct mm_struct *mm, struct mp_snapshot *snap)
+{
+	const struct mm_struct___before_6_2 *old = (const void *)mm;
+	const struct task_struct___before_6_2 *mine = (const void *)task;
+
+	for (int kind = 0; kind < MP_RSS_KINDS; kind++) {
+		snap->rss[kind] = old->rss_stat.count[kind].counter;
+		if (bpf_core_field_exists(mine->rss_stat))
+			snap->rss[kind] += (s64)mine->rss_stat.count[kind];
+	}
+}
+
+static __always_inline void mp_rss_read(const struct task_struct *task, struct mp_snapshot *snap,
+					bool fast)
+{
+	const struct mm_struct *mm = task->mm;
+
+	if (!mm)
+		return;
+	if (bpf_core_type_exists(struct mm_rss_stat))
+		mp_rss_shared(task, mm, snap);
+	else
+		mp_rss_percpu(mm, snap, fast);
+	for (int kind = 0; kind < MP_RSS_KINDS; kind++) {
+		/* Counts held back on two CPUs can make a sum negative for a moment. */
+		if ((s64)snap->rss[kind] < 0)
+			snap->rss[kind] = 0;
+		snap->rss[kind] *= cfg.page_size;
+	}
+	snap->rss_total = snap->rss[MP_RSS_FILE] + snap->rss[MP_RSS_ANON] + snap->rss[MP_RSS_SHMEM];
+}
+
+static __always_inline u64 mp_memcg_id(const struct mem_cgroup *memcg)
+{
+	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
+}
+
+/* Walks from the task's group to the root for the smallest limit on the way. */
+static __always_inline void mp_memcg_walk(const struct cgroup_subsys_state *css,
+					  struct mp_memcg_view *view)
+{
+	const struct mem_cgroup *own = (const void *)css;
+	const struct page_counter *counter = &own->memory;
+	const struct page_counter *tightest = counter;
+	u64 least = cfg.host_bytes / cfg.page_size;
+	bool limited = false;
+	u64 *sampled;
+
+	view->cgroup_id = mp_memcg_id(own);
+	/* The root's counter is not charged, so a task of the root has no usage of its own. */
+	view->usage_addr = BPF_CORE_READ(counter, parent) ? (u64)&counter->usage : 0;
+	for (int depth = 0; depth < MP_MEMCG_DEPTH && counter; depth++) {
+		u64 max = BPF_CORE_READ(counter, max);
+
+		if (max < least) {
+			least = max;
+			tightest = counter;
+			limited = true;
+		}
+		counter = BPF_CORE_READ(counter, parent);
+	}
+	view->limit = least * cfg.page_size;
+	view->limit_cgroup_id = 0;
+	view->reclaimable = MP_UNKNOWN;
+	if (!limited)
+		return;
+	view->usage_addr = (u64)&tightest->usage;
+	view->limit_cgroup_id = mp_memcg_id(
+		(const void *)tightest - bpf_core_field_offset(struct mem_cgroup, memory));
+	sampled = bpf_map_lookup_elem(&reclaimable, &view->limit_cgroup_id);
+	if (sampled)
+		view->reclaimable = *sampled;
+}
+
+/*
+ * The walk is kept for 10 ms. What it found stays allocated as long as the task
+ * is in that css_set, which the task's reference guarantees; a stale address
+ * could only be read, not followed, and probe reads do not fault.
+ */
+static __always_inline bool mp_memcg_is_fresh(const struct task_struct *task,
+					      const struct mp_memcg_view *view, u64 now)
+{
+	return view->css_set == (u64)task->cgroups && now < view->until_ns;
+}
+
+static __always_inline void mp_memcg_refresh(const struct task_struct *task,
+					     struct mp_memcg_view *view, u64 now)
+{
+	const struct css_set *set = task->cgroups;
+	const struct cgroup_subsys_state *css;
+
+	view->css_set = (u64)set;
+	view->until_ns = now + MP_MEMCG_FRESH_NS;
+	view->usage_addr = 0;
+	view->cgroup_id = 0;
+	view->limit_cgroup_id = 0;
+	view->limit = cfg.host_bytes;
+	view->reclaimable = MP_UNKNOWN;
+	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return;
+	css = set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
+	if (css)
+		mp_memcg_walk(css, view);
+}
+
+/* The view must be fresh. `fast`: the kernel has bpf_rdonly_cast(). */
+static __always_inline void mp_snapshot_take(const struct task_struct *task,
+					     const struct mp_memcg_view *view,
+					     struct mp_snapshot *snap, bool fast)
+{
+	mp_rss_read(task, snap, fast);
+	snap->usage = MP_UNKNOWN;
+	if (!view->usage_addr)
+		return;
+	if (fast)
+		snap->usage = MP_CAST(struct timespec64, view->usage_addr)->tv_sec;
+	else
+		bpf_probe_read_kernel(&snap->usage, sizeof(snap->usage), (void *)view->usage_addr);
+	snap->usage *= cfg.page_size;
+}
+
+#endif

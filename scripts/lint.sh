@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Every static check of the sources, or those named: format tidy cppcheck shell
+# includes lengths words. Prints all problems; exit code 1 if there is one.
+# Needs compile_commands.json and the generated skeleton: run it by `make lint`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly MAX_FUNCTION_LINES=100
+
+# Tracked files and new ones, so that a check sees a file before its first commit.
+files() {
+	git ls-files --cached --others --exclude-standard -- "$@" 2>/dev/null | sort -u |
+		while IFS= read -r file; do
+			[ ! -f "$file" ] || printf '%s\n' "$file"
+		done
+}
+
+check_format() {
+	local file bad=0
+	while IFS= read -r file; do
+		clang-format --dry-run -Werror "$file" 2>/dev/null && continue
+		printf '%s: not formatted: clang-format -i %s\n' "$file" "$file"
+		bad=1
+	done < <(files '*.c' '*.h')
+	return $bad
+}
+
+# The flags are gcc's; of clang's own warnings only the checks of .clang-tidy count.
+check_tidy() {
+	python3 -c 'import json; [print(c["file"]) for c in json.load(open("compile_commands.json"))]' |
+		xargs -P "$(nproc)" -n 2 clang-tidy --quiet -p . 2>/dev/null |
+		{ grep -E ': (error|warning): ' || true; } | sed "s|^$PWD/||"
+}
+
+check_cppcheck() {
+	local suppressions=(
+		# cppcheck sees no system headers and need not: the compilers have.
+		--suppress=missingIncludeSystem
+		--suppress=missingInclude
+		# Interfaces are used by other files, or by tests.
+		--suppress=unusedFunction
+		# Callbacks have the signature that their table asks for.
+		--suppress=constParameterCallback
+		--suppress=constParameter
+		# A declaration at the top of a function is kernel style.
+		--suppress=variableScope
+		# It does not know __attribute__((cleanup)), by which everything here is
+		# freed: LeakSanitizer in the unit tests does.
+		--suppress=memleak
+		--suppress=unreadVariable
+		# Records of the kernel have all their fields, also those that are not read.
+		--suppress=unusedStructMember
+		# A chain of tests for the same thing in two forms reads better than a clever one.
+		--suppress=knownConditionTrueFalse
+	)
+	mkdir -p build/cppcheck
+	files 'user/*.c' 'tests/targets/*.c' 'tests/bench/*.c' |
+		grep -v '\.bpf\.c$' |
+		cppcheck --quiet --enable=warning,style,performance,portability --std=c11 \
+			--inline-suppr --error-exitcode=1 --cppcheck-build-dir=build/cppcheck \
+			--template='{file}:{line}: {severity}: {message} [{id}]' \
+			-j "$(nproc)" -D'json_object_foreach(object, key, value)=while ((key = name_of(object)) && (value = value_of(object)))' \
+			-D'LIBBPF_OPTS(type, name, ...)=struct type name = {0}' -D_GNU_SOURCE -D__x86_64__ -Iuser -Ibpf \
+			"${suppressions[@]}" --file-list=- 2>&1
+}
+
+check_shell() {
+	files | while IFS= read -r file; do
+		case $(head -c 32 "$file" | tr -d '\0' | head -n 1) in
+		'#!'*sh*) printf '%s\n' "$file" ;;
+		esac
+	done | xargs -r shellcheck -x
+}
+
+check_includes() {
+	scripts/include_map.py
+}
+
+check_lengths() {
+	files '*.c' '*.h' | xargs -r ctags -f - --fields=+ne --kinds-C=f --sort=no |
+		awk -F '\t' -v max="$MAX_FUNCTION_LINES" '
+			{
+				for (i = 4; i <= NF; i++) {
+					if ($i ~ /^line:/) first = substr($i, 6)
+					if ($i ~ /^end:/) last = substr($i, 5)
+				}
+				if (last - first + 1 > max) {
+					printf "%s:%d: %s() has %d lines, at most %d\n",
+						$2, first, $1, last - first + 1, max
+					bad = 1
+				}
+			}
+			END { exit bad }'
+}
+
+check_words() {
+	# The words are put together here, so that this file does not find itself.
+	! files | grep -v '^LICENSE$' | xargs -r grep -nIE "TO""DO|FIX""ME|(^|[^X])X""XX([^X]|\$)"
+}
+
+main() {
+	local checks=("$@") failed=0 check output
+	[ $# -gt 0 ] || checks=(format includes lengths words shell cppcheck tidy)
+	for check in "${checks[@]}"; do
+		if output=$("check_$check" 2>&1); then
+			printf '  %-8s ok\n' "$check"
+		else
+			printf '  %-8s FAILED\n%s\n' "$check" "$output"
+			failed=1
+		fi
+	done
+	return $failed
+}
+
+main "$@"

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs what is missing, builds, and runs every test: static checks (counted
+# as one), unit tests, fuzzers for FUZZ_SECONDS (5) each, integration tests.
+# Needs root for the last. Closes with a line "N passed, N failed, N skipped".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+MP_RESULTS=$(mktemp)
+export MP_RESULTS
+export FUZZ_SECONDS=${FUZZ_SECONDS:-5}
+trap 'rm -f "$MP_RESULTS"' EXIT
+
+headline() {
+	printf '\n== %s\n' "$*"
+}
+
+# Runs one part. A part that fails without a count of its own (it did not even
+# build) counts as one failure, so that it cannot be overlooked.
+part() {
+	local name=$1
+	shift
+	headline "$name"
+	if ! "$@" && ! grep -q "^$name [0-9]* [1-9]" "$MP_RESULTS"; then
+		printf '%s 0 1 0\n' "$name" >>"$MP_RESULTS"
+	fi
+}
+
+lint() {
+	make lint && printf 'lint 1 0 0\n' >>"$MP_RESULTS"
+}
+
+main() {
+	local jobs
+	jobs=$(nproc)
+	headline 'dependencies'
+	scripts/install_deps.sh --test
+	headline 'build'
+	if make -j"$jobs" all targets; then
+		part lint lint
+		part unit make -j"$jobs" unit
+		part fuzz make -j"$jobs" fuzz
+		part integration make integration
+	else
+		printf 'build 0 1 0\n' >>"$MP_RESULTS"
+	fi
+	printf '\n'
+	awk '{ p += $2; f += $3; s += $4 }
+		END { printf "%d passed, %d failed, %d skipped\n", p, f, s; exit f > 0 || p == 0 }' "$MP_RESULTS"
+}
+
+main "$@"

@@ -1,0 +1,634 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "report/ndjson.h"
+
+#define HEAD(type)                                                                                 \
+	"{\"v\":1,\"type\":\"" type                                                                \
+	"\",\"ts_ns\":12345678901,\"time\":\"2026-11-21T23:35:22.123456Z\","
+#define TS_NS 12345678901ULL
+#define REALTIME_NS 1795304122123456789ULL
+
+static const char hostile[] = "n\nt\tr\r\033[31m \"q\" \\ \\n \xff\xc3( \x7f \xc2\x85 \xe2\x80\xae "
+			      "\xe6\xa8\xa1\xe5\x9e\x8b \xf0\x9f\x90\xa7";
+
+static struct mp_event event_of(enum mp_event_type type)
+{
+	return (struct mp_event){.type = type, .ts_ns = TS_NS, .realtime_ns = REALTIME_NS};
+}
+
+/* The event's line, which read and written again must be the same. */
+static void check_line(const struct mp_event *event, const char *expected)
+{
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	MP_TEXT struct mp_text first = {0};
+	MP_TEXT struct mp_text second = {0};
+	struct mp_event parsed;
+	struct mp_error err;
+
+	assert_non_null(reader);
+	mp_ndjson_write(&first, event);
+	assert_false(first.failed);
+	if (expected)
+		assert_string_equal(first.data, expected);
+	assert_int_equal(strlen(first.data), first.len);
+	assert_ptr_equal(strchr(first.data, '\n'), first.data + first.len - 1);
+	assert_int_equal(mp_ndjson_parse(reader, first.data, first.len, &parsed, &err), 0);
+	assert_int_equal(parsed.type, event->type);
+	mp_ndjson_write(&second, &parsed);
+	assert_string_equal(second.data, first.data);
+	mp_ndjson_reader_free(reader);
+}
+
+static void start(void **state)
+{
+	static const char *const targets[] = {"comm:redis-server", "pid:42"};
+	static const char *const features[] = {"uprobe_multi"};
+	struct mp_event event = event_of(MP_EVENT_START);
+
+	(void)state;
+	event.start = (struct mp_event_start){
+		.version = "0.1.0",
+		.kernel = "6.18.0",
+		.cgroup_mode = "hybrid",
+		.targets = targets,
+		.n_targets = 2,
+		.features = features,
+		.n_features = 1,
+	};
+	check_line(&event, HEAD("start") "\"version\":\"0.1.0\",\"kernel\":\"6.18.0\",\"cgroup_"
+					 "mode\":\"hybrid\","
+					 "\"targets\":[\"comm:redis-server\",\"pid:42\"],"
+					 "\"features\":[\"uprobe_multi\"]}\n");
+	event.start = (struct mp_event_start){0};
+	check_line(&event, HEAD("start") "\"version\":null,\"kernel\":null,\"cgroup_mode\":null,"
+					 "\"targets\":[],\"features\":[]}\n");
+}
+
+static void site(void **state)
+{
+	struct mp_event event = event_of(MP_EVENT_SITE);
+
+	(void)state;
+	event.site = (struct mp_event_site){
+		.point = "cache_manager.allocate_cache",
+		.level = MP_LEVEL_HIGH,
+		.kind = MP_SITE_USDT,
+		.binary = "/usr/lib/libfoo.so.1",
+		.symbol = "foo::bar(int)",
+		.offset = 0x1139,
+		.insn = "emulated",
+		.cost = "low",
+		.status = MP_SITE_WAITING,
+		.reason = "no binary with it yet",
+	};
+	check_line(&event,
+		   HEAD("site") "\"point\":\"cache_manager.allocate_cache\",\"level\":\"high\","
+				"\"kind\":\"usdt\","
+				"\"binary\":\"/usr/lib/"
+				"libfoo.so.1\",\"symbol\":\"foo::bar(int)\",\"offset\":4409,"
+				"\"insn\":\"emulated\",\"cost\":\"low\",\"risk\":null,\"status\":"
+				"\"waiting\","
+				"\"reason\":\"no binary with it yet\"}\n");
+}
+
+static struct mp_event probe_event(enum mp_phase phase)
+{
+	struct mp_event event = event_of(MP_EVENT_PROBE);
+
+	event.probe = (struct mp_event_probe){
+		.point = "model_loader.load_model",
+		.level = MP_LEVEL_CRITICAL,
+		.phase = phase,
+		.pid = 4242,
+		.tid = 4243,
+		.comm = "loader",
+		.cgroup = "/user.slice/app",
+		.rss = 3 << 20,
+		.rss_anon = 2 << 20,
+		.rss_file = 1 << 20,
+		.rss_shmem = 0,
+		.swap = 4096,
+		.usage = 1 << 30,
+		.working_set = 900000000,
+		.limit = 1 << 30,
+		.usage_pct = 83.81903,
+		.duration_ns = MP_UNKNOWN,
+		.rss_delta = MP_UNKNOWN_DELTA,
+		.usage_delta = MP_UNKNOWN_DELTA,
+	};
+	return event;
+}
+
+#define MEMORY                                                                                     \
+	"\"pid\":4242,\"tid\":4243,\"comm\":\"loader\",\"cgroup\":\"/user.slice/"                  \
+	"app\",\"rss\":3145728,"                                                                   \
+	"\"rss_anon\":2097152,\"rss_file\":1048576,\"rss_shmem\":0,\"swap\":4096,"                 \
+	"\"usage\":1073741824,\"working_set\":900000000,\"limit\":1073741824,\"usage_pct\":83.82"
+
+static void probe_enter(void **state)
+{
+	static const struct mp_event_arg args[] = {
+		{.name = "size", .type = MP_ARG_U64, .value = 1000003},
+		{.name = "huge", .type = MP_ARG_U64, .value = UINT64_MAX},
+		{.name = "delta", .type = MP_ARG_S64, .value = (uint64_t)INT64_MIN},
+		{.name = "path", .type = MP_ARG_STR, .str = "/models/a b.gguf"},
+		{.name = "gone", .type = MP_ARG_STR},
+		{.name = "buf", .type = MP_ARG_PTR, .value = 0x7ffc0010},
+	};
+	struct mp_event event = probe_event(MP_PHASE_ENTER);
+
+	(void)state;
+	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+					 "\"critical\",\"phase\":\"enter\"," MEMORY "}\n");
+	event.probe.args = args;
+	event.probe.n_args = 6;
+	check_line(&event,
+		   HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":\"critical\","
+				 "\"phase\":\"enter\"," MEMORY
+				 ",\"args\":{\"size\":1000003,\"huge\":\"0xffffffffffffffff\","
+				 "\"delta\":-9223372036854775808,\"path\":\"/models/a b.gguf\","
+				 "\"gone\":null,\"buf\":\"0x7ffc0010\"}}\n");
+}
+
+static void probe_exit(void **state)
+{
+	static const struct mp_event_arg ret = {.name = "result", .type = MP_ARG_PTR, .value = 0};
+	static const uint64_t stack[] = {0x401139, UINT64_MAX, 0};
+	static const char *const text[] = {"load_model+0x10 (app)", "0x401200", "main"};
+	struct mp_event event = probe_event(MP_PHASE_EXIT);
+
+	(void)state;
+	event.probe.ret = &ret;
+	event.probe.duration_ns = 1234567;
+	event.probe.rss_delta = -4096;
+	event.probe.usage_delta = 0;
+	event.probe.stack = stack;
+	event.probe.n_stack = 3;
+	check_line(&event,
+		   HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+				 "\"critical\",\"phase\":\"exit\"," MEMORY
+				 ",\"ret\":{\"result\":\"0x0\"},\"duration_ns\":1234567,"
+				 "\"rss_delta\":-4096,\"usage_delta\":0,"
+				 "\"stack\":[\"0x401139\",\"0xffffffffffffffff\",\"0x0\"]}\n");
+	event.probe.stack_text = text;
+	event.probe.ret = NULL;
+	event.probe.duration_ns = MP_UNKNOWN;
+	event.probe.rss_delta = MP_UNKNOWN_DELTA;
+	event.probe.usage_delta = MP_UNKNOWN_DELTA;
+	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+					 "\"critical\",\"phase\":\"exit\"," MEMORY
+					 ",\"duration_ns\":null,\"rss_delta\":null,\"usage_delta\":"
+					 "null,\"stack\":[\"load_model+0x10 (app)\",\"0x401200\","
+					 "\"main\"]}\n");
+}
+
+static void nothing_known(void **state)
+{
+	struct mp_event event = event_of(MP_EVENT_PROBE);
+
+	(void)state;
+	event.realtime_ns = MP_UNKNOWN;
+	event.ts_ns = MP_UNKNOWN;
+	event.probe = (struct mp_event_probe){
+		.rss = MP_UNKNOWN,
+		.rss_anon = MP_UNKNOWN,
+		.rss_file = MP_UNKNOWN,
+		.rss_shmem = MP_UNKNOWN,
+		.swap = MP_UNKNOWN,
+		.usage = MP_UNKNOWN,
+		.working_set = MP_UNKNOWN,
+		.limit = MP_UNKNOWN,
+		.usage_pct = -1,
+		.phase = MP_PHASE_CHECK,
+	};
+	check_line(&event,
+		   "{\"v\":1,\"type\":\"probe\",\"ts_ns\":null,\"time\":null,\"point\":null,"
+		   "\"level\":\"low\",\"phase\":\"check\",\"pid\":null,\"tid\":null,"
+		   "\"comm\":null,\"cgroup\":null,\"rss\":null,\"rss_anon\":null,"
+		   "\"rss_file\":null,\"rss_shmem\":null,\"swap\":null,\"usage\":null,"
+		   "\"working_set\":null,\"limit\":null,\"usage_pct\":null}\n");
+}
+
+static void process(void **state)
+{
+	struct mp_event event = event_of(MP_EVENT_PROCESS);
+
+	(void)state;
+	event.process = (struct mp_event_process){
+		.op = MP_PROCESS_FORK, .pid = 7, .parent = 5, .comm = "sh"};
+	check_line(&event, HEAD("process") "\"op\":\"fork\",\"pid\":7,\"parent\":5,\"comm\":\"sh\","
+					   "\"exit_code\":null}\n");
+	event.process = (struct mp_event_process){
+		.op = MP_PROCESS_EXIT, .pid = 7, .exit_code = 768, .comm = "sh"};
+	check_line(&event, HEAD("process") "\"op\":\"exit\",\"pid\":7,\"parent\":null,\"comm\":"
+					   "\"sh\",\"exit_code\":768}\n");
+}
+
+static void decision_and_action(void **state)
+{
+	static const char *const stack[] = {"load_model+0x10 (app)"};
+	struct mp_event event = event_of(MP_EVENT_DECISION);
+
+	(void)state;
+	event.decision = (struct mp_event_decision){
+		.severity = MP_SEVERITY_GC,
+		.previous = MP_SEVERITY_WARNING,
+		.level = MP_LEVEL_CRITICAL,
+		.point = "p",
+		.pid = 42,
+		.reason = "above gc 85 %",
+		.usage_pct = 86,
+		.working_set = 1846835937,
+		.limit = 2147483648,
+	};
+	check_line(&event, HEAD("decision") "\"severity\":\"gc\",\"previous\":\"warning\","
+					    "\"level\":\"critical\",\"point\":\"p\","
+					    "\"pid\":42,\"cgroup\":null,\"reason\":\"above gc 85 "
+					    "%\",\"evidence\":{"
+					    "\"usage_pct\":86.00,\"working_set\":1846835937,"
+					    "\"limit\":2147483648}}\n");
+	event = event_of(MP_EVENT_ACTION);
+	event.action = (struct mp_event_action){
+		.action = "stack",
+		.result = MP_RESULT_WOULD,
+		.pid = 0,
+		.cgroup = "/app",
+		.freed_bytes = MP_UNKNOWN,
+		.duration_ns = 1000,
+		.stack = stack,
+		.n_stack = 1,
+	};
+	check_line(&event, HEAD("action") "\"action\":\"stack\",\"result\":\"would\",\"point\":"
+					  "null,\"pid\":null,\"cgroup\":"
+					  "\"/"
+					  "app\",\"freed_bytes\":null,\"duration_ns\":1000,"
+					  "\"detail\":null,\"stack\":["
+					  "\"load_model+0x10 (app)\"]}\n");
+}
+
+static void lost_and_stop(void **state)
+{
+	struct mp_event event = event_of(MP_EVENT_LOST);
+
+	(void)state;
+	event.lost = (struct mp_event_lost){.source = "ring", .count = 997};
+	check_line(&event, HEAD("lost") "\"source\":\"ring\",\"count\":997}\n");
+	event = event_of(MP_EVENT_STOP);
+	event.stop = (struct mp_event_stop){.reason = "signal", .exit_code = 130};
+	check_line(&event, HEAD("stop") "\"reason\":\"signal\",\"exit_code\":130}\n");
+	event.stop.exit_code = -1;
+	check_line(&event, HEAD("stop") "\"reason\":\"signal\",\"exit_code\":-1}\n");
+}
+
+static void summary(void **state)
+{
+	static const struct mp_summary_point points[] = {
+		{.point = "a",
+		 .level = MP_LEVEL_MEDIUM,
+		 .hits = 999983,
+		 .returns = 999982,
+		 .emitted = 20,
+		 .suppressed = 1999942,
+		 .lost = 3,
+		 .phase = {{999983, 10, 999971, 2}, {999982, 10, 999971, 1}},
+		 .missed = 1,
+		 .duration_p50_ns = 1200,
+		 .duration_p99_ns = 9000,
+		 .duration_max_ns = 10007,
+		 .rss_total = -8192,
+		 .rss_max = 4096},
+		{.point = "b",
+		 .duration_p50_ns = MP_UNKNOWN,
+		 .duration_p99_ns = MP_UNKNOWN,
+		 .duration_max_ns = MP_UNKNOWN,
+		 .rss_total = MP_UNKNOWN_DELTA,
+		 .rss_max = MP_UNKNOWN_DELTA},
+	};
+	struct mp_event event = event_of(MP_EVENT_SUMMARY);
+
+	(void)state;
+	event.summary = (struct mp_event_summary){
+		.points = points,
+		.n_points = 2,
+		.duration_ns = 10000000000,
+		.received = 20,
+		.complete = true,
+	};
+	check_line(
+		&event,
+		HEAD("summary") "\"points\":[{\"point\":\"a\",\"level\":\"medium\",\"hits\":999983,"
+				"\"returns\":999982,\"emitted\":20,\"suppressed\":1999942,\"lost\":"
+				"3,"
+				"\"enter\":{\"hits\":999983,\"emitted\":10,\"suppressed\":999971,"
+				"\"lost\":2},\"exit\":{\"hits\":999982,\"emitted\":10,"
+				"\"suppressed\":999971,\"lost\":1},\"missed\":1,\"duration_ns\":{"
+				"\"p50\":1200,\"p99\":9000,\"max\":10007},\"rss_delta\":{\"total\":"
+				"-8192,\"max\":4096}},{\"point\":\"b\",\"level\":\"low\",\"hits\":"
+				"0,"
+				"\"returns\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0,\"enter\":"
+				"{"
+				"\"hits\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0},\"exit\":{"
+				"\"hits\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0},\"missed\":"
+				"0,"
+				"\"duration_ns\":{\"p50\":null,\"p99\":null,\"max\":null},"
+				"\"rss_delta\":{\"total\":null,\"max\":null}}],\"duration_ns\":"
+				"10000000000,\"received\":20,\"complete\":true}\n");
+	event.summary = (struct mp_event_summary){0};
+	check_line(&event, HEAD("summary") "\"points\":[],\"duration_ns\":0,\"received\":0,"
+					   "\"complete\":false}\n");
+}
+
+/* Strings come back byte by byte, so that they can be written again and matched. */
+static void hostile_strings(void **state)
+{
+	static const char *const list[] = {hostile, "", hostile};
+	const struct mp_event_arg args[] = {
+		{.name = hostile, .type = MP_ARG_STR, .str = hostile},
+		{.name = "", .type = MP_ARG_STR, .str = "0x12"},
+		{.name = "\\", .type = MP_ARG_STR, .str = "\\x00\\u{0}\\q\\"},
+	};
+	struct mp_event event = probe_event(MP_PHASE_EXIT);
+
+	(void)state;
+	event.probe.point = hostile;
+	event.probe.comm = "\xff\xfe\xfd";
+	event.probe.cgroup = "/a\\b\\\\c\\";
+	event.probe.args = args;
+	event.probe.n_args = 3;
+	event.probe.ret = &args[0];
+	event.probe.stack_text = list;
+	event.probe.n_stack = 3;
+	check_line(&event, NULL);
+	event = event_of(MP_EVENT_START);
+	event.start.targets = list;
+	event.start.n_targets = 3;
+	event.start.version = hostile;
+	check_line(&event, NULL);
+}
+
+/* Two bytes at a time, so that what is read cannot grow together either. */
+static void any_two_bytes(void **state)
+{
+	(void)state;
+	for (int first = 1; first < 256; first++) {
+		struct mp_event event = event_of(MP_EVENT_LOST);
+		char name[255 * 3 + 1] = "";
+
+		for (int second = 1; second < 256; second++) {
+			name[(second - 1) * 3] = (char)first;
+			name[(second - 1) * 3 + 1] = (char)second;
+			name[(second - 1) * 3 + 2] = '.';
+		}
+		event.lost.source = name;
+		check_line(&event, NULL);
+	}
+}
+
+static void values_come_back(void **state)
+{
+	static const char line[] =
+		"{\"type\":\"probe\",\"v\":1,\"time\":\"2026-11-21T23:35:22.5Z\",\"level\":"
+		"\"high\","
+		"\"later\":[{}],\"phase\":\"exit\",\"usage_pct\":50,\"comm\":\"a\\\\nb\","
+		"\"args\":{\"u\":9223372036854775807,\"s\":-5,\"p\":\"0xffffffffffffffff\","
+		"\"t\":\"0xFF\",\"n\":null}}";
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event e;
+
+	(void)state;
+	assert_int_equal(mp_ndjson_parse(reader, line, strlen(line), &e, NULL), 0);
+	assert_int_equal(e.type, MP_EVENT_PROBE);
+	assert_true(e.ts_ns == MP_UNKNOWN);
+	assert_int_equal(e.realtime_ns, 1795304122500000000ULL);
+	assert_int_equal(e.probe.level, MP_LEVEL_HIGH);
+	assert_int_equal(e.probe.phase, MP_PHASE_EXIT);
+	assert_null(e.probe.point);
+	assert_string_equal(e.probe.comm, "a\nb");
+	assert_true(e.probe.usage_pct == 50);
+	assert_true(e.probe.rss == MP_UNKNOWN);
+	assert_true(e.probe.rss_delta == MP_UNKNOWN_DELTA);
+	assert_null(e.probe.ret);
+	assert_null(e.probe.stack);
+	assert_int_equal(e.probe.n_args, 5);
+	assert_int_equal(e.probe.args[0].type, MP_ARG_U64);
+	assert_int_equal(e.probe.args[0].value, INT64_MAX);
+	assert_int_equal(e.probe.args[1].type, MP_ARG_S64);
+	assert_int_equal((int64_t)e.probe.args[1].value, -5);
+	assert_int_equal(e.probe.args[2].type, MP_ARG_PTR);
+	assert_true(e.probe.args[2].value == UINT64_MAX);
+	assert_int_equal(e.probe.args[3].type, MP_ARG_STR);
+	assert_string_equal(e.probe.args[3].str, "0xFF");
+	assert_int_equal(e.probe.args[4].type, MP_ARG_STR);
+	assert_null(e.probe.args[4].str);
+	mp_ndjson_reader_free(reader);
+}
+
+struct bad_line {
+	const char *line;
+	int status;
+	const char *text; /* in the message */
+};
+
+static const struct bad_line bad_lines[] = {
+	{"", -EBADMSG, "column 0"},
+	{"{", -EBADMSG, "column 1"},
+	{"{\"v\":1,}", -EBADMSG, "column 8"},
+	{"[1]", -EBADMSG, "not a JSON object"},
+	{"7", -EBADMSG, "column 1"},
+	{"{} {}", -EBADMSG, "column 4"},
+	{"{\"v\":1,\"v\":1}", -EBADMSG, "duplicate"},
+	{"{\"v\":1,\"type\":\"lost\",\"source\":\"\\u0000\"}", -EBADMSG, "column"},
+	{"{\"v\":1,\"type\":\"lost\",\"source\":\"\xff\"}", -EBADMSG, "column"},
+	{"{\"type\":\"lost\"}", -ENOTSUP, "version 0"},
+	{"{\"v\":2,\"type\":\"lost\"}", -ENOTSUP, "version 2"},
+	{"{\"v\":\"1\",\"type\":\"lost\"}", -EBADMSG, "\"v\" is not an unsigned integer"},
+	{"{\"v\":1.0,\"type\":\"lost\"}", -EBADMSG, "\"v\" is not an unsigned integer"},
+	{"{\"v\":1}", -EBADMSG, "\"type\" is missing"},
+	{"{\"v\":1,\"type\":7}", -EBADMSG, "\"type\" is not a string"},
+	{"{\"v\":1,\"type\":\"oom\"}", -ENOTSUP, "\"oom\""},
+	{"{\"v\":1,\"type\":\"a\\u001bb\"}", -ENOTSUP, "\"a\\eb\""},
+	{"{\"v\":1,\"type\":\"lost\",\"ts_ns\":-1}", -EBADMSG, "\"ts_ns\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"lost\",\"ts_ns\":9223372036854775808}", -EBADMSG, "too big"},
+	{"{\"v\":1,\"type\":\"lost\",\"time\":\"today\"}", -EBADMSG, "\"time\" is not a time"},
+	{"{\"v\":1,\"type\":\"lost\",\"count\":true}", -EBADMSG, "\"count\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"lost\",\"source\":{}}", -EBADMSG, "\"source\" is not a string"},
+	{"{\"v\":1,\"type\":\"stop\",\"exit_code\":2147483648}", -EBADMSG, "\"exit_code\""},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\"}", -EBADMSG, "\"phase\" is missing"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"lowest\",\"phase\":\"exit\"}", -EBADMSG,
+	 "\"level\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":0,\"phase\":\"exit\"}", -EBADMSG,
+	 "\"level\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"pid\":4294967296}",
+	 -EBADMSG, "\"pid\" is not an unsigned integer in its range"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"usage_pct\":\"9\"}",
+	 -EBADMSG, "\"usage_pct\" is not a number"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"rss_delta\":1.5}",
+	 -EBADMSG, "\"rss_delta\" is not an integer"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"args\":[1]}", -EBADMSG,
+	 "\"args\" is not an object"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"args\":{\"x\":1.5}}",
+	 -EBADMSG, "\"args.x\" is not an integer, a string or null"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"args\":{\"a\":1,"
+	 "\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1}}",
+	 -EBADMSG, "\"args\" holds too many"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"ret\":{\"a\":1,"
+	 "\"b\":1}}",
+	 -EBADMSG, "\"ret\" holds too many"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"stack\":[1]}",
+	 -EBADMSG, "\"stack\" holds something else"},
+	{"{\"v\":1,\"type\":\"start\",\"targets\":\"x\"}", -EBADMSG, "\"targets\" is not an array"},
+	{"{\"v\":1,\"type\":\"start\",\"targets\":[null]}", -EBADMSG, "\"targets\" holds"},
+	{"{\"v\":1,\"type\":\"summary\",\"points\":[7]}", -EBADMSG, "\"points\" holds"},
+	{"{\"v\":1,\"type\":\"summary\",\"complete\":1}", -EBADMSG, "\"complete\" is not true"},
+	{"{\"v\":1,\"type\":\"summary\",\"points\":[{\"level\":\"low\"},{\"level\":\"low\","
+	 "\"enter\":{\"hits\":-1}}]}",
+	 -EBADMSG, "\"points[1].enter.hits\""},
+};
+
+static void bad_lines_say_where(void **state)
+{
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+
+	(void)state;
+	for (size_t i = 0; i < MP_ARRAY_SIZE(bad_lines); i++) {
+		const struct bad_line *bad = &bad_lines[i];
+		struct mp_event event = {.type = MP_EVENT_STOP, .ts_ns = 17};
+		struct mp_error err = {.text = ""};
+
+		assert_int_equal(
+			mp_ndjson_parse(reader, bad->line, strlen(bad->line), &event, &err),
+			bad->status);
+		if (!strstr(err.text, bad->text))
+			fail_msg("%s: \"%s\" lacks \"%s\"", bad->line, err.text, bad->text);
+		assert_int_equal(event.ts_ns, 17);
+		assert_int_equal(event.type, MP_EVENT_STOP);
+	}
+	mp_ndjson_reader_free(reader);
+	mp_ndjson_reader_free(NULL);
+}
+
+/* Every prefix of a good line is an error, and leaves the reader fit for the next one. */
+static void cut_lines(void **state)
+{
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event event = probe_event(MP_PHASE_EXIT);
+	MP_TEXT struct mp_text t = {0};
+	struct mp_event parsed;
+
+	(void)state;
+	mp_ndjson_write(&t, &event);
+	for (size_t len = 0; len + 1 < t.len; len++)
+		assert_int_equal(mp_ndjson_parse(reader, t.data, len, &parsed, NULL), -EBADMSG);
+	assert_int_equal(mp_ndjson_parse(reader, t.data, t.len - 1, &parsed, NULL), 0);
+	mp_ndjson_reader_free(reader);
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event parsed;
+	char line[100000];
+
+	(void)state;
+	memset(line, '[', sizeof(line));
+	memcpy(line, "{\"v\":", 5);
+	assert_int_equal(mp_ndjson_parse(reader, line, sizeof(line), &parsed, NULL), -EBADMSG);
+	mp_ndjson_reader_free(reader);
+}
+
+static void check_time(uint64_t seconds)
+{
+	char expected[MP_TIME_LEN], got[MP_TIME_LEN];
+	time_t t = (time_t)seconds;
+	uint64_t back;
+	struct tm tm;
+
+	gmtime_r(&t, &tm);
+	strftime(expected, sizeof(expected), "%Y-%m-%dT%H:%M:%S.000999Z", &tm);
+	mp_clock_format(seconds * 1000000000 + 999999, got);
+	assert_string_equal(got, expected);
+	if (seconds < 18429206400) {
+		assert_int_equal(mp_clock_parse(got, &back), 0);
+		assert_true(back == seconds * 1000000000 + 999000);
+	}
+}
+
+/* Every day from 1970 to 2553, at a second that is never the same. */
+static void times_agree_with_the_c_library(void **state)
+{
+	(void)state;
+	for (uint64_t day = 0; day < 213300; day++)
+		check_time(day * 86400 + day * 7919 % 86400);
+	check_time(UINT64_MAX / 1000000000 - 1);
+	check_time(951782399);
+	check_time(951782400);
+}
+
+static void bad_times(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"2026",
+		"2026-11-21",
+		"2026-11-21T23:35:22",
+		"2026-11-21T23:35:22+00:00",
+		"2026-11-21 23:35:22Z",
+		"1969-12-31T23:59:59Z",
+		"2554-01-01T00:00:00Z",
+		"2026-02-29T00:00:00Z",
+		"2026-00-01T00:00:00Z",
+		"2026-13-01T00:00:00Z",
+		"2026-01-00T00:00:00Z",
+		"2026-01-32T00:00:00Z",
+		"2026-01-01T24:00:00Z",
+		"2026-01-01T00:60:00Z",
+		"2026-01-01T00:00:60Z",
+		"2026-01-01T00:00:00.Z",
+		"2026-01-01T00:00:00.1234567891Z",
+		"2026-01-01T00:00:00ZZ",
+		"-026-01-01T00:00:00Z",
+	};
+	uint64_t ns = 5;
+
+	(void)state;
+	for (size_t i = 0; i < MP_ARRAY_SIZE(bad); i++)
+		assert_int_equal(mp_clock_parse(bad[i], &ns), -EINVAL);
+	assert_int_equal(ns, 5);
+	assert_int_equal(mp_clock_parse("2024-02-29T00:00:00.123456789Z", &ns), 0);
+	assert_int_equal(ns, 1709164800123456789);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(start),
+		cmocka_unit_test(site),
+		cmocka_unit_test(probe_enter),
+		cmocka_unit_test(probe_exit),
+		cmocka_unit_test(nothing_known),
+		cmocka_unit_test(process),
+		cmocka_unit_test(decision_and_action),
+		cmocka_unit_test(lost_and_stop),
+		cmocka_unit_test(summary),
+		cmocka_unit_test(hostile_strings),
+		cmocka_unit_test(any_two_bytes),
+		cmocka_unit_test(values_come_back),
+		cmocka_unit_test(bad_lines_say_where),
+		cmocka_unit_test(cut_lines),
+		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(times_agree_with_the_c_library),
+		cmocka_unit_test(bad_times),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,780 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+#include "report/cells.h"
+#include "report/textview.h"
+
+#define SEC 1000000000ULL
+#define START_NS (100 * SEC)
+#define MIB (1LL << 20)
+#define GIB (1LL << 30)
+
+static const char hostile[] =
+	"\n\033[31mx\r\xff\xfe\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd"
+	"\xe5\x99\xa8\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd\xe5\x99\xa8"
+	"\xf0\x9f\x90\xa7\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81 \xe2\x80\xae \t tail";
+
+static struct mp_event event_at(enum mp_event_type type, uint64_t ms)
+{
+	return (struct mp_event){.type = type, .ts_ns = START_NS + ms * 1000000};
+}
+
+static struct mp_event probe_at(uint64_t ms, enum mp_phase phase)
+{
+	struct mp_event event = event_at(MP_EVENT_PROBE, ms);
+
+	event.probe = (struct mp_event_probe){
+		.point = "model_loader.load_model",
+		.level = MP_LEVEL_CRITICAL,
+		.phase = phase,
+		.pid = 4242,
+		.tid = 4242,
+		.comm = "loader",
+		.rss = 1321205760,
+		.usage_pct = 85.6,
+		.duration_ns = 12345678,
+		.rss_delta = 3 * MIB,
+	};
+	return event;
+}
+
+static struct mp_textview view_of(unsigned int width)
+{
+	return (struct mp_textview){
+		.width = width, .started = true, .start_ns = START_NS, .header_done = true};
+}
+
+static void check_view(struct mp_textview *view, const struct mp_event *event, const char *expected)
+{
+	MP_TEXT struct mp_text out = {0};
+
+	mp_textview_write(view, &out, event);
+	assert_false(out.failed);
+	assert_string_equal(out.data ? out.data : "", expected);
+}
+
+/* Takes the color sequences out, in place. */
+static void strip_colors(char *s)
+{
+	char *to = s;
+
+	while (*s) {
+		if (*s == '\033')
+			s = strchr(s, 'm') + 1;
+		else
+			*to++ = *s++;
+	}
+	*to = '\0';
+}
+
+/* Every line ends, is clean, and keeps to the width. Returns their number. */
+static unsigned int check_lines(const struct mp_text *out, size_t width)
+{
+	MP_FREE char *copy = strdup(out->data ? out->data : "");
+	unsigned int n = 0;
+
+	strip_colors(copy);
+	for (char *line = copy; *line;) {
+		char *end = strchr(line, '\n');
+
+		assert_non_null(end);
+		*end = '\0';
+		if (mp_text_width(line) > width)
+			fail_msg("%zu columns in place of %zu: %s", mp_text_width(line), width,
+				 line);
+		for (const char *p = line; *p; p++)
+			assert_true((unsigned char)*p >= ' ' && *p != 0x7f);
+		assert_null(strstr(line, "\xe2\x80\xae"));
+		line = end + 1;
+		n++;
+	}
+	return n;
+}
+
+static void probe_lines(void **state)
+{
+	struct mp_textview view = {.width = 80};
+	struct mp_event event = probe_at(0, MP_PHASE_ENTER);
+
+	(void)state;
+	check_view(
+		&view, &event,
+		"      TIME     PID POINT                   PHASE LATENCY      RSS    GROWTH USE%\n"
+		"   +0.000s    4242 model_loader.load_model enter         1.23 GiB             "
+		"86\n");
+	event = probe_at(12345, MP_PHASE_EXIT);
+	check_view(&view, &event,
+		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   "
+		   "86\n");
+	event.probe.rss_delta = MP_UNKNOWN_DELTA;
+	event.probe.duration_ns = MP_UNKNOWN;
+	event.probe.rss = MP_UNKNOWN;
+	event.probe.usage_pct = -1;
+	event.probe.point = "model_loader_adapter.load_model_with_config";
+	check_view(&view, &event,
+		   "  +12.345s    4242 model_loade\u2026with_config exit        -        -         "
+		   "-    -\n");
+	event.probe.point = NULL;
+	event.probe.usage_pct = 12345;
+	check_view(&view, &event,
+		   "  +12.345s    4242 -                       exit        -        -         - "
+		   ">999\n");
+}
+
+static void other_widths(void **state)
+{
+	struct mp_textview narrow = {.width = 20};
+	struct mp_textview wide = {.width = 110};
+	struct mp_event event = probe_at(0, MP_PHASE_EXIT);
+
+	(void)state;
+	check_view(&narrow, &event,
+		   "      TIME POINT            PHASE LATENCY      RSS    GROWTH\n"
+		   "   +0.000s model_l\u2026ad_model exit  12.3 ms 1.23 GiB +3.00 MiB\n");
+	check_view(&wide, &event,
+		   "      TIME     PID COMM            POINT                                 PHASE "
+		   "LATENCY      RSS    GROWTH USE%\n"
+		   "   +0.000s    4242 loader          model_loader.load_model               exit  "
+		   "12.3 ms 1.23 GiB +3.00 MiB   86\n");
+}
+
+static void check_time(uint64_t seconds, const char *expected)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = probe_at(0, MP_PHASE_EXIT);
+	MP_TEXT struct mp_text out = {0};
+
+	event.ts_ns = START_NS + seconds * SEC;
+	mp_textview_write(&view, &out, &event);
+	assert_int_equal(strlen(expected), 10);
+	assert_memory_equal(out.data, expected, 10);
+}
+
+static void long_runs(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = probe_at(0, MP_PHASE_EXIT);
+	MP_TEXT struct mp_text out = {0};
+
+	(void)state;
+	check_time(9999, "+9999.000s");
+	check_time(10000, " +2h46m40s");
+	check_time(359999, "+99h59m59s");
+	check_time(360000, "    +4d04h");
+	/* Before the start, as a record on its way at that time is. */
+	event.ts_ns = START_NS - 1;
+	mp_textview_write(&view, &out, &event);
+	assert_memory_equal(out.data, "   +0.000s", 10);
+}
+
+static void colors_only_when_asked(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = probe_at(12345, MP_PHASE_EXIT);
+
+	(void)state;
+	view.color = true;
+	check_view(
+		&view, &event,
+		"  +12.345s    4242 \033[35mmodel_loader.load_model\033[0m exit  12.3 ms 1.23 GiB "
+		"\033[31m+3.00 MiB\033[0m   86\n");
+	event.probe.level = MP_LEVEL_MEDIUM;
+	event.probe.rss_delta = -3 * MIB;
+	check_view(&view, &event,
+		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB "
+		   "\033[32m-3.00 MiB\033[0m   86\n");
+	event.probe.rss_delta = 0;
+	check_view(&view, &event,
+		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB       0 B   "
+		   "86\n");
+}
+
+static unsigned int headers_in(bool color, unsigned int lines)
+{
+	struct mp_textview view = {.width = 80, .color = color};
+	struct mp_event event = probe_at(0, MP_PHASE_EXIT);
+	MP_TEXT struct mp_text out = {0};
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < lines; i++)
+		mp_textview_write(&view, &out, &event);
+	for (const char *p = out.data; (p = strstr(p, "LATENCY")); p++)
+		n++;
+	return n;
+}
+
+static void header_comes_again_on_a_terminal(void **state)
+{
+	(void)state;
+	assert_int_equal(headers_in(true, 40), 1);
+	assert_int_equal(headers_in(true, 41), 2);
+	assert_int_equal(headers_in(true, 81), 3);
+	assert_int_equal(headers_in(false, 200), 1);
+}
+
+static void decisions_and_actions(void **state)
+{
+	static const char *const stack[] = {"load_model+0x10 (app)", "main+0x20 (app)"};
+	struct mp_textview view = view_of(80);
+	struct mp_event event = event_at(MP_EVENT_DECISION, 12345);
+
+	(void)state;
+	event.decision = (struct mp_event_decision){
+		.severity = MP_SEVERITY_GC,
+		.previous = MP_SEVERITY_WARNING,
+		.point = "model_loader.load_model",
+		.pid = 4242,
+		.cgroup = "/app",
+		.reason = "above gc 85 %",
+		.usage_pct = 86,
+		.working_set = 1846835937,
+		.limit = 2 * GIB,
+	};
+	check_view(&view, &event,
+		   "  +12.345s ! gc  model_loader.load_model[4242]  1.72 GiB of 2.00 GiB (86 %):\n"
+		   "           above gc 85 %\n");
+	event.decision.point = NULL;
+	event.decision.pid = 0;
+	event.decision.severity = MP_SEVERITY_NORMAL;
+	event.decision.limit = MP_UNKNOWN;
+	event.decision.usage_pct = -1;
+	event.decision.reason = NULL;
+	view.verbose = 1;
+	check_view(&view, &event, "  +12.345s normal  /app  1.72 GiB\n");
+	view.verbose = 0;
+	check_view(&view, &event, "  +12.345s normal  host  1.72 GiB\n");
+	event = event_at(MP_EVENT_ACTION, 12345);
+	event.action = (struct mp_event_action){
+		.action = "stack",
+		.result = MP_RESULT_DONE,
+		.point = "p",
+		.pid = 7,
+		.freed_bytes = MP_UNKNOWN,
+		.duration_ns = MP_UNKNOWN,
+		.stack = stack,
+		.n_stack = 2,
+	};
+	check_view(&view, &event,
+		   "  +12.345s > stack done  p[7]\n"
+		   "             #0  load_model+0x10 (app)\n"
+		   "             #1  main+0x20 (app)\n");
+	event.action = (struct mp_event_action){
+		.action = "relieve",
+		.result = MP_RESULT_FAILED,
+		.pid = 7,
+		.freed_bytes = 5 * MIB,
+		.duration_ns = 1500,
+		.detail = "gone",
+	};
+	check_view(&view, &event,
+		   "  +12.345s > relieve failed  [7]  freed 5.00 MiB  in 1.50 us: gone\n");
+}
+
+/* The decision's own line is the log; it is not said twice. */
+static void plain_log_is_silent(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = event_at(MP_EVENT_ACTION, 1000);
+
+	(void)state;
+	event.action = (struct mp_event_action){.action = "log",
+						.result = MP_RESULT_DONE,
+						.pid = 7,
+						.freed_bytes = MP_UNKNOWN,
+						.duration_ns = MP_UNKNOWN};
+	check_view(&view, &event, "");
+	event.action.result = MP_RESULT_FAILED;
+	check_view(&view, &event, "   +1.000s > log failed  [7]\n");
+	event.action.result = MP_RESULT_DONE;
+	view.verbose = 1;
+	check_view(&view, &event, "   +1.000s > log done  [7]\n");
+}
+
+static void losses(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = event_at(MP_EVENT_LOST, 500);
+
+	(void)state;
+	event.lost = (struct mp_event_lost){.source = "ring", .count = 997};
+	check_view(&view, &event,
+		   "   +0.500s ! 997 records lost: ring (the summary still counts every call)\n");
+	event.lost.count = 1;
+	check_view(&view, &event,
+		   "   +0.500s ! 1 record lost: ring (the summary still counts every call)\n");
+	event.lost.count = MP_UNKNOWN;
+	check_view(&view, &event,
+		   "   +0.500s ! records lost: ring (the summary still counts every call)\n");
+}
+
+static struct mp_event site_of(enum mp_site_status status, const char *reason)
+{
+	struct mp_event event = event_at(MP_EVENT_SITE, 1);
+
+	event.site = (struct mp_event_site){
+		.point = "cache.get",
+		.kind = MP_SITE_UPROBE,
+		.binary = "/usr/bin/app",
+		.symbol = "cache_get",
+		.offset = 0x1139,
+		.insn = "emulated",
+		.status = status,
+		.reason = reason,
+	};
+	return event;
+}
+
+static void start_and_sites(void **state)
+{
+	static const char *const targets[] = {"comm:redis-server", "pid:7"};
+	struct mp_textview view = {.width = 80};
+	struct mp_event attached = site_of(MP_SITE_ATTACHED, NULL);
+	struct mp_event waiting = site_of(MP_SITE_WAITING, "no binary has it yet");
+	struct mp_event failed = site_of(MP_SITE_FAILED, "instruction cannot be probed");
+	struct mp_event probe = probe_at(5, MP_PHASE_ENTER);
+	struct mp_event event = event_at(MP_EVENT_START, 0);
+	MP_TEXT struct mp_text out = {0};
+
+	(void)state;
+	event.start = (struct mp_event_start){.version = "0.1.0",
+					      .kernel = "6.18.0",
+					      .cgroup_mode = "hybrid",
+					      .targets = targets,
+					      .n_targets = 2};
+	check_view(&view, &event,
+		   "memprobe-bpf 0.1.0 on 6.18.0 \u00b7 cgroup hybrid \u00b7 comm:redis-server, "
+		   "pid:7\n");
+	check_view(&view, &attached, "");
+	check_view(&view, &waiting,
+		   "  waiting cache.get: uprobe /usr/bin/app:cache_get (no binary has it yet)\n");
+	check_view(&view, &failed,
+		   "  failed cache.get: uprobe /usr/bin/app:cache_get (instruction cannot be "
+		   "probed)\n");
+	mp_textview_write(&view, &out, &probe);
+	assert_memory_equal(out.data, "1 site attached, 1 waiting, 1 failed\n      TIME", 47);
+	mp_text_reset(&out);
+	mp_textview_tell_sites(&view, &out);
+	assert_int_equal(out.len, 0);
+	check_view(&view, &attached, "");
+	mp_textview_tell_sites(&view, &out);
+	assert_string_equal(out.data, "2 sites attached, 1 waiting, 1 failed\n");
+}
+
+/* A thousand points that wait are not a thousand lines. */
+static void many_sites_are_only_counted(void **state)
+{
+	struct mp_textview view = {.width = 80};
+	struct mp_event waiting = site_of(MP_SITE_WAITING, NULL);
+	MP_TEXT struct mp_text out = {0};
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000; i++)
+		mp_textview_write(&view, &out, &waiting);
+	assert_int_equal(check_lines(&out, 80), 16);
+	mp_text_reset(&out);
+	mp_textview_tell_sites(&view, &out);
+	assert_string_equal(out.data, "0 sites attached, 1000 waiting\n");
+}
+
+static void verbose_tells_all(void **state)
+{
+	static const struct mp_event_arg args[] = {
+		{.name = "size", .type = MP_ARG_U64, .value = 1000003},
+		{.name = "delta", .type = MP_ARG_S64, .value = (uint64_t)-5},
+		{.name = "path", .type = MP_ARG_STR, .str = "/a\n"},
+		{.name = "gone", .type = MP_ARG_STR},
+	};
+	static const struct mp_event_arg ret = {.name = "r", .type = MP_ARG_PTR, .value = 0x7f00};
+	static const uint64_t stack[] = {0x401139};
+	struct mp_textview view = view_of(80);
+	struct mp_event event = site_of(MP_SITE_ATTACHED, NULL);
+
+	(void)state;
+	view.verbose = 1;
+	event.site.risk = "shared by 2 points";
+	check_view(
+		&view, &event,
+		"  attached cache.get: uprobe /usr/bin/app:cache_get at 0x1139, emulated, risk:\n"
+		"  shared by 2 points\n");
+	view.sites_told = view.sites_attached;
+	event = probe_at(0, MP_PHASE_EXIT);
+	event.probe.args = args;
+	event.probe.n_args = 4;
+	event.probe.ret = &ret;
+	event.probe.stack = stack;
+	event.probe.n_stack = 1;
+	check_view(
+		&view, &event,
+		"   +0.000s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   86\n"
+		"           size=1000003 delta=-5 path=\"/a\\n\" gone=? -> r=0x7f00\n"
+		"             #0  0x401139\n");
+	event = event_at(MP_EVENT_PROCESS, 0);
+	event.process = (struct mp_event_process){
+		.op = MP_PROCESS_FORK, .pid = 7, .parent = 5, .comm = "sh"};
+	check_view(&view, &event, "   +0.000s fork sh[7] by 5\n");
+	event.process = (struct mp_event_process){
+		.op = MP_PROCESS_EXIT, .pid = 7, .comm = "sh", .exit_code = 3 << 8};
+	check_view(&view, &event, "   +0.000s exit sh[7], exit code 3\n");
+	event.process.exit_code = 9;
+	check_view(&view, &event, "   +0.000s exit sh[7], killed by signal 9\n");
+	view.verbose = 0;
+	check_view(&view, &event, "");
+}
+
+static const struct mp_summary_point sample_points[] = {
+	{.point = "model_loader.load_model",
+	 .level = MP_LEVEL_CRITICAL,
+	 .hits = 7,
+	 .returns = 7,
+	 .emitted = 14,
+	 .duration_p50_ns = 1230000000,
+	 .duration_p99_ns = 4560000000,
+	 .duration_max_ns = 4567000000,
+	 .rss_total = 7 * GIB,
+	 .rss_max = GIB + GIB / 4},
+	{.point = "srt_parser.parse_file",
+	 .level = MP_LEVEL_MEDIUM,
+	 .hits = 999983,
+	 .returns = 999983,
+	 .emitted = 100,
+	 .suppressed = 1999866,
+	 .duration_p50_ns = 1200,
+	 .duration_p99_ns = 9870,
+	 .duration_max_ns = 1234567,
+	 .rss_total = -4 * MIB,
+	 .rss_max = 8192},
+	{.point = "never.one",
+	 .duration_p50_ns = MP_UNKNOWN,
+	 .duration_p99_ns = MP_UNKNOWN,
+	 .duration_max_ns = MP_UNKNOWN,
+	 .rss_max = MP_UNKNOWN_DELTA},
+	{.point = "never.two"},
+};
+
+static struct mp_event summary_of(const struct mp_summary_point *points, size_t n)
+{
+	struct mp_event event = event_at(MP_EVENT_SUMMARY, 10000);
+
+	event.summary = (struct mp_event_summary){.points = points,
+						  .n_points = n,
+						  .duration_ns = 10 * SEC,
+						  .received = 114,
+						  .complete = true};
+	return event;
+}
+
+static void summary_table(void **state)
+{
+	struct mp_textview view = view_of(90);
+	struct mp_event event = summary_of(sample_points, 4);
+
+	(void)state;
+	check_view(&view, &event,
+		   "\n"
+		   "POINT                   LEVEL      HITS RETURNS     P50     P99     MAX GROWTH "
+		   "MAXGROWTH\n"
+		   "model_loader.load_model critical      7       7  1.23 s  4.56 s  4.57 s +7.00G "
+		   "   +1.25G\n"
+		   "srt_parser.parse_file   medium   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M "
+		   "   +8.00K\n"
+		   "never hit: never.one, never.two\n"
+		   "114 records received, 1999866 suppressed, 0 lost in 10.0 s: complete\n");
+	/* Names need the room: every call has returned, so that is said by leaving it out. */
+	view.width = 80;
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                   LEVEL      HITS     P50     P99     MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model critical      7  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
+		"srt_parser.parse_file   medium   999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
+		"never hit: never.one, never.two\n"
+		"114 records received, 1999866 suppressed, 0 lost in 10.0 s: complete\n");
+}
+
+static void summary_says_what_is_missing(void **state)
+{
+	struct mp_summary_point points[2];
+	struct mp_textview view = view_of(80);
+	struct mp_event event = summary_of(points, 2);
+
+	(void)state;
+	memcpy(points, sample_points, sizeof(points));
+	points[0].returns = 6;
+	points[0].missed = 1;
+	points[1].lost = 17;
+	view.quiet = true;
+	event.summary.complete = false;
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                     HITS RETURNS     P50     P99     MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model      7       6  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
+		"srt_parser.parse_file   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
+		"unpaired calls: 1 (counted, but without a duration or growth)\n"
+		"114 records received, 1999866 suppressed, 17 lost in 10.0 s: INCOMPLETE: not all\n"
+		"that was received was put out\n");
+	event.summary.received = 100;
+	event.summary.n_points = 0;
+	check_view(
+		&view, &event,
+		"\n"
+		"100 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: not all that\n"
+		"was received was put out\n");
+	points[0] = sample_points[0];
+	event.summary.n_points = 1;
+	event.summary.received = 3;
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                   LEVEL    HITS    P50    P99    MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model critical    7 1.23 s 4.56 s 4.57 s +7.00G    +1.25G\n"
+		"3 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: 11 of 14 emitted\n"
+		"did not arrive\n");
+}
+
+static void many_points_never_hit_are_one_line(void **state)
+{
+	struct mp_summary_point points[1000];
+	struct mp_event event = summary_of(points, 1000);
+	struct mp_textview view = view_of(80);
+
+	(void)state;
+	for (size_t i = 0; i < 1000; i++)
+		points[i] = sample_points[3];
+	check_view(&view, &event,
+		   "\n"
+		   "never hit: never.two, never.two, never.two, never.two and 996 more\n"
+		   "114 records received, 0 suppressed, 0 lost in 10.0 s: complete\n");
+	for (size_t i = 0; i < 1000; i++)
+		points[i].point =
+			"a.name.that.is.longer.than.all.the.room.that.there.is.in.the.line";
+	check_view(&view, &event,
+		   "\n"
+		   "never hit: 1000 points\n"
+		   "114 records received, 0 suppressed, 0 lost in 10.0 s: complete\n");
+}
+
+static void quiet_is_the_summary_only(void **state)
+{
+	struct mp_textview view = {.width = 80, .quiet = true};
+
+	(void)state;
+	for (enum mp_event_type type = 0; type < MP_EVENT_TYPE_COUNT; type++) {
+		struct mp_event event = event_at(type, 0);
+
+		if (type == MP_EVENT_SUMMARY)
+			continue;
+		check_view(&view, &event, "");
+	}
+}
+
+/* --- hostile names and numbers at their ends ---------------------------------- */
+
+static void fill_probe(struct mp_event *event, const char *name, uint64_t n)
+{
+	static struct mp_event_arg args[MP_MAX_ARGS];
+	static const char *frames[MP_STACK_DEPTH];
+
+	for (size_t i = 0; i < MP_MAX_ARGS; i++)
+		args[i] = (struct mp_event_arg){name, (enum mp_arg_type)(i % 4), n, name};
+	for (size_t i = 0; i < MP_STACK_DEPTH; i++)
+		frames[i] = name;
+	event->probe = (struct mp_event_probe){
+		.point = name,
+		.level = MP_LEVEL_HIGH,
+		.phase = MP_PHASE_EXIT,
+		.pid = (uint32_t)n,
+		.tid = (uint32_t)n,
+		.comm = name,
+		.cgroup = name,
+		.rss = n,
+		.usage_pct = (double)n,
+		.duration_ns = n,
+		.rss_delta = (int64_t)(n / 2 + 1),
+		.args = args,
+		.n_args = MP_MAX_ARGS,
+		.ret = &args[0],
+		.stack_text = frames,
+		.n_stack = MP_STACK_DEPTH,
+	};
+}
+
+static void fill_event(struct mp_event *event, const char *name, uint64_t n)
+{
+	static const char *list[3];
+	static struct mp_summary_point points[4];
+
+	list[0] = list[1] = list[2] = name;
+	for (size_t i = 0; i < 4; i++)
+		points[i] = (struct mp_summary_point){.point = name,
+						      .hits = i < 2 ? n : 0,
+						      .returns = i < 2 ? n - 1 : 0,
+						      .emitted = n,
+						      .suppressed = n,
+						      .lost = n,
+						      .missed = n,
+						      .duration_p50_ns = n,
+						      .duration_p99_ns = n,
+						      .duration_max_ns = n,
+						      .rss_total = INT64_MAX,
+						      .rss_max = INT64_MIN + 1};
+	if (event->type == MP_EVENT_START)
+		event->start = (struct mp_event_start){name, name, name, list, 3, list, 3};
+	else if (event->type == MP_EVENT_SITE)
+		event->site =
+			(struct mp_event_site){.point = name,
+					       .binary = name,
+					       .symbol = name,
+					       .offset = n,
+					       .insn = name,
+					       .risk = name,
+					       .status = n & 1 ? MP_SITE_FAILED : MP_SITE_ATTACHED,
+					       .reason = name};
+	else if (event->type == MP_EVENT_PROBE)
+		fill_probe(event, name, n);
+	else if (event->type == MP_EVENT_PROCESS)
+		event->process = (struct mp_event_process){MP_PROCESS_FORK, (uint32_t)n,
+							   (uint32_t)n, (int)n, name};
+	else if (event->type == MP_EVENT_DECISION)
+		event->decision = (struct mp_event_decision){.severity = MP_SEVERITY_CRITICAL,
+							     .point = name,
+							     .pid = (uint32_t)n,
+							     .cgroup = name,
+							     .reason = name,
+							     .usage_pct = (double)n,
+							     .working_set = n,
+							     .limit = n};
+	else if (event->type == MP_EVENT_ACTION)
+		event->action = (struct mp_event_action){.action = name,
+							 .result = MP_RESULT_WOULD,
+							 .point = name,
+							 .pid = (uint32_t)n,
+							 .cgroup = name,
+							 .freed_bytes = n,
+							 .duration_ns = n,
+							 .detail = name,
+							 .stack = list,
+							 .n_stack = 3};
+	else if (event->type == MP_EVENT_LOST)
+		event->lost = (struct mp_event_lost){name, n};
+	else if (event->type == MP_EVENT_SUMMARY)
+		event->summary = (struct mp_event_summary){points, 4, n, n, n & 1};
+	else
+		event->stop = (struct mp_event_stop){name, (int)n};
+}
+
+static void no_line_is_too_wide(void **state)
+{
+	static const unsigned int widths[] = {60, 61, 65, 66, 71, 72, 79, 80, 103, 104, 200};
+	static const uint64_t numbers[] = {1, INT64_MAX, UINT64_MAX - 1};
+	char long_name[3000];
+	const char *const names[] = {hostile, long_name, "", NULL, "\xe6\xa8\xa1", "plain"};
+
+	(void)state;
+	memset(long_name, 'w', sizeof(long_name));
+	long_name[sizeof(long_name) - 1] = '\0';
+	for (size_t w = 0; w < MP_ARRAY_SIZE(widths); w++) {
+		for (size_t i = 0; i < MP_ARRAY_SIZE(names) * MP_ARRAY_SIZE(numbers) * 2; i++) {
+			struct mp_textview view = {
+				.width = widths[w], .verbose = 1, .color = i & 1};
+			MP_TEXT struct mp_text out = {0};
+
+			for (enum mp_event_type t = 0; t < MP_EVENT_TYPE_COUNT; t++) {
+				struct mp_event event = {.type = t, .ts_ns = t * (UINT64_MAX / 16)};
+				const char *name = names[i / 2 % MP_ARRAY_SIZE(names)];
+
+				if (!name && t == MP_EVENT_START)
+					name = "";
+				fill_event(&event, name, numbers[i / 2 / MP_ARRAY_SIZE(names)]);
+				mp_textview_write(&view, &out, &event);
+			}
+			assert_true(check_lines(&out, widths[w]) > 10);
+		}
+	}
+}
+
+/* --- cells ---------------------------------------------------------------------- */
+
+static void check_cell(const char *s, size_t width, bool right, const char *expected)
+{
+	MP_TEXT struct mp_text out = {0};
+
+	mp_cell_put(&out, s, (struct mp_cell){.width = width, .right = right});
+	assert_string_equal(out.data, expected);
+}
+
+static void cells_keep_their_width(void **state)
+{
+	(void)state;
+	check_cell("abc", 5, false, "abc  ");
+	check_cell("abc", 5, true, "  abc");
+	check_cell("abcde", 5, true, "abcde");
+	check_cell("abcdef", 5, true, "ab\u2026ef");
+	check_cell("abcdef", 4, false, "a\u2026ef");
+	check_cell("abcdef", 2, false, "\u2026f");
+	check_cell("abcdef", 1, false, "\u2026");
+	check_cell("abcdef", 0, false, "");
+	/* Two columns each: half a character is never shown. */
+	check_cell("\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd", 8, false,
+		   "\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd");
+	check_cell("\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd", 7, false,
+		   "\xe6\xa8\xa1\u2026\xe8\xbd\xbd  ");
+	check_cell("\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd", 4, true,
+		   " \u2026\xe8\xbd\xbd");
+	check_cell("\n\n\n", 5, false, "\\n\u2026\\n");
+}
+
+static void check_paragraph(const char *text, size_t width, const char *lead, const char *expected)
+{
+	MP_TEXT struct mp_text out = {0};
+
+	mp_paragraph_put(&out, text, (struct mp_paragraph){.width = width, .lead = lead});
+	assert_string_equal(out.data, expected);
+}
+
+static void paragraphs_break_at_spaces(void **state)
+{
+	(void)state;
+	check_paragraph("", 10, "", "\n");
+	check_paragraph("one two", 7, "", "one two\n");
+	check_paragraph("one two", 6, "", "one\ntwo\n");
+	check_paragraph("one  two   three", 9, "> ", "> one\n  two\n  three\n");
+	check_paragraph("abcdefghij k", 4, "", "abcd\nefgh\nij k\n");
+	check_paragraph("a bcdefgh", 4, "", "a\nbcde\nfgh\n");
+	check_paragraph("a  ", 4, "", "a\n");
+	check_paragraph("\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0", 5, "",
+			"\xe6\xa8\xa1\xe5\x9e\x8b\n\xe5\x8a\xa0\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(probe_lines),
+		cmocka_unit_test(other_widths),
+		cmocka_unit_test(long_runs),
+		cmocka_unit_test(colors_only_when_asked),
+		cmocka_unit_test(header_comes_again_on_a_terminal),
+		cmocka_unit_test(decisions_and_actions),
+		cmocka_unit_test(plain_log_is_silent),
+		cmocka_unit_test(losses),
+		cmocka_unit_test(start_and_sites),
+		cmocka_unit_test(many_sites_are_only_counted),
+		cmocka_unit_test(verbose_tells_all),
+		cmocka_unit_test(summary_table),
+		cmocka_unit_test(summary_says_what_is_missing),
+		cmocka_unit_test(many_points_never_hit_are_one_line),
+		cmocka_unit_test(quiet_is_the_summary_only),
+		cmocka_unit_test(no_line_is_too_wide),
+		cmocka_unit_test(cells_keep_their_width),
+		cmocka_unit_test(paragraphs_break_at_spaces),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* How the actions of this folder are run and report their results. Private to action/. */
+#ifndef MP_ACTION_REPORT_H
+#define MP_ACTION_REPORT_H
+
+#include "action/action.h"
+
+struct mp_hooks;
+struct mp_symbolizer;
+
+struct mp_actions {
+	mp_event_fn emit;
+	void *data;
+	struct mp_hooks *hooks;
+	struct mp_symbolizer *symbolizer;
+};
+
+/* Which action of which decision a result belongs to. Strings are borrowed. */
+struct mp_action_origin {
+	const char *action;
+	const char *point;
+	uint32_t pid;
+	const char *cgroup;
+	uint64_t ts_ns; /* of the cause, on both clocks: what ties a later time to the calendar */
+	uint64_t realtime_ns;
+};
+
+struct mp_action_outcome {
+	enum mp_action_result result;
+	uint64_t ended_ns;    /* CLOCK_MONOTONIC */
+	uint64_t duration_ns; /* MP_UNKNOWN: it takes none */
+	const char *detail;
+	const char *const *stack;
+	size_t n_stack;
+};
+
+struct mp_action_origin mp_action_origin(const struct mp_action_request *request);
+void mp_action_report(const struct mp_actions *actions, const struct mp_action_origin *origin,
+		      const struct mp_action_outcome *outcome);
+/* For what takes no time: it ended when its cause happened. */
+void mp_action_report_now(const struct mp_actions *actions, const struct mp_action_request *request,
+			  enum mp_action_result result, const char *detail);
+
+/* One row of the table in action.c each. */
+int mp_log_run(struct mp_actions *actions, const struct mp_action_request *request);
+int mp_stack_run(struct mp_actions *actions, const struct mp_action_request *request);
+int mp_hook_check(const char *arg, struct mp_error *err);
+int mp_hook_run(struct mp_actions *actions, const struct mp_action_request *request);
+
+#endif

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/watch.h"
+#include "monitor/programs.h"
+#include "probe/prober.h"
+#include "report/ndjson.h"
+
+struct probes_args {
+	struct mp_watch_args watch;
+	const char *binary;
+};
+
+static int set_binary(void *args, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct probes_args *)args)->binary = value;
+	return 0;
+}
+
+static const struct mp_option options[] = {
+	{"target", 't', "SPEC", "resolve in what this target has mapped, may be repeated",
+	 mp_watch_set_target},
+	{"binary", 'b', "PATH", "resolve in this program and its libraries", set_binary},
+	{"points", 0, "FILE", "injection points (default injection_points.yaml)", mp_watch_set_points},
+	{"point", 'p', "POINT", "one more point, may be repeated: NAME=LEVEL@[BINARY:]SYMBOL",
+	 mp_watch_set_point},
+	{"format", 0, "FORMAT", "text or json (an array of site records)", mp_watch_set_format},
+};
+
+struct listing {
+	struct mp_points *points;
+	struct mp_fsroot fs;
+	struct mp_cgroups cgroups;
+	struct mp_prober *prober;
+	struct mp_error *err;
+	enum mp_format format;
+	struct mp_text text;
+	bool first;
+};
+
+static void print_site(const struct mp_event_site *s)
+{
+	char binary[256];
+	char symbol[256];
+
+	mp_text_clean(s->binary ? s->binary : "-", binary, sizeof(binary));
+	mp_text_clean(s->symbol ? s->symbol : "-", symbol, sizeof(symbol));
+	if (s->status == MP_SITE_WAITING) {
+		printf("%-30s %-8s %s\n", s->point, mp_site_status_name(s->status), s->reason);
+		return;
+	}
+	printf("%-30s %-8s %s\n", s->point,
+	       s->status == MP_SITE_FAILED ? "refused" : mp_site_kind_name(s->kind), symbol);
+	printf("    %s+0x%" PRIx64 "  %s, about %s a hit\n", binary, s->offset, s->insn, s->cost);
+	if (s->reason)
+		printf("    refused: %s\n", s->reason);
+	if (s->risk)
+		printf("    risk: %s\n", s->risk);
+}
+
+static int on_site(void *data, const struct mp_event *event)
+{
+	struct listing *l = data;
+	struct mp_event stamped = *event;
+
+	if (l->format == MP_FORMAT_TEXT) {
+		print_site(&event->site);
+		return 0;
+	}
+	mp_text_reset(&l->text);
+	mp_ndjson_write(&l->text, &stamped);
+	printf("%s%.*s", l->first ? "[" : ",\n ", (int)l->text.len - 1, l->text.data);
+	l->first = false;
+	return 0;
+}
+
+static int add_process(void *data, const struct mp_process *process)
+{
+	struct listing *l = data;
+	int error = mp_prober_add_process(l->prober, process->pid, l->err);
+
+	return error == -E2BIG || error == -ENOMEM ? error : 0;
+}
+
+static int add_target(struct listing *l, struct mp_target_spec *spec)
+{
+	int error = mp_target_resolve(spec, &l->cgroups, l->err);
+
+	if (error)
+		return error;
+	if (spec->kind == MP_TARGET_EXE)
+		error = mp_programs_add(l->prober, spec->text, l->err);
+	else if (spec->kind == MP_TARGET_PID)
+		error = mp_prober_add_process(l->prober, spec->pid, l->err);
+	if (error == -EACCES || error == -EPERM)
+		return mp_fail(l->err, MP_EXIT_PRIVILEGE, EPERM,
+			       "--target %s: its memory map cannot be read: CAP_SYS_PTRACE is needed, run with sudo",
+			       spec->origin);
+	return error ? error : mp_target_scan(spec, &l->cgroups, add_process, l);
+}
+
+static int resolve(struct listing *l, struct probes_args *args)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < args->watch.n_targets && !error; i++)
+		error = add_target(l, &args->watch.targets[i]);
+	if (!error && args->binary)
+		error = mp_programs_add(l->prober, args->binary, l->err);
+	if (error == -ENOENT && args->binary)
+		return mp_fail(l->err, MP_EXIT_USAGE, ENOENT, "--binary %s: %s", args->binary,
+			       strerror(ENOENT));
+	error = error ?: mp_prober_add_candidates(l->prober, l->err);
+	return error ? error : mp_prober_attach(l->prober);
+}
+
+/* Points that must resolve and do not; told on stderr. */
+static size_t count_missing(const struct listing *l)
+{
+	size_t missing = 0;
+
+	for (size_t i = 0; i < l->points->n; i++) {
+		const struct mp_point *point = &l->points->items[i];
+
+		if (point->optional || mp_prober_point_sites(l->prober, i))
+			continue;
+		fprintf(stderr, "memprobe-bpf: %s: point \"%s\" resolves nowhere, and it is not optional\n",
+			point->origin, point->name);
+		missing++;
+	}
+	return missing;
+}
+
+static int list(struct listing *l, struct probes_args *args, bool check)
+{
+	struct mp_features features = {0};
+	struct mp_prober_options o = {.fs = &l->fs,
+				      .points = l->points,
+				      .features = &features,
+				      .emit = on_site,
+				      .data = l};
+	size_t missing = 0;
+	int error;
+
+	mp_cgroups_detect(&l->fs, &l->cgroups);
+	l->prober = mp_prober_new(&o);
+	error = l->prober ? resolve(l, args) : -ENOMEM;
+	if (!error) {
+		mp_prober_emit(l->prober);
+		mp_prober_emit_waiting(l->prober);
+		if (l->format == MP_FORMAT_JSON)
+			printf("%s]\n", l->first ? "[" : "");
+		missing = check ? count_missing(l) : 0;
+	}
+	mp_prober_free(l->prober);
+	mp_text_free(&l->text);
+	return error ? error : missing ? MP_EXIT_CHECK : MP_EXIT_OK;
+}
+
+enum { VERB_LIST = 0, VERB_CHECK };
+static const char *const verbs[] = {[VERB_LIST] = "list", [VERB_CHECK] = "check", NULL};
+
+static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *err)
+{
+	struct probes_args *args = state;
+	struct listing l = {.points = &args->watch.points,
+			    .fs = {""},
+			    .err = err,
+			    .format = args->watch.format,
+			    .first = true};
+	int error;
+
+	(void)rest;
+	if (args->watch.n_targets == 0 && !args->binary)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--target or --binary is needed: where to look for the points");
+	error = mp_watch_load_points(cli, &args->watch, err);
+	error = error ?: list(&l, args, cli->verb == VERB_CHECK);
+	mp_watch_args_free(&args->watch);
+	return error;
+}
+
+const struct mp_command mp_cmd_probes = {
+	.name = "probes",
+	.usage = "probes list|check [OPTION]...",
+	.summary = "show where the injection points would be probed, at what cost and risk",
+	.details = "Nothing is attached. check exits 1 when a point that is not optional resolves\n"
+		   "nowhere.\n",
+	.examples = "  sudo memprobe-bpf probes list --target 1234\n"
+		    "  memprobe-bpf probes check --binary ./server --points points.yaml\n"
+		    "  memprobe-bpf probes list --binary /usr/bin/redis-server \\\n"
+		    "      --point 'alloc=high@libjemalloc.so*:malloc' --format json\n",
+	.options = options,
+	.n_options = MP_ARRAY_SIZE(options),
+	.verbs = verbs,
+	.size = sizeof(struct probes_args),
+	.run = run,
+};

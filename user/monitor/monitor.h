@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Composition root: everything that attach and run do, around one loop. */
+#ifndef MP_MONITOR_MONITOR_H
+#define MP_MONITOR_MONITOR_H
+
+#include "base/error.h"
+#include "config/points.h"
+#include "config/policy_file.h"
+#include "monitor/output.h"
+#include "target/target.h"
+
+struct mp_monitor_options {
+	struct mp_target_spec *targets;
+	size_t n_targets;
+	const struct mp_points *points;
+	const struct mp_policy *policy;
+	bool follow;
+	uint64_t duration_ns; /* 0: no end */
+	uint64_t ring_bytes;
+	struct mp_output_options output;
+	char *const *command; /* run: argv; NULL: attach */
+};
+
+/*
+ * Runs until a signal, the duration, or the end of the last pid target or of
+ * the command; a summary is put out in each case. `ret_exit_code` is what the
+ * program should exit with. Errors from before the first record are returned with their exit code.
+ */
+int mp_monitor_run(const struct mp_monitor_options *options, int *ret_exit_code,
+		   struct mp_error *err);
+
+/* Feeds a recording through state and policy again; actions are reported, not taken. */
+int mp_monitor_replay(const char *path, const struct mp_policy *policy,
+		      const struct mp_output_options *output, struct mp_error *err);
+
+#endif

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "monitor/pipeline.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "policy/policy.h"
+
+static void stamp(const struct mp_pipeline *p, struct mp_event *event)
+{
+	if (!event->ts_ns)
+		event->ts_ns = mp_clock_now_ns();
+	if (!event->realtime_ns)
+		event->realtime_ns = event->ts_ns + (uint64_t)p->realtime_offset_ns;
+}
+
+void mp_pipeline_put(struct mp_pipeline *p, struct mp_event *event)
+{
+	stamp(p, event);
+	mp_output_event(p->output, event);
+}
+
+/* Results of actions; those of a replay carry the time of their cause. */
+static int on_action_result(void *data, const struct mp_event *event)
+{
+	struct mp_event copy = *event;
+
+	mp_pipeline_put(data, &copy);
+	return 0;
+}
+
+int mp_pipeline_init(struct mp_pipeline *p, const struct mp_policy *policy,
+		     struct mp_output *output, bool dry_run)
+{
+	*p = (struct mp_pipeline){.policy = policy, .output = output, .dry_run = dry_run};
+	p->realtime_offset_ns = mp_clock_realtime_offset_ns();
+	p->state = mp_state_new();
+	p->actions = mp_actions_new(on_action_result, p);
+	return p->state && p->actions ? 0 : -ENOMEM;
+}
+
+void mp_pipeline_end(struct mp_pipeline *p)
+{
+	mp_actions_free(p->actions);
+	mp_state_free(p->state);
+	p->actions = NULL;
+	p->state = NULL;
+}
+
+void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
+{
+	struct mp_decision decision;
+	struct mp_event out = {.type = MP_EVENT_DECISION};
+
+	mp_pipeline_put(p, event);
+	if (mp_policy_decide(p->policy, p->state, event, &decision) <= 0)
+		return;
+	out.ts_ns = event->ts_ns;
+	out.realtime_ns = event->realtime_ns;
+	out.decision = decision.event;
+	mp_output_event(p->output, &out);
+	if (decision.actions)
+		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->dry_run);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A program that is about to start: what it will have mapped by its first instruction. */
+#ifndef MP_MONITOR_PROGRAMS_H
+#define MP_MONITOR_PROGRAMS_H
+
+#include "base/error.h"
+#include "probe/prober.h"
+
+/*
+ * Adds the program and the libraries that it is linked with, as its dynamic
+ * loader lists them; for a script, those of its interpreter. Nothing of the
+ * program itself is run.
+ */
+int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error *err);
+
+#endif

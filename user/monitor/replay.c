@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "monitor/monitor.h"
+#include "monitor/pipeline.h"
+#include "report/ndjson.h"
+
+struct replay {
+	const char *path;
+	FILE *file;
+	struct mp_ndjson_reader *reader;
+	struct mp_pipeline pipeline;
+	uint64_t line;
+};
+
+/* What the policy decided then is left out: it is decided anew. */
+static bool is_derived(const struct mp_event *event)
+{
+	return event->type == MP_EVENT_DECISION || event->type == MP_EVENT_ACTION;
+}
+
+static int feed_line(struct replay *r, const char *line, size_t len, struct mp_error *err)
+{
+	struct mp_error why;
+	struct mp_event event;
+	int error = mp_ndjson_parse(r->reader, line, len, &event, &why);
+
+	if (error == -ENOTSUP)
+		return 0;
+	if (error)
+		return mp_fail(err, MP_EXIT_CONFIG, -error, "%s:%llu: %s", r->path,
+			       (unsigned long long)r->line, why.text);
+	if (!is_derived(&event))
+		mp_pipeline_feed(&r->pipeline, &event);
+	return 0;
+}
+
+static int feed_all(struct replay *r, struct mp_error *err)
+{
+	MP_FREE char *line = NULL;
+	size_t cap = 0;
+	ssize_t len;
+
+	while ((len = getline(&line, &cap, r->file)) > 0) {
+		int error;
+
+		r->line++;
+		while (len && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+			len--;
+		if (len == 0)
+			continue;
+		error = feed_line(r, line, (size_t)len, err);
+		if (error)
+			return error;
+	}
+	if (r->line == 0)
+		return mp_fail(err, MP_EXIT_CONFIG, EBADMSG, "%s: the recording is empty", r->path);
+	return 0;
+}
+
+int mp_monitor_replay(const char *path, const struct mp_policy *policy,
+		      const struct mp_output_options *options, struct mp_error *err)
+{
+	MP_FCLOSE FILE *file = fopen(path, "re");
+	struct replay r = {.path = path, .file = file};
+	struct mp_output *output = NULL;
+	int error;
+
+	if (!file)
+		return mp_fail(err, MP_EXIT_USAGE, errno, "--replay: cannot open %s: %s", path,
+			       strerror(errno));
+	error = mp_output_new(options, &output, err);
+	if (error)
+		return error;
+	r.reader = mp_ndjson_reader_new();
+	error = mp_pipeline_init(&r.pipeline, policy, output, true);
+	if (!error && r.reader)
+		error = feed_all(&r, err);
+	mp_pipeline_end(&r.pipeline);
+	mp_ndjson_reader_free(r.reader);
+	return error ? (mp_output_free(output, NULL), error) : mp_output_free(output, err);
+}

@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "probe/bpf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "probe/skeleton.h"
+
+#define FIREHOSE_NS 10000000ULL /* shorter intervals are read in batches */
+
+struct mp_bpf {
+	struct memprobe *skel;
+	int programs[MP_PROGRAM_COUNT];
+	struct bpf_link *tracking[4];
+	size_t n_points;
+	unsigned int nr_cpus;
+};
+
+/* libbpf's own messages say little to a user; its error codes are translated. */
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	(void)level;
+	(void)fmt;
+	(void)args;
+	return 0;
+}
+
+static uint64_t ring_size(uint64_t wanted)
+{
+	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	while (size < wanted && size < 1ULL << 62)
+		size *= 2;
+	return size;
+}
+
+static uint8_t whole_pct(double pct)
+{
+	return (uint8_t)(pct < 1 ? 1 : pct > 100 ? 100 : pct);
+}
+
+static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, unsigned int nr_cpus)
+{
+	struct mp_bpf_config *cfg = (struct mp_bpf_config *)&skel->rodata->cfg;
+	uint64_t shortest = UINT64_MAX;
+
+	for (int level = 0; level < MP_LEVEL_COUNT; level++) {
+		cfg->interval_ns[level] = mp_policy_interval_ns(o->policy, (enum mp_level)level);
+		if (cfg->interval_ns[level] < shortest)
+			shortest = cfg->interval_ns[level];
+	}
+	for (int severity = MP_SEVERITY_WARNING; severity < MP_SEVERITY_COUNT; severity++)
+		cfg->threshold_pct[severity] = whole_pct(o->policy->threshold_pct[severity]);
+	cfg->host_bytes = o->host_bytes;
+	cfg->page_size = (__u32)sysconf(_SC_PAGESIZE);
+	cfg->nr_cpus = nr_cpus;
+	cfg->want_comm = o->want_comm;
+	cfg->want_exe = o->want_exe;
+	cfg->want_cgroup = o->want_cgroup;
+	cfg->follow = o->follow;
+	cfg->self = (__u32)getpid();
+	cfg->wake_bytes = shortest < FIREHOSE_NS ? (__u32)(ring_size(o->ring_bytes) / 8) : 0;
+	skel->bss->live.targets_generation = 1;
+}
+
+/* One of each program's two builds; see the end of probe.bpf.c. */
+static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *o)
+{
+	bool unpreempted = o->features->preempt_disable;
+	bool track = o->features->process_tracking;
+	const struct {
+		struct bpf_program *program;
+		bool load;
+	} all[] = {
+		{skel->progs.mp_setup, o->features->rss_per_cpu},
+		{skel->progs.mp_enter, unpreempted},
+		{skel->progs.mp_return, unpreempted},
+		{skel->progs.mp_usdt, unpreempted && o->has_usdt},
+		{skel->progs.mp_enter_preemptible, !unpreempted},
+		{skel->progs.mp_return_preemptible, !unpreempted},
+		{skel->progs.mp_usdt_preemptible, !unpreempted && o->has_usdt},
+		{skel->progs.mp_fork, track},
+		{skel->progs.mp_exec, track},
+		{skel->progs.mp_exit, track},
+		{skel->progs.mp_cgroup_attach, track && o->want_cgroup},
+	};
+
+	for (size_t i = 0; i < MP_ARRAY_SIZE(all); i++)
+		bpf_program__set_autoload(all[i].program, all[i].load);
+	if (!o->features->uprobe_multi)
+		return;
+	for (size_t i = 1; i < 7; i++)
+		bpf_program__set_expected_attach_type(
+			all[i].program, (enum bpf_attach_type)MP_BPF_TRACE_UPROBE_MULTI);
+}
+
+static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
+{
+	uint32_t points = (uint32_t)(o->points->n ? o->points->n : 1);
+	uint32_t usdt = (uint32_t)(o->max_usdt_sites ? o->max_usdt_sites : 1);
+	uint64_t ring = ring_size(o->ring_bytes);
+	int err = bpf_map__set_max_entries(skel->maps.points, points);
+
+	if (ring > UINT32_MAX)
+		return -E2BIG;
+	err = err ?: bpf_map__set_max_entries(skel->maps.stats, points);
+	err = err ?: bpf_map__set_max_entries(skel->maps.intervals, points);
+	err = err ?: bpf_map__set_max_entries(skel->maps.usdt_sites, usdt);
+	err = err ?: bpf_map__set_max_entries(skel->maps.events, (uint32_t)ring);
+	return err;
+}
+
+/* The least severity at which the policy asks for the stack action at a level. */
+static uint8_t stack_severity(const struct mp_policy *policy, enum mp_level level)
+{
+	for (int severity = 0; severity < MP_SEVERITY_COUNT; severity++) {
+		const struct mp_action_list *list = &policy->on[level][severity];
+
+		for (size_t i = 0; i < list->n; i++) {
+			if (strcmp(list->refs[i].name, "stack") == 0)
+				return (uint8_t)severity;
+		}
+	}
+	return MP_SEVERITY_COUNT;
+}
+
+static void point_config(const struct mp_point *point, const struct mp_policy *policy,
+			 struct mp_point_config *ret)
+{
+	*ret = (struct mp_point_config){
+		.level = (uint8_t)point->level,
+		.n_args = (uint8_t)point->n_args,
+		.stack_severity = stack_severity(policy, point->level),
+		.threshold_bytes = point->threshold_bytes,
+	};
+	for (size_t i = 0; i < point->n_args; i++) {
+		ret->arg_type[i] = (uint8_t)point->args[i].type;
+		ret->arg_reg[i] = mp_arch_arg_register(point->args[i].index);
+		if (point->args[i].type == MP_ARG_STR)
+			ret->flags |= MP_POINT_HAS_STR;
+	}
+	if (!point->has_ret)
+		return;
+	ret->flags |= MP_POINT_HAS_RET;
+	if (point->ret_type == MP_ARG_STR)
+		ret->flags |= MP_POINT_HAS_STR | MP_POINT_RET_STR;
+}
+
+static int fill_points(struct memprobe *skel, const struct mp_bpf_options *o)
+{
+	int fd = bpf_map__fd(skel->maps.points);
+
+	for (uint32_t i = 0; i < o->points->n; i++) {
+		struct mp_point_config config;
+		int err;
+
+		point_config(&o->points->items[i], o->policy, &config);
+		err = bpf_map_update_elem(fd, &i, &config, BPF_ANY);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int run_setup(struct memprobe *skel, const struct mp_features *features)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
+	int err;
+
+	if (!features->rss_per_cpu)
+		return 0;
+	err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.mp_setup), &opts);
+	return err ? err : -(int)opts.retval;
+}
+
+static int explain_load(int error, const struct mp_bpf_options *o, struct mp_error *err)
+{
+	unsigned long long ring = (unsigned long long)ring_size(o->ring_bytes);
+
+	switch (error) {
+	case -E2BIG:
+	case -ENOMEM:
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
+			       "the kernel gives no ring buffer of %llu bytes: choose a smaller --ring-size (the default is 1M), or raise the memory or locked-memory limit (ulimit -l)",
+			       ring);
+	case -EPERM:
+	case -EACCES:
+		return mp_fail(err, MP_EXIT_PRIVILEGE, -error,
+			       "the kernel refuses to load BPF programs (%s): CAP_BPF and CAP_PERFMON are needed, and kernel lockdown must not forbid it",
+			       strerror(-error));
+	default:
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
+			       "the kernel cannot load the BPF programs (%s): please report this with the output of memprobe-bpf doctor",
+			       strerror(-error));
+	}
+}
+
+static void keep_programs(struct mp_bpf *bpf, const struct mp_features *features)
+{
+	struct memprobe *skel = bpf->skel;
+	bool unpreempted = features->preempt_disable;
+
+	bpf->programs[MP_PROGRAM_ENTER] = bpf_program__fd(
+		unpreempted ? skel->progs.mp_enter : skel->progs.mp_enter_preemptible);
+	bpf->programs[MP_PROGRAM_RETURN] = bpf_program__fd(
+		unpreempted ? skel->progs.mp_return : skel->progs.mp_return_preemptible);
+	bpf->programs[MP_PROGRAM_USDT] = bpf_program__fd(
+		unpreempted ? skel->progs.mp_usdt : skel->progs.mp_usdt_preemptible);
+}
+
+int mp_bpf_load(const struct mp_bpf_options *o, struct mp_bpf **ret, struct mp_error *err)
+{
+	int nr_cpus = libbpf_num_possible_cpus();
+	struct mp_bpf *bpf = calloc(1, sizeof(*bpf));
+	int error = -ENOMEM;
+
+	if (!bpf || nr_cpus <= 0)
+		goto fail;
+	libbpf_set_print(quiet);
+	bpf->n_points = o->points->n;
+	bpf->nr_cpus = (unsigned int)nr_cpus;
+	bpf->skel = memprobe__open();
+	if (!bpf->skel) {
+		error = -errno;
+		goto fail;
+	}
+	fill_config(bpf->skel, o, bpf->nr_cpus);
+	choose_programs(bpf->skel, o);
+	error = size_maps(bpf->skel, o);
+	error = error ?: memprobe__load(bpf->skel);
+	error = error ?: run_setup(bpf->skel, o->features);
+	error = error ?: fill_points(bpf->skel, o);
+	if (error)
+		goto fail;
+	keep_programs(bpf, o->features);
+	*ret = bpf;
+	return 0;
+fail:
+	mp_bpf_free(bpf);
+	return explain_load(error, o, err);
+}
+
+void mp_bpf_free(struct mp_bpf *bpf)
+{
+	if (!bpf)
+		return;
+	for (size_t i = 0; i < MP_ARRAY_SIZE(bpf->tracking); i++)
+		bpf_link__destroy(bpf->tracking[i]);
+	memprobe__destroy(bpf->skel);
+	free(bpf);
+}
+
+void mp_bpf_enable(struct mp_bpf *bpf)
+{
+	__atomic_store_n(&bpf->skel->bss->live.enabled, 1, __ATOMIC_RELEASE);
+}
+
+int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)
+{
+	struct bpf_program *const programs[] = {
+		bpf->skel->progs.mp_fork,
+		bpf->skel->progs.mp_exec,
+		bpf->skel->progs.mp_exit,
+		bpf->skel->progs.mp_cgroup_attach,
+	};
+
+	_Static_assert(MP_ARRAY_SIZE(programs) == MP_ARRAY_SIZE(bpf->tracking), "a link each");
+	for (size_t i = 0; i < MP_ARRAY_SIZE(programs); i++) {
+		if (!bpf_program__autoload(programs[i]))
+			continue;
+		bpf->tracking[i] = bpf_program__attach(programs[i]);
+		if (!bpf->tracking[i])
+			return mp_fail(err, MP_EXIT_UNSUPPORTED, errno,
+				       "cannot follow processes (%s): see memprobe-bpf doctor",
+				       strerror(errno));
+	}
+	return 0;
+}
+
+int mp_bpf_add_target(struct mp_bpf *bpf, pid_t pid, bool follow)
+{
+	struct mp_target target = {.flags = follow ? MP_TARGET_FOLLOW : 0};
+	uint32_t key = (uint32_t)pid;
+
+	return bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.targets), &key, &target, BPF_ANY);
+}
+
+void mp_bpf_remove_target(struct mp_bpf *bpf, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+
+	bpf_map_delete_elem(bpf_map__fd(bpf->skel->maps.targets), &key);
+	__atomic_add_fetch(&bpf->skel->bss->live.targets_generation, 1, __ATOMIC_RELAXED);
+}
+
+bool mp_bpf_is_target(const struct mp_bpf *bpf, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid;
+	struct mp_target target;
+
+	return bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.targets), &key, &target) == 0;
+}
+
+int mp_bpf_for_each_target(const struct mp_bpf *bpf, int (*fn)(void *data, pid_t pid), void *data)
+{
+	int fd = bpf_map__fd(bpf->skel->maps.targets);
+	uint32_t key;
+	int err = bpf_map_get_next_key(fd, NULL, &key);
+
+	while (!err) {
+		int stop = fn(data, (pid_t)key);
+
+		if (stop)
+			return stop;
+		err = bpf_map_get_next_key(fd, &key, &key);
+	}
+	return 0;
+}
+
+static int put_wanted(const struct bpf_map *map, const void *key)
+{
+	const uint32_t one = 1;
+
+	return bpf_map_update_elem(bpf_map__fd(map), key, &one, BPF_ANY);
+}
+
+int mp_bpf_want_comm(struct mp_bpf *bpf, const char *comm)
+{
+	struct mp_comm_key key = {{0}};
+
+	memcpy(key.comm, comm, strnlen(comm, MP_COMM_LEN - 1));
+	return put_wanted(bpf->skel->maps.wanted_comm, &key);
+}
+
+int mp_bpf_want_exe(struct mp_bpf *bpf, const char *path)
+{
+	struct mp_exe_key key;
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	/* The kernel's own dev_t: 20 bits of minor. */
+	key.dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev);
+	key.ino = st.st_ino;
+	return put_wanted(bpf->skel->maps.wanted_exe, &key);
+}
+
+int mp_bpf_want_cgroup(struct mp_bpf *bpf, uint64_t id)
+{
+	return put_wanted(bpf->skel->maps.wanted_cgroup, &id);
+}
+
+void mp_bpf_set_reclaimable(struct mp_bpf *bpf, uint64_t cgroup_id, uint64_t bytes)
+{
+	bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.reclaimable), &cgroup_id, &bytes, BPF_ANY);
+}
+
+void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes)
+{
+	__atomic_store_n(&bpf->skel->bss->live.host_used, bytes, __ATOMIC_RELAXED);
+}
+
+int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt_site *args)
+{
+	return bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.usdt_sites), &site, args, BPF_ANY);
+}
+
+static void add_phase(struct mp_phase_stats *sum, const struct mp_phase_stats *one)
+{
+	sum->hits += one->hits;
+	sum->emitted += one->emitted;
+	sum->suppressed += one->suppressed;
+	sum->lost += one->lost;
+}
+
+static void add_stats(struct mp_point_stats *sum, const struct mp_point_stats *one)
+{
+	for (int phase = 0; phase < MP_COUNTED_PHASES; phase++)
+		add_phase(&sum->phase[phase], &one->phase[phase]);
+	if (one->matched && (!sum->matched || one->rss_max > sum->rss_max))
+		sum->rss_max = one->rss_max;
+	if (one->duration_max_ns > sum->duration_max_ns)
+		sum->duration_max_ns = one->duration_max_ns;
+	sum->missed += one->missed;
+	sum->matched += one->matched;
+	sum->duration_sum_ns += one->duration_sum_ns;
+	sum->rss_sum += one->rss_sum;
+	for (int i = 0; i < MP_HIST_BUCKETS; i++)
+		sum->duration_hist[i] += one->duration_hist[i];
+}
+
+int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_stats *ret)
+{
+	MP_FREE struct mp_point_stats *per_cpu = calloc(bpf->nr_cpus, sizeof(*per_cpu));
+	int err;
+
+	if (!per_cpu)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(bpf->skel->maps.stats), &point, per_cpu);
+	if (err)
+		return err;
+	*ret = (struct mp_point_stats){0};
+	for (unsigned int cpu = 0; cpu < bpf->nr_cpus; cpu++)
+		add_stats(ret, &per_cpu[cpu]);
+	return 0;
+}
+
+uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf)
+{
+	return __atomic_load_n(&bpf->skel->bss->lost_records, __ATOMIC_RELAXED);
+}
+
+uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf)
+{
+	return __atomic_load_n(&bpf->skel->bss->lost_processes, __ATOMIC_RELAXED);
+}
+
+int mp_bpf_events_ring(const struct mp_bpf *bpf)
+{
+	return bpf_map__fd(bpf->skel->maps.events);
+}
+
+int mp_bpf_processes_ring(const struct mp_bpf *bpf)
+{
+	return bpf_map__fd(bpf->skel->maps.processes);
+}
+
+int mp_bpf_program(const struct mp_bpf *bpf, enum mp_program program)
+{
+	return bpf->programs[program];
+}

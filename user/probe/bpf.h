@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel side, loaded: its programs and maps behind plain functions. */
+#ifndef MP_PROBE_BPF_H
+#define MP_PROBE_BPF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi.h"
+#include "base/error.h"
+#include "config/points.h"
+#include "config/policy_file.h"
+#include "probe/features.h"
+#include "probe/site.h"
+
+struct mp_bpf;
+
+#define MP_DEFAULT_RING_BYTES (1ULL << 20)
+
+struct mp_bpf_options {
+	const struct mp_features *features;
+	const struct mp_points *points;
+	const struct mp_policy *policy;
+	uint64_t ring_bytes; /* a power of two times the page size; others are rounded up */
+	uint64_t host_bytes; /* MemTotal */
+	bool follow;
+	bool want_comm; /* mp_bpf_want_*() will be called */
+	bool want_exe;
+	bool want_cgroup;
+	bool has_usdt;
+	size_t max_usdt_sites;
+};
+
+/*
+ * Loads what this kernel supports; attaches nothing. -ENOMEM with exit code 6
+ * when the ring is larger than the kernel gives.
+ */
+int mp_bpf_load(const struct mp_bpf_options *options, struct mp_bpf **ret, struct mp_error *err);
+void mp_bpf_free(struct mp_bpf *bpf);
+
+/* From now on hits count. Called when all probes are in, so that entries and returns agree. */
+void mp_bpf_enable(struct mp_bpf *bpf);
+
+/* Starts to follow processes. Before the first scan, so that none is missed. */
+int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err);
+
+int mp_bpf_add_target(struct mp_bpf *bpf, pid_t pid, bool follow);
+void mp_bpf_remove_target(struct mp_bpf *bpf, pid_t pid);
+bool mp_bpf_is_target(const struct mp_bpf *bpf, pid_t pid);
+/* Calls `fn` for every process under watch now. */
+int mp_bpf_for_each_target(const struct mp_bpf *bpf, int (*fn)(void *data, pid_t pid), void *data);
+
+int mp_bpf_want_comm(struct mp_bpf *bpf, const char *comm);
+int mp_bpf_want_exe(struct mp_bpf *bpf, const char *path);
+int mp_bpf_want_cgroup(struct mp_bpf *bpf, uint64_t id);
+
+/* What BPF takes for the reclaimable part of a group's usage, and for the host's use. */
+void mp_bpf_set_reclaimable(struct mp_bpf *bpf, uint64_t cgroup_id, uint64_t bytes);
+void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes);
+
+int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt_site *args);
+
+/* Sums the per-CPU counters of a point. */
+int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_stats *ret);
+
+/* Records lost so far: by the events ring and by the process ring. */
+uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
+uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
+
+int mp_bpf_events_ring(const struct mp_bpf *bpf);
+int mp_bpf_processes_ring(const struct mp_bpf *bpf);
+
+enum mp_program {
+	MP_PROGRAM_ENTER = 0,
+	MP_PROGRAM_RETURN,
+	MP_PROGRAM_USDT,
+	MP_PROGRAM_COUNT
+};
+int mp_bpf_program(const struct mp_bpf *bpf, enum mp_program program);
+
+#endif

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "probe/features.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+/* The kernel's union bpf_attr for BPF_LINK_CREATE with uprobe_multi, 6.6. */
+struct link_create_attr {
+	__u32 prog_fd;
+	__u32 target_fd;
+	__u32 attach_type;
+	__u32 flags;
+	struct {
+		__aligned_u64 path;
+		__aligned_u64 offsets;
+		__aligned_u64 ref_ctr_offsets;
+		__aligned_u64 cookies;
+		__u32 cnt;
+		__u32 flags;
+		__u32 pid;
+		__u32 pad;
+	} uprobe_multi;
+};
+
+int mp_multi_link(const struct mp_multi_spec *spec)
+{
+	struct link_create_attr attr = {
+		.prog_fd = (__u32)spec->prog_fd,
+		.attach_type = MP_BPF_TRACE_UPROBE_MULTI,
+		.uprobe_multi = {
+			.path = (__u64)(unsigned long)spec->path,
+			.offsets = (__u64)(unsigned long)spec->offsets,
+			.ref_ctr_offsets = (__u64)(unsigned long)spec->ref_ctr_offsets,
+			.cookies = (__u64)(unsigned long)spec->cookies,
+			.cnt = spec->n,
+			.flags = spec->is_return ? MP_BPF_F_UPROBE_MULTI_RETURN : 0,
+			.pid = (__u32)spec->pid,
+		},
+	};
+	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int load_trivial_multi(void)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+
+	opts.expected_attach_type = (enum bpf_attach_type)MP_BPF_TRACE_UPROBE_MULTI;
+	return bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", insns, MP_ARRAY_SIZE(insns), &opts);
+}
+
+/*
+ * A link on "/" cannot be made: a kernel that knows uprobe_multi says EBADF
+ * for it. One whose process filter is right (6.10) refuses pid -1 with EINVAL.
+ */
+static void detect_multi(struct mp_features *f)
+{
+	MP_CLOSE int prog = load_trivial_multi();
+	const unsigned long offset = 0;
+	struct mp_multi_spec spec = {.prog_fd = prog, .path = "/", .offsets = &offset, .n = 1};
+
+	if (prog < 0)
+		return;
+	f->uprobe_multi = mp_multi_link(&spec) == -EBADF;
+	spec.pid = -1;
+	f->uprobe_multi_pid = f->uprobe_multi && mp_multi_link(&spec) == -EINVAL;
+}
+
+static bool has_function(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+static bool has_type(const struct btf *btf, const char *name, __u32 kind)
+{
+	return btf__find_by_name_kind(btf, name, kind) > 0;
+}
+
+static bool path_exists(const struct mp_fsroot *fs, const char *path)
+{
+	char full[256];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s", fs->root, path);
+	return stat(full, &st) == 0;
+}
+
+static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
+{
+	char path[256];
+	struct btf *btf;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/btf/vmlinux", fs->root);
+	btf = btf__parse(path, NULL);
+	if (!btf)
+		return;
+	f->btf = true;
+	f->ringbuf = has_function(btf, "bpf_ringbuf_reserve");
+	f->uprobe_perf = has_function(btf, "bpf_get_attach_cookie_trace");
+	f->preempt_disable = has_function(btf, "bpf_preempt_disable");
+	f->rss_per_cpu = !has_type(btf, "mm_rss_stat", BTF_KIND_STRUCT);
+	f->process_tracking = has_type(btf, "btf_trace_sched_process_fork", BTF_KIND_TYPEDEF);
+	f->memory_cgroup = has_type(btf, "mem_cgroup", BTF_KIND_STRUCT);
+	btf__free(btf);
+}
+
+static bool has_capability(const __u32 effective[2], unsigned int cap)
+{
+	return effective[cap / 32] >> (cap % 32) & 1;
+}
+
+static void detect_capabilities(struct mp_features *f)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}};
+	__u32 effective[2];
+
+	if (syscall(SYS_capget, &header, data) != 0)
+		return;
+	effective[0] = data[0].effective;
+	effective[1] = data[1].effective;
+	f->cap_sys_admin = has_capability(effective, CAP_SYS_ADMIN);
+	f->cap_bpf = f->cap_sys_admin || has_capability(effective, CAP_BPF);
+	f->cap_perfmon = f->cap_sys_admin || has_capability(effective, CAP_PERFMON);
+	f->cap_sys_ptrace = has_capability(effective, CAP_SYS_PTRACE);
+}
+
+/* The initial namespace has a fixed inode number: PROC_PID_INIT_INO in the kernel. */
+static bool in_initial_pid_namespace(const struct mp_fsroot *fs)
+{
+	char path[256];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/proc/self/ns/pid", fs->root);
+	return stat(path, &st) != 0 || st.st_ino == 0xeffffffcU;
+}
+
+void mp_features_detect(const struct mp_fsroot *fs, struct mp_features *ret)
+{
+	*ret = (struct mp_features){0};
+	detect_capabilities(ret);
+	detect_btf(fs, ret);
+	ret->memory_cgroup = ret->memory_cgroup && path_exists(fs, "/proc/self/cgroup");
+	ret->initial_pid_namespace = in_initial_pid_namespace(fs);
+	if (ret->cap_bpf && ret->cap_perfmon)
+		detect_multi(ret);
+	/* Since the fix of CVE-2025-38466 perf uprobes ask for CAP_SYS_ADMIN. */
+	ret->uprobe_perf = ret->uprobe_perf && ret->cap_sys_admin;
+}
+
+int mp_features_require(const struct mp_features *f, struct mp_error *err)
+{
+	if (!f->cap_bpf)
+		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
+			       "CAP_BPF is missing: run with sudo, or give the binary cap_bpf and cap_perfmon");
+	if (!f->cap_perfmon)
+		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
+			       "CAP_PERFMON is missing: run with sudo, or give the binary cap_bpf and cap_perfmon");
+	if (!f->btf)
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			       "this kernel offers no type information at /sys/kernel/btf/vmlinux: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current Debian, Ubuntu and Fedora kernel is)");
+	if (!f->ringbuf)
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			       "this kernel has no BPF ring buffer: 5.15 or newer is needed");
+	if (!f->uprobe_perf && !f->uprobe_multi && !f->cap_sys_admin)
+		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
+			       "CAP_SYS_ADMIN is missing: without uprobe_multi (kernel 6.6) uprobes need it; run with sudo");
+	if (!f->uprobe_perf && !f->uprobe_multi)
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			       "this kernel cannot attach BPF programs to uprobes with a cookie: 5.15 or newer is needed");
+	return 0;
+}
+
+size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[MP_FEATURE_ROWS])
+{
+	const struct mp_feature_row all[] = {
+		{"cap_bpf", f->cap_bpf, true, "may load BPF programs", "nothing works: run with sudo"},
+		{"cap_perfmon", f->cap_perfmon, true, "may read kernel memory and attach probes",
+		 "nothing works: run with sudo"},
+		{"cap_sys_admin", f->cap_sys_admin, false, "may use perf uprobes and deleted binaries",
+		 "uprobe_multi alone is used"},
+		{"cap_sys_ptrace", f->cap_sys_ptrace, false, "may look at processes of other users",
+		 "only the own user's processes can be targets"},
+		{"btf", f->btf, true, "field offsets of this kernel are known",
+		 "nothing works: boot a kernel with CONFIG_DEBUG_INFO_BTF=y"},
+		{"ringbuf", f->ringbuf, true, "records stream to user space",
+		 "nothing works: 5.15 or newer is needed"},
+		{"uprobe_multi", f->uprobe_multi, false, "thousands of probes attach in one call",
+		 "perf uprobes: slower to attach and detach, the same per call"},
+		{"uprobe_multi_pid", f->uprobe_multi_pid, false,
+		 "probes go into the target process alone",
+		 "probes go into every process with that file; others are filtered in the kernel"},
+		{"uprobe_perf", f->uprobe_perf, !f->uprobe_multi, "probes one by one as perf events",
+		 "uprobe_multi is used"},
+		{"preempt_disable", f->preempt_disable, false, "programs run unpreempted",
+		 "programs keep their state with the thread"},
+		{"process_tracking", f->process_tracking, false, "forks, execs and exits are followed",
+		 "--follow, comm:, exe: and cgroup: see only processes that run at the start"},
+		{"memory_cgroup", f->memory_cgroup, false, "usage and limit of cgroups are read",
+		 "the host's memory is the limit"},
+	};
+
+	_Static_assert(MP_ARRAY_SIZE(all) == MP_FEATURE_ROWS, "rows");
+	memcpy(rows, all, sizeof(all));
+	return MP_ARRAY_SIZE(all);
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "probe/prober.h"
+
+#include <errno.h>
+#include <search.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "elf/elf_file.h"
+#include "probe/link.h"
+#include "probe/resolve.h"
+
+struct seen_file {
+	uint64_t dev;
+	uint64_t ino;
+};
+
+struct mp_prober {
+	struct mp_prober_options o;
+	struct mp_sites sites;
+	struct mp_links links;
+	size_t n_attached; /* sites before this index were handled … */
+	size_t n_emitted;  /* … and told of */
+	void *seen;	   /* tsearch tree of struct seen_file */
+	size_t n_seen;
+	char *stripped; /* a program without a symbol table: the likely reason for no match */
+};
+
+struct mp_prober *mp_prober_new(const struct mp_prober_options *options)
+{
+	struct mp_prober *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->o = *options;
+	return p;
+}
+
+void mp_prober_detach(struct mp_prober *p)
+{
+	mp_links_free(&p->links);
+}
+
+void mp_prober_free(struct mp_prober *p)
+{
+	if (!p)
+		return;
+	mp_prober_detach(p);
+	mp_sites_free(&p->sites);
+	tdestroy(p->seen, free);
+	free(p->stripped);
+	free(p);
+}
+
+static int compare_files(const void *a, const void *b)
+{
+	const struct seen_file *x = a;
+	const struct seen_file *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+bool mp_prober_knows(const struct mp_prober *p, uint64_t dev, uint64_t ino)
+{
+	const struct seen_file key = {dev, ino};
+
+	return tfind(&key, &p->seen, compare_files) != NULL;
+}
+
+static int remember(struct mp_prober *p, uint64_t dev, uint64_t ino)
+{
+	struct seen_file *file = malloc(sizeof(*file));
+
+	if (!file)
+		return -ENOMEM;
+	*file = (struct seen_file){dev, ino};
+	if (!tsearch(file, &p->seen, compare_files)) {
+		free(file);
+		return -ENOMEM;
+	}
+	p->n_seen++;
+	return 0;
+}
+
+static void note_stripped(struct mp_prober *p, const struct mp_binary *binary, unsigned int flags)
+{
+	if (p->stripped || !binary->is_exe || flags & (MP_ELF_HAS_SYMTAB | MP_ELF_HAS_DEBUGFILE))
+		return;
+	p->stripped = strdup(binary->path);
+}
+
+int mp_prober_add_binary(struct mp_prober *p, const struct mp_binary *binary, struct mp_error *err)
+{
+	unsigned int flags = MP_ELF_HAS_SYMTAB;
+	int n;
+
+	if (mp_prober_knows(p, binary->dev, binary->ino))
+		return 0;
+	n = remember(p, binary->dev, binary->ino);
+	if (n)
+		return n;
+	n = mp_resolve_binary(&p->sites, p->o.points, binary, &flags, err);
+	if (n == -E2BIG || n == -ENOMEM)
+		return n;
+	note_stripped(p, binary, flags);
+	/* A mapped file that is no ELF, or broken, has no points: nothing is lost. */
+	return 0;
+}
+
+int mp_prober_add_path(struct mp_prober *p, const char *path, struct mp_error *err)
+{
+	struct mp_binary binary = {.path = path, .open_path = path, .root = ""};
+	struct stat st;
+
+	if (stat(path, &st))
+		return -errno;
+	binary.dev = st.st_dev;
+	binary.ino = st.st_ino;
+	return mp_prober_add_binary(p, &binary, err);
+}
+
+struct adding {
+	struct mp_prober *prober;
+	struct mp_error *err;
+};
+
+static int add_mapped(void *data, const struct mp_binary *binary)
+{
+	struct adding *a = data;
+
+	return mp_prober_add_binary(a->prober, binary, a->err);
+}
+
+int mp_prober_add_process(struct mp_prober *p, pid_t pid, struct mp_error *err)
+{
+	struct adding a = {p, err};
+
+	return mp_process_binaries(p->o.fs, pid, add_mapped, &a);
+}
+
+static int add_candidate(void *data, const char *path)
+{
+	struct adding *a = data;
+	int error = mp_prober_add_path(a->prober, path, a->err);
+
+	/* A candidate that cannot be read is no error: nothing has mapped it yet. */
+	return error == -E2BIG || error == -ENOMEM ? error : 0;
+}
+
+int mp_prober_add_candidates(struct mp_prober *p, struct mp_error *err)
+{
+	struct adding a = {p, err};
+
+	for (size_t i = 0; i < p->o.points->n; i++) {
+		const struct mp_point *point = &p->o.points->items[i];
+		int error = 0;
+
+		for (size_t j = 0; j < point->n_symbols && !error; j++) {
+			if (point->symbols[j].binary)
+				error = mp_library_candidates(point->symbols[j].binary,
+							      add_candidate, &a);
+		}
+		for (size_t j = 0; j < point->n_usdt && !error; j++) {
+			if (point->usdt[j].binary)
+				error = mp_library_candidates(point->usdt[j].binary, add_candidate,
+							      &a);
+		}
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static void prepare_usdt(struct mp_prober *p)
+{
+	for (size_t i = p->n_attached; i < p->sites.n; i++) {
+		struct mp_site *site = &p->sites.items[i];
+
+		if (site->kind != MP_SITE_USDT || site->status != MP_SITE_ATTACHED)
+			continue;
+		if (mp_bpf_set_usdt_site(p->o.bpf, (uint32_t)i, &site->usdt) == 0)
+			continue;
+		site->status = MP_SITE_FAILED;
+		site->reason = strdup("too many USDT sites before it");
+	}
+}
+
+static int attach_new(struct mp_prober *p)
+{
+	int n;
+
+	if (!p->o.bpf)
+		return 0;
+	prepare_usdt(p);
+	if (p->o.n_pids == 0) {
+		n = mp_links_attach(&p->links, p->o.bpf, p->o.features, &p->sites, p->n_attached,
+				    0);
+		return n < 0 ? n : 0;
+	}
+	for (size_t i = 0; i < p->o.n_pids; i++) {
+		n = mp_links_attach(&p->links, p->o.bpf, p->o.features, &p->sites, p->n_attached,
+				    p->o.pids[i]);
+		if (n < 0)
+			return n;
+	}
+	return 0;
+}
+
+static void emit_site(struct mp_prober *p, const struct mp_site *site)
+{
+	struct mp_event event = {.type = MP_EVENT_SITE};
+
+	mp_site_event(site, p->o.points, &event.site);
+	p->o.emit(p->o.data, &event);
+}
+
+int mp_prober_attach(struct mp_prober *p)
+{
+	int error = attach_new(p);
+
+	if (!error)
+		p->n_attached = p->sites.n;
+	return error;
+}
+
+void mp_prober_emit(struct mp_prober *p)
+{
+	while (p->n_emitted < p->n_attached)
+		emit_site(p, &p->sites.items[p->n_emitted++]);
+}
+
+size_t mp_prober_point_sites(const struct mp_prober *p, size_t point)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->sites.n; i++)
+		n += p->sites.items[i].point == point &&
+		     p->sites.items[i].status == MP_SITE_ATTACHED;
+	return n;
+}
+
+static bool has_any_site(const struct mp_prober *p, size_t point)
+{
+	for (size_t i = 0; i < p->sites.n; i++) {
+		if (p->sites.items[i].point == point)
+			return true;
+	}
+	return false;
+}
+
+static void describe_wait(const struct mp_prober *p, const struct mp_point *point, char *out,
+			  size_t size)
+{
+	if (point->n_symbols == 0 && point->n_usdt == 0)
+		snprintf(out, size, "a Python function: native symbols and USDT are probed, give it a symbol");
+	else if (p->stripped)
+		snprintf(out, size, "not in the %zu files mapped; %s is stripped: its debug symbols may help",
+			 p->n_seen, p->stripped);
+	else
+		snprintf(out, size, "not in the %zu files mapped so far", p->n_seen);
+}
+
+void mp_prober_emit_waiting(struct mp_prober *p)
+{
+	for (size_t i = 0; i < p->o.points->n; i++) {
+		struct mp_site site = {.point = i, .status = MP_SITE_WAITING};
+		char reason[512];
+
+		if (has_any_site(p, i))
+			continue;
+		describe_wait(p, &p->o.points->items[i], reason, sizeof(reason));
+		site.reason = reason;
+		emit_site(p, &site);
+	}
+}
+
+const struct mp_sites *mp_prober_sites(const struct mp_prober *p)
+{
+	return &p->sites;
+}

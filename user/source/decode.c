@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "source/decode.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void copy_comm(struct mp_decoded *d, const char comm[MP_COMM_LEN])
+{
+	memcpy(d->comm, comm, MP_COMM_LEN);
+	d->comm[MP_COMM_LEN] = '\0';
+}
+
+static const char *tail_string(struct mp_decoded *d, const struct mp_probe_record_full *full,
+			       unsigned int i)
+{
+	if (!full || full->str[i][0] == MP_STR_UNREADABLE)
+		return NULL;
+	memcpy(d->strings[i], full->str[i], MP_ARG_STR_LEN);
+	d->strings[i][MP_ARG_STR_LEN] = '\0';
+	return d->strings[i];
+}
+
+static void decode_args(struct mp_decoded *d, const struct mp_probe_record *r,
+			const struct mp_probe_record_full *full, const struct mp_point *point)
+{
+	struct mp_event_probe *probe = &d->event.probe;
+
+	if (r->phase == MP_PHASE_EXIT)
+		return;
+	for (unsigned int i = 0; i < r->n_args && i < point->n_args; i++) {
+		d->args[i] = (struct mp_event_arg){
+			.name = point->args[i].name,
+			.type = point->args[i].type,
+			.value = r->args[i],
+		};
+		if (point->args[i].type == MP_ARG_STR)
+			d->args[i].str = tail_string(d, full, i);
+		probe->n_args = i + 1;
+	}
+	if (probe->n_args)
+		probe->args = d->args;
+}
+
+static void decode_return(struct mp_decoded *d, const struct mp_probe_record *r,
+			  const struct mp_probe_record_full *full, const struct mp_point *point)
+{
+	struct mp_event_probe *probe = &d->event.probe;
+
+	if (r->flags & MP_PROBE_MATCHED) {
+		probe->duration_ns = r->duration_ns;
+		probe->rss_delta = r->rss_delta;
+		if (r->usage != MP_UNKNOWN)
+			probe->usage_delta = r->usage_delta;
+	}
+	if (!(r->flags & MP_PROBE_HAS_RET) || !point->has_ret)
+		return;
+	d->ret = (struct mp_event_arg){
+		.name = point->ret_name, .type = point->ret_type, .value = r->ret};
+	if (point->ret_type == MP_ARG_STR)
+		d->ret.str = tail_string(d, full, 0);
+	probe->ret = &d->ret;
+}
+
+/*
+ * A stack taken at a function's entry lacks the caller where frame pointers
+ * are followed, since the function has not made its frame yet.
+ */
+static void decode_stack(struct mp_decoded *d, const struct mp_probe_record_full *full)
+{
+	struct mp_event_probe *probe = &d->event.probe;
+	size_t n = full->stack_bytes / sizeof(uint64_t);
+	size_t out = 0;
+
+	if (n > MP_STACK_DEPTH)
+		n = MP_STACK_DEPTH;
+	for (size_t i = 0; i < n; i++) {
+		d->stack[out++] = full->stack[i];
+		if (i == 0 && full->caller && (n < 2 || full->stack[1] != full->caller))
+			d->stack[out++] = full->caller;
+	}
+	probe->n_stack = out;
+	if (out)
+		probe->stack = d->stack;
+}
+
+static uint64_t add_known(uint64_t a, uint64_t b)
+{
+	return a == MP_UNKNOWN || b == MP_UNKNOWN ? MP_UNKNOWN : a + b;
+}
+
+static void decode_memory(struct mp_event_probe *probe, const struct mp_probe_record *r)
+{
+	probe->rss_anon = r->rss[MP_RSS_ANON];
+	probe->rss_file = r->rss[MP_RSS_FILE];
+	probe->rss_shmem = r->rss[MP_RSS_SHMEM];
+	probe->rss = add_known(add_known(probe->rss_anon, probe->rss_file), probe->rss_shmem);
+	probe->swap = r->rss[MP_RSS_SWAP];
+	probe->usage = r->usage;
+	probe->limit = r->limit;
+	probe->working_set = MP_UNKNOWN;
+	probe->usage_pct = -1;
+	probe->duration_ns = MP_UNKNOWN;
+	probe->rss_delta = MP_UNKNOWN_DELTA;
+	probe->usage_delta = MP_UNKNOWN_DELTA;
+}
+
+static int decode_probe(const void *data, size_t len, const struct mp_points *points,
+			struct mp_decoded *d)
+{
+	const struct mp_probe_record *r = data;
+	const struct mp_probe_record_full *full = NULL;
+	const struct mp_point *point;
+
+	if (len < sizeof(*r) || r->point >= points->n || r->phase >= MP_PHASE_COUNT ||
+	    r->n_args > MP_MAX_ARGS)
+		return -EBADMSG;
+	if (r->flags & MP_PROBE_HAS_TAIL) {
+		if (len < sizeof(*full))
+			return -EBADMSG;
+		full = data;
+	}
+	point = &points->items[r->point];
+	copy_comm(d, r->comm);
+	d->event.type = MP_EVENT_PROBE;
+	d->event.probe = (struct mp_event_probe){
+		.point = point->name,
+		.level = point->level,
+		.phase = (enum mp_phase)r->phase,
+		.pid = r->pid,
+		.tid = r->tid,
+		.comm = d->comm,
+	};
+	d->cgroup_id = r->cgroup_id;
+	d->limit_cgroup_id = r->limit_cgroup_id;
+	d->reclaimable = r->reclaimable;
+	decode_memory(&d->event.probe, r);
+	decode_args(d, r, full, point);
+	if (r->phase == MP_PHASE_EXIT)
+		decode_return(d, r, full, point);
+	if (full)
+		decode_stack(d, full);
+	return 0;
+}
+
+static int decode_process(const void *data, size_t len, struct mp_decoded *d)
+{
+	const struct mp_process_record *r = data;
+
+	if (len < sizeof(*r) || r->op < MP_PROCESS_FORK || r->op > MP_PROCESS_EXIT)
+		return -EBADMSG;
+	copy_comm(d, r->comm);
+	d->event.type = MP_EVENT_PROCESS;
+	d->event.process = (struct mp_event_process){
+		.op = (enum mp_process_op)r->op,
+		.pid = r->pid,
+		.parent = r->parent,
+		.exit_code = r->exit_code,
+		.comm = d->comm,
+	};
+	return 0;
+}
+
+int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *d)
+{
+	const struct mp_record_header *h = data;
+
+	if (len < sizeof(*h) || h->size > len || h->version != MP_ABI_VERSION)
+		return -EBADMSG;
+	d->event = (struct mp_event){.ts_ns = h->ts_ns};
+	d->lost = h->lost;
+	switch (h->kind) {
+	case MP_RECORD_PROBE:
+		return decode_probe(data, h->size, points, d);
+	case MP_RECORD_PROCESS:
+		return decode_process(data, h->size, d);
+	default:
+		return -EBADMSG;
+	}
+}
+
+void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
+			   uint64_t host_used)
+{
+	if (limited_by_host)
+		probe->working_set = host_used;
+	else if (probe->usage != MP_UNKNOWN && reclaimable != MP_UNKNOWN)
+		probe->working_set = probe->usage > reclaimable ? probe->usage - reclaimable : 0;
+	else
+		probe->working_set = probe->usage;
+	probe->usage_pct = -1;
+	if (probe->working_set != MP_UNKNOWN && probe->limit && probe->limit != MP_UNKNOWN)
+		probe->usage_pct = 100.0 * (double)probe->working_set / (double)probe->limit;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* From the bytes of a kernel record to an event. Pure. */
+#ifndef MP_SOURCE_DECODE_H
+#define MP_SOURCE_DECODE_H
+
+#include "base/event.h"
+#include "config/points.h"
+
+/* An event with the memory it points into. Valid until the next decode into it. */
+struct mp_decoded {
+	struct mp_event event;
+	uint64_t lost; /* records the ring had lost when this one was made */
+	uint64_t cgroup_id; /* the task's own memory cgroup, 0: none */
+	uint64_t limit_cgroup_id; /* 0: the host */
+	uint64_t reclaimable; /* what BPF took for it, or MP_UNKNOWN */
+	char comm[MP_COMM_LEN + 1];
+	struct mp_event_arg args[MP_MAX_ARGS];
+	struct mp_event_arg ret;
+	char strings[MP_MAX_ARGS][MP_ARG_STR_LEN + 1];
+	uint64_t stack[MP_STACK_DEPTH + 1];
+};
+
+/*
+ * Decodes one record. cgroup, working_set and usage_pct stay unknown: they
+ * need what user space has sampled. Returns 0, or -EBADMSG when the record is
+ * cut, of another version, or names a point that does not exist.
+ */
+int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
+
+/*
+ * Working set and its percentage of the limit, by the documented rule: usage
+ * minus inactive file pages; on the host, memory in use. Unknown inputs give
+ * unknown results (MP_UNKNOWN, -1).
+ */
+void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
+			   uint64_t host_used);
+
+#endif
