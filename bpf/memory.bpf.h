@@ -23,6 +23,9 @@ struct mp_memcg_view {
 	u64 cgroup_id;
 	u64 limit_cgroup_id; /* 0: the host */
 	u64 reclaimable;
+	u64 counter;  /* of a walk: where it is … */
+	u64 tightest; /* … the counter with the smallest limit so far, 0: the host's … */
+	u64 least;    /* … and that limit, in pages */
 };
 
 struct mp_snapshot {
@@ -186,34 +189,41 @@ static __always_inline u64 mp_memcg_id(const struct mem_cgroup *memcg)
 	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
 }
 
-/* Walks from the task's group to the root for the smallest limit on the way. */
-static __always_inline void mp_memcg_walk(const struct cgroup_subsys_state *css,
-					  struct mp_memcg_view *view)
+/* One step of the walk from the task's group to the root. Returns whether there is another. */
+static __always_inline bool mp_memcg_step(struct mp_memcg_view *view)
+{
+	const struct page_counter *counter = (const void *)view->counter;
+	u64 max = BPF_CORE_READ(counter, max);
+
+	if (max < view->least) {
+		view->least = max;
+		view->tightest = view->counter;
+	}
+	view->counter = (u64)BPF_CORE_READ(counter, parent);
+	return view->counter;
+}
+
+static __always_inline void mp_memcg_begin(const struct cgroup_subsys_state *css,
+					   struct mp_memcg_view *view)
 {
 	const struct mem_cgroup *own = (const void *)css;
 	const struct page_counter *counter = &own->memory;
-	const struct page_counter *tightest = counter;
-	u64 least = cfg.host_bytes / cfg.page_size;
-	bool limited = false;
-	u64 *sampled;
 
 	view->cgroup_id = mp_memcg_id(own);
+	view->counter = (u64)counter;
+	view->tightest = 0;
+	view->least = cfg.host_bytes / cfg.page_size;
 	/* The root's counter is not charged, so a task of the root has no usage of its own. */
 	view->usage_addr = BPF_CORE_READ(counter, parent) ? (u64)&counter->usage : 0;
-	for (int depth = 0; depth < MP_MEMCG_DEPTH && counter; depth++) {
-		u64 max = BPF_CORE_READ(counter, max);
+}
 
-		if (max < least) {
-			least = max;
-			tightest = counter;
-			limited = true;
-		}
-		counter = BPF_CORE_READ(counter, parent);
-	}
-	view->limit = least * cfg.page_size;
-	view->limit_cgroup_id = 0;
-	view->reclaimable = MP_UNKNOWN;
-	if (!limited)
+static __always_inline void mp_memcg_end(struct mp_memcg_view *view)
+{
+	const struct page_counter *tightest = (const void *)view->tightest;
+	u64 *sampled;
+
+	view->limit = view->least * cfg.page_size;
+	if (!tightest)
 		return;
 	view->usage_addr = (u64)&tightest->usage;
 	view->limit_cgroup_id = mp_memcg_id(
@@ -234,11 +244,11 @@ static __always_inline bool mp_memcg_is_fresh(const struct task_struct *task,
 	return view->css_set == (u64)task->cgroups && now < view->until_ns;
 }
 
-static __always_inline void mp_memcg_refresh(const struct task_struct *task,
-					     struct mp_memcg_view *view, u64 now)
+/* The task's memory cgroup, or NULL. Until a walk says more, the host is the limit. */
+static __always_inline const struct cgroup_subsys_state *
+mp_memcg_reset(const struct task_struct *task, struct mp_memcg_view *view, u64 now)
 {
 	const struct css_set *set = task->cgroups;
-	const struct cgroup_subsys_state *css;
 
 	view->css_set = (u64)set;
 	view->until_ns = now + MP_MEMCG_FRESH_NS;
@@ -248,10 +258,8 @@ static __always_inline void mp_memcg_refresh(const struct task_struct *task,
 	view->limit = cfg.host_bytes;
 	view->reclaimable = MP_UNKNOWN;
 	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return;
-	css = set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
-	if (css)
-		mp_memcg_walk(css, view);
+		return NULL;
+	return set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
 }
 
 /* The view must be fresh. `fast`: the kernel has bpf_rdonly_cast(). */

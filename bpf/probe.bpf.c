@@ -114,8 +114,13 @@ static __always_inline void mp_count(bool alone, u64 *counter, u64 n)
 MP_RAISE(mp_raise_u64, u64)
 MP_RAISE(mp_raise_s64, s64)
 
+/*
+ * Functions marked __noinline are global: the verifier looks at each once and
+ * alone, which keeps the time to attach short. They find their data again.
+ */
+
 /* The same arithmetic as mp_hist_bucket() in user/state/histogram.c. */
-static __always_inline u32 mp_bucket(u64 ns)
+__noinline u32 mp_bucket(u64 ns)
 {
 	u64 v = ns;
 	u32 log = 0;
@@ -134,20 +139,32 @@ static __always_inline u32 mp_bucket(u64 ns)
 	return bucket < MP_HIST_BUCKETS ? bucket : MP_HIST_BUCKETS - 1;
 }
 
-/*
- * Functions marked __noinline are global: the verifier looks at each once and
- * alone, which keeps the time to attach short. They find their data again.
- */
+/* A step of the walk: inside the loop below the verifier would look at each turn anew. */
+__noinline int mp_memcg_next(u64 depth)
+{
+	struct mp_thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+
+	return t && depth < MP_MEMCG_DEPTH && mp_memcg_step(&t->view);
+}
 
 /* Walks the task's memory cgroups. */
 __noinline int mp_memcg_look(u64 now)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct mp_thread *t = bpf_task_storage_get(&threads, task, NULL, 0);
+	const struct cgroup_subsys_state *css;
 
 	if (!t)
 		return 0;
-	mp_memcg_refresh(task, &t->view, now);
+	css = mp_memcg_reset(task, &t->view, now);
+	if (!css)
+		return 0;
+	mp_memcg_begin(css, &t->view);
+	for (u64 depth = 0; depth < MP_MEMCG_DEPTH; depth++) {
+		if (!mp_memcg_next(depth))
+			break;
+	}
+	mp_memcg_end(&t->view);
 	return 1;
 }
 

@@ -22,7 +22,7 @@ static const struct mp_option options[] = {
 	{"format", 0, "FORMAT", "text or json (one object a line)", mp_watch_set_format},
 	{"record", 0, "FILE", "write the events to FILE as well", mp_watch_set_record},
 	{"replay", 0, "FILE", "instead of watching, feed a recording to the policy", set_replay},
-	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 1M)",
+	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
 	 mp_watch_set_ring_size},
 };
 

@@ -13,7 +13,7 @@ static const struct mp_option options[] = {
 	 mp_watch_set_duration},
 	{"format", 0, "FORMAT", "text or json (one object a line)", mp_watch_set_format},
 	{"record", 0, "FILE", "write the events to FILE as well", mp_watch_set_record},
-	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 1M)",
+	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
 	 mp_watch_set_ring_size},
 };
 

@@ -7,7 +7,6 @@
 #include "action/action.h"
 #include "base/names.h"
 #include "base/size.h"
-#include "probe/bpf.h"
 
 int mp_watch_set_target(void *args, const char *value, struct mp_error *err)
 {
@@ -164,7 +163,7 @@ static int watch(const struct mp_cli *cli, struct mp_watch_args *args, char *con
 		.policy = &policy,
 		.follow = command ? !args->no_follow : args->follow,
 		.duration_ns = args->duration_ns,
-		.ring_bytes = args->ring_bytes ? args->ring_bytes : MP_DEFAULT_RING_BYTES,
+		.ring_bytes = args->ring_bytes,
 		.output = {.format = args->format,
 			   .color = mp_cli_color(cli),
 			   .quiet = cli->quiet,

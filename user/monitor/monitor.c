@@ -22,6 +22,7 @@
 #include "source/ring.h"
 
 #define DRAIN_BATCH 4096U
+#define BATCH_MS 20
 #define MIN_TICK_NS 50000000ULL
 #define MAX_TICK_NS 5000000000ULL
 
@@ -244,15 +245,9 @@ static int block_signals(struct mp_monitor *m)
 
 static uint64_t tick_ns(const struct mp_policy *policy)
 {
-	uint64_t least = MAX_TICK_NS;
+	uint64_t tick = policy->check_interval_ns;
 
-	for (int level = 0; level < MP_LEVEL_COUNT; level++) {
-		uint64_t interval = mp_policy_interval_ns(policy, (enum mp_level)level);
-
-		if (interval < least)
-			least = interval;
-	}
-	return least < MIN_TICK_NS ? MIN_TICK_NS : least;
+	return tick < MIN_TICK_NS ? MIN_TICK_NS : tick > MAX_TICK_NS ? MAX_TICK_NS : tick;
 }
 
 static int add_timers(struct mp_monitor *m)
@@ -544,8 +539,7 @@ static int set_up(struct mp_monitor *m, struct mp_error *err)
 
 static void run_loop(struct mp_monitor *m)
 {
-	/* In batched mode the kernel side does not wake for every record. */
-	const int batch_ms = tick_ns(m->o->policy) <= MIN_TICK_NS ? 20 : -1;
+	const int batch_ms = mp_bpf_is_batched(m->bpf) ? BATCH_MS : -1;
 
 	while (!m->stop_reason) {
 		int err = mp_loop_once(m->loop, m->draining ? 0 : batch_ms);

@@ -10,7 +10,7 @@
 #include "report/sink.h"
 #include "report/textview.h"
 
-#define QUEUE_BYTES (1U << 20)
+#define QUEUE_BYTES (8U << 20) /* touched only as far as a slow reader makes it fill */
 /* Kept for decisions, actions and losses when a flood of probe events fills the queue. */
 #define RESERVED_BYTES (QUEUE_BYTES / 8)
 #define PATIENCE_MS 5000 /* how long the end waits for a slow reader */

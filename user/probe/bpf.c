@@ -29,10 +29,31 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
 	return 0;
 }
 
-static uint64_t ring_size(uint64_t wanted)
+static uint64_t shortest_interval(const struct mp_policy *policy)
+{
+	uint64_t shortest = UINT64_MAX;
+
+	for (int level = 0; level < MP_LEVEL_COUNT; level++) {
+		uint64_t interval = mp_policy_interval_ns(policy, (enum mp_level)level);
+
+		if (interval < shortest)
+			shortest = interval;
+	}
+	return shortest;
+}
+
+static bool is_firehose(const struct mp_bpf_options *o)
+{
+	return shortest_interval(o->policy) < FIREHOSE_NS;
+}
+
+static uint64_t ring_size(const struct mp_bpf_options *o)
 {
 	uint64_t size = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t wanted = o->ring_bytes;
 
+	if (!wanted)
+		wanted = is_firehose(o) ? MP_RING_BYTES_FIREHOSE : MP_RING_BYTES;
 	while (size < wanted && size < 1ULL << 62)
 		size *= 2;
 	return size;
@@ -46,13 +67,9 @@ static uint8_t whole_pct(double pct)
 static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, unsigned int nr_cpus)
 {
 	struct mp_bpf_config *cfg = (struct mp_bpf_config *)&skel->rodata->cfg;
-	uint64_t shortest = UINT64_MAX;
 
-	for (int level = 0; level < MP_LEVEL_COUNT; level++) {
+	for (int level = 0; level < MP_LEVEL_COUNT; level++)
 		cfg->interval_ns[level] = mp_policy_interval_ns(o->policy, (enum mp_level)level);
-		if (cfg->interval_ns[level] < shortest)
-			shortest = cfg->interval_ns[level];
-	}
 	for (int severity = MP_SEVERITY_WARNING; severity < MP_SEVERITY_COUNT; severity++)
 		cfg->threshold_pct[severity] = whole_pct(o->policy->threshold_pct[severity]);
 	cfg->host_bytes = o->host_bytes;
@@ -63,7 +80,7 @@ static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, u
 	cfg->want_cgroup = o->want_cgroup;
 	cfg->follow = o->follow;
 	cfg->self = (__u32)getpid();
-	cfg->wake_bytes = shortest < FIREHOSE_NS ? (__u32)(ring_size(o->ring_bytes) / 8) : 0;
+	cfg->wake_bytes = is_firehose(o) ? (__u32)(ring_size(o) / 8) : 0;
 	skel->bss->live.targets_generation = 1;
 }
 
@@ -102,7 +119,7 @@ static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
 {
 	uint32_t points = (uint32_t)(o->points->n ? o->points->n : 1);
 	uint32_t usdt = (uint32_t)(o->max_usdt_sites ? o->max_usdt_sites : 1);
-	uint64_t ring = ring_size(o->ring_bytes);
+	uint64_t ring = ring_size(o);
 	int err = bpf_map__set_max_entries(skel->maps.points, points);
 
 	if (ring > UINT32_MAX)
@@ -179,13 +196,13 @@ static int run_setup(struct memprobe *skel, const struct mp_features *features)
 
 static int explain_load(int error, const struct mp_bpf_options *o, struct mp_error *err)
 {
-	unsigned long long ring = (unsigned long long)ring_size(o->ring_bytes);
+	unsigned long long ring = (unsigned long long)ring_size(o);
 
 	switch (error) {
 	case -E2BIG:
 	case -ENOMEM:
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
-			       "the kernel gives no ring buffer of %llu bytes: choose a smaller --ring-size (the default is 1M), or raise the memory or locked-memory limit (ulimit -l)",
+			       "the kernel gives no ring buffer of %llu bytes: choose a smaller --ring-size (the default is 256K), or raise the memory or locked-memory limit (ulimit -l)",
 			       ring);
 	case -EPERM:
 	case -EACCES:
@@ -417,6 +434,11 @@ uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf)
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf)
 {
 	return __atomic_load_n(&bpf->skel->bss->lost_processes, __ATOMIC_RELAXED);
+}
+
+bool mp_bpf_is_batched(const struct mp_bpf *bpf)
+{
+	return bpf->skel->rodata->cfg.wake_bytes != 0;
 }
 
 int mp_bpf_events_ring(const struct mp_bpf *bpf)

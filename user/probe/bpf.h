@@ -16,13 +16,15 @@
 
 struct mp_bpf;
 
-#define MP_DEFAULT_RING_BYTES (1ULL << 20)
+/* Of the ring when the caller leaves it to the policy: for rate-limited records, and for all of them. */
+#define MP_RING_BYTES (256ULL << 10)
+#define MP_RING_BYTES_FIREHOSE (8ULL << 20)
 
 struct mp_bpf_options {
 	const struct mp_features *features;
 	const struct mp_points *points;
 	const struct mp_policy *policy;
-	uint64_t ring_bytes; /* a power of two times the page size; others are rounded up */
+	uint64_t ring_bytes; /* rounded up to a power of two times the page size; 0: by the policy */
 	uint64_t host_bytes; /* MemTotal */
 	bool follow;
 	bool want_comm; /* mp_bpf_want_*() will be called */
@@ -67,6 +69,9 @@ int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_
 /* Records lost so far: by the events ring and by the process ring. */
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
+
+/* Whether the events ring wakes its reader for batches only: then look at it by the clock, too. */
+bool mp_bpf_is_batched(const struct mp_bpf *bpf);
 
 int mp_bpf_events_ring(const struct mp_bpf *bpf);
 int mp_bpf_processes_ring(const struct mp_bpf *bpf);

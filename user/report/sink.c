@@ -198,11 +198,17 @@ struct mp_sink *mp_sink_new(int fd, size_t queue_bytes)
 /* The caller holds the lock, and there is room. */
 static void enqueue(struct mp_sink *s, const char *data, size_t len)
 {
-	size_t tail = (s->head + s->used) % s->size;
-	size_t to_end = s->size - tail;
-	size_t first = len < to_end ? len : to_end;
 	bool wake = s->used == 0 || s->used + len >= s->size / 2;
+	size_t tail;
+	size_t to_end;
+	size_t first;
 
+	/* From the start again, so that a queue that never fills keeps to its first pages. */
+	if (s->used == 0)
+		s->head = 0;
+	tail = (s->head + s->used) % s->size;
+	to_end = s->size - tail;
+	first = len < to_end ? len : to_end;
 	memcpy(s->queue + tail, data, first);
 	memcpy(s->queue, data + first, len - first);
 	s->used += len;
