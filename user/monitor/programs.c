@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "elf/interpreter.h"
@@ -56,10 +57,29 @@ static int add_listed(struct mp_prober *prober, FILE *list, struct mp_error *err
 	return 0;
 }
 
-/* Starts `interpreter --list path` with its output in a pipe. Returns the pipe's end. */
-static int start_loader(const char *interpreter, const char *path, pid_t *ret_pid)
+/*
+ * The real path of a loader, or NULL when it should not be run. A file names its
+ * loader itself, and looking at a file must not execute what its author chose:
+ * it has to be a loader (musl's is its libc), and one that root or this user put there.
+ */
+static char *trusted_loader(const char *interpreter)
 {
-	char *argv[] = {(char *)interpreter, (char *)"--list", (char *)path, NULL};
+	MP_FREE char *real = realpath(interpreter, NULL);
+	const char *name = real ? strrchr(real, '/') + 1 : "";
+	struct stat st;
+
+	if (strncmp(name, "ld", 2) != 0 && strncmp(name, "libc.so", 7) != 0)
+		return NULL;
+	if (stat(real, &st) || !S_ISREG(st.st_mode) || st.st_mode & (S_IWGRP | S_IWOTH) ||
+	    (st.st_uid != 0 && st.st_uid != geteuid()))
+		return NULL;
+	return MP_TAKE(real);
+}
+
+/* Starts `loader --list path` with its output in a pipe. Returns the pipe's end. */
+static int start_loader(const char *loader, const char *path, pid_t *ret_pid)
+{
+	char *argv[] = {(char *)loader, (char *)"--list", (char *)path, NULL};
 	posix_spawn_file_actions_t actions;
 	int pipe_fds[2];
 	int error;
@@ -69,7 +89,7 @@ static int start_loader(const char *interpreter, const char *path, pid_t *ret_pi
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_adddup2(&actions, pipe_fds[1], STDOUT_FILENO);
 	posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	error = posix_spawn(ret_pid, interpreter, &actions, NULL, argv, environ);
+	error = posix_spawn(ret_pid, loader, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	close(pipe_fds[1]);
 	if (error) {
@@ -82,9 +102,10 @@ static int start_loader(const char *interpreter, const char *path, pid_t *ret_pi
 static int add_libraries(struct mp_prober *prober, const char *interpreter, const char *path,
 			 struct mp_error *err)
 {
+	MP_FREE char *loader = trusted_loader(interpreter);
 	MP_FCLOSE FILE *list = NULL;
 	pid_t pid;
-	int fd = start_loader(interpreter, path, &pid);
+	int fd = loader ? start_loader(loader, path, &pid) : -EPERM;
 	int error;
 
 	/* Without the list, libraries are found when they are mapped. */
@@ -103,6 +124,8 @@ int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error 
 	char interpreter[PATH_MAX];
 	int error;
 
+	if (access(path, F_OK))
+		return mp_fail(err, MP_EXIT_TARGET, errno, "%s: %s", path, strerror(errno));
 	snprintf(program, sizeof(program), "%s", path);
 	for (int i = 0; i < MAX_SHEBANGS && script_interpreter(program, interpreter) == 0; i++)
 		memcpy(program, interpreter, sizeof(program));

@@ -9,7 +9,8 @@
 /*
  * Adds the program and the libraries that it is linked with, as its dynamic
  * loader lists them; for a script, those of its interpreter. Nothing of the
- * program itself is run.
+ * program itself is run. -ENOENT, -EACCES … when there is no such program, and
+ * errors as mp_resolve_binary().
  */
 int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error *err);
 

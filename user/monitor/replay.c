@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "monitor/monitor.h"
 #include "monitor/pipeline.h"
@@ -54,9 +55,22 @@ static int feed_all(struct replay *r, struct mp_error *err)
 		if (error)
 			return error;
 	}
+	if (ferror(r->file))
+		return mp_fail(err, MP_EXIT_CONFIG, errno, "--replay: cannot read %s: %s", r->path,
+			       strerror(errno));
 	if (r->line == 0)
 		return mp_fail(err, MP_EXIT_CONFIG, EBADMSG, "%s: the recording is empty", r->path);
 	return 0;
+}
+
+/* Recording over it would empty it before it is read. */
+static bool is_file(FILE *file, const char *path)
+{
+	struct stat opened;
+	struct stat named;
+
+	return path && fstat(fileno(file), &opened) == 0 && stat(path, &named) == 0 &&
+	       opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 int mp_monitor_replay(const char *path, const struct mp_policy *policy,
@@ -70,13 +84,17 @@ int mp_monitor_replay(const char *path, const struct mp_policy *policy,
 	if (!file)
 		return mp_fail(err, MP_EXIT_USAGE, errno, "--replay: cannot open %s: %s", path,
 			       strerror(errno));
+	if (is_file(file, options->record_path))
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--record %s is what --replay reads: name another file",
+			       options->record_path);
 	error = mp_output_new(options, &output, err);
 	if (error)
 		return error;
 	r.reader = mp_ndjson_reader_new();
 	error = mp_pipeline_init(&r.pipeline, policy, output, true);
-	if (!error && r.reader)
-		error = feed_all(&r, err);
+	if (!error)
+		error = r.reader ? feed_all(&r, err) : -ENOMEM;
 	mp_pipeline_end(&r.pipeline);
 	mp_ndjson_reader_free(r.reader);
 	return error ? (mp_output_free(output, NULL), error) : mp_output_free(output, err);

@@ -195,9 +195,10 @@ static int on_usdt(void *data, const struct mp_usdt_note *note)
 
 			if (!may_hold(r, usdt->binary) ||
 			    strcmp(usdt->provider, note->provider) != 0 ||
-			    strcmp(usdt->name, note->name) != 0 ||
-			    ++r->matches[i] > point->max_sites)
+			    strcmp(usdt->name, note->name) != 0)
 				continue;
+			if (++r->matches[i] > point->max_sites)
+				break;
 			snprintf(name, sizeof(name), "%s:%s", note->provider, note->name);
 			site = add_site(r, i, MP_SITE_USDT, name, note->offset);
 			if (!site)
@@ -206,6 +207,7 @@ static int on_usdt(void *data, const struct mp_usdt_note *note)
 			judge_usdt(r, site, note);
 			if (site->status != MP_SITE_FAILED)
 				usdt_args(site, point, note);
+			break; /* another pattern of the point may name this note, too */
 		}
 	}
 	return 0;
