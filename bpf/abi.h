@@ -16,9 +16,9 @@
 
 #define MP_COMM_LEN 16
 #define MP_MAX_ARGS 6
-#define MP_ARG_STR_LEN 64 /* bytes kept of a str argument, with its NUL */
+#define MP_ARG_STR_LEN 64	       /* bytes kept of a str argument, with its NUL */
 #define MP_STR_UNREADABLE ((char)0xff) /* a string that could not be read; never valid UTF-8 */
-#define MP_STACK_DEPTH 48 /* user frames kept of a stack */
+#define MP_STACK_DEPTH 48	       /* user frames kept of a stack */
 #define MP_RSS_KINDS 4
 #define MP_FRAME_DEPTH 32 /* probed calls one thread can be inside at once */
 
@@ -128,7 +128,7 @@ struct mp_process_record {
 	struct mp_record_header h;
 	__u32 op; /* enum mp_process_op */
 	__u32 pid;
-	__u32 parent; /* fork: thread group id of the parent */
+	__u32 parent;	 /* fork: thread group id of the parent */
 	__s32 exit_code; /* exit: as wait(2) gives it */
 	char comm[MP_COMM_LEN];
 };
@@ -150,7 +150,7 @@ enum mp_point_flags {
 /* One point, as the programs need it. Key of the points map: its index. */
 struct mp_point_config {
 	__u8 level;
-	__u8 flags;	    /* enum mp_point_flags */
+	__u8 flags; /* enum mp_point_flags */
 	__u8 n_args;
 	__u8 stack_severity; /* keep the stack from this severity on; MP_SEVERITY_COUNT: never */
 	__u16 arg_reg[MP_MAX_ARGS]; /* the register that holds it: offset into struct pt_regs */
@@ -169,7 +169,7 @@ enum mp_usdt_arg_kind {
 
 /* One USDT argument of one site. Registers are byte offsets into struct pt_regs. */
 struct mp_usdt_arg {
-	__u8 kind; /* enum mp_usdt_arg_kind */
+	__u8 kind;  /* enum mp_usdt_arg_kind */
 	__u8 bytes; /* 1, 2, 4 or 8 */
 	__u8 is_signed;
 	__u8 scale;
@@ -196,7 +196,7 @@ struct mp_phase_stats {
 /* Exact for every call. One copy per CPU; user space sums them. */
 struct mp_point_stats {
 	struct mp_phase_stats phase[MP_COUNTED_PHASES];
-	__u64 missed; /* entries that could not be remembered, returns without an entry */
+	__u64 missed;  /* entries that could not be remembered, returns without an entry */
 	__u64 matched; /* returns with an entry: what the figures below are about */
 	__u64 duration_sum_ns;
 	__u64 duration_max_ns;
@@ -225,7 +225,6 @@ struct mp_comm_key {
 	char comm[MP_COMM_LEN];
 };
 
-
 /* Read-only once loaded. */
 struct mp_bpf_config {
 	__u64 interval_ns[MP_LEVEL_COUNT]; /* least time between two records of a point */
@@ -233,18 +232,18 @@ struct mp_bpf_config {
 	__u32 page_size;
 	__u32 nr_cpus;
 	__u8 threshold_pct[MP_SEVERITY_COUNT]; /* [0] is not used */
-	__u8 want_comm;	  /* wanted_comm holds names */
-	__u8 want_exe;	  /* wanted_exe holds files */
-	__u8 want_cgroup; /* wanted_cgroup holds groups */
+	__u8 want_comm;			       /* wanted_comm holds names */
+	__u8 want_exe;			       /* wanted_exe holds files */
+	__u8 want_cgroup;		       /* wanted_cgroup holds groups */
 	__u8 follow;
-	__u32 self; /* the monitor's own thread group id, never a target */
+	__u32 self;	  /* the monitor's own thread group id, never a target */
 	__u32 wake_bytes; /* wake the reader when this much waits; 0: at every record */
 	__u32 pad;
 };
 
 /* Written by user space while the programs run. */
 struct mp_bpf_live {
-	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
+	__u64 host_used;	  /* MemTotal - MemAvailable, bytes, last sample */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
 	__u64 enabled; /* hits count: set once all probes are in, so that pairs are whole */
 };

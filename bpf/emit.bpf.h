@@ -52,7 +52,8 @@ static __always_inline u32 mp_severity_now(const struct mp_memcg_view *view,
 	return MP_SEVERITY_NORMAL;
 }
 
-/* Whether the severity is above all that were emitted in this interval; then it counts as emitted. */
+/* Whether the severity is above all that were emitted in this interval; then it counts as emitted.
+ */
 static __always_inline bool mp_severity_rose(struct mp_gate_state *gate, u32 severity)
 {
 	if (severity <= gate->severity)

@@ -20,7 +20,10 @@ typedef __u32 u32;
 typedef __s64 s64;
 typedef __u64 u64;
 typedef _Bool bool;
-enum { false = 0, true = 1 };
+enum {
+	false = 0,
+	true = 1
+};
 #define NULL ((void *)0)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)

@@ -16,7 +16,7 @@
 #define MP_MEMCG_FRESH_NS 10000000ULL /* how long a walk up the groups stays good */
 
 struct mp_memcg_view {
-	u64 css_set;	/* whose walk this is: the address of the task's css_set */
+	u64 css_set; /* whose walk this is: the address of the task's css_set */
 	u64 until_ns;
 	u64 usage_addr; /* of the counter to read; 0: there is none */
 	u64 limit;	/* bytes */
@@ -95,7 +95,7 @@ int mp_setup(void *ctx)
  */
 extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
-#define MP_CAST(type, addr)                                                                  \
+#define MP_CAST(type, addr)                                                                        \
 	((const type *)bpf_rdonly_cast((const void *)(addr), bpf_core_type_id_kernel(type)))
 
 /* What one CPU holds back of the four counters, when they lie side by side. */
@@ -226,8 +226,8 @@ static __always_inline void mp_memcg_end(struct mp_memcg_view *view)
 	if (!tightest)
 		return;
 	view->usage_addr = (u64)&tightest->usage;
-	view->limit_cgroup_id = mp_memcg_id(
-		(const void *)tightest - bpf_core_field_offset(struct mem_cgroup, memory));
+	view->limit_cgroup_id = mp_memcg_id((const void *)tightest -
+					    bpf_core_field_offset(struct mem_cgroup, memory));
 	sampled = bpf_map_lookup_elem(&reclaimable, &view->limit_cgroup_id);
 	if (sampled)
 		view->reclaimable = *sampled;

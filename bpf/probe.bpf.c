@@ -94,21 +94,21 @@ static __always_inline void mp_count(bool alone, u64 *counter, u64 n)
 		__sync_fetch_and_add(counter, n);
 }
 
-#define MP_RAISE(name, type)                                                                 \
-	static __always_inline void name(bool alone, type *max, type value)                  \
-	{                                                                                    \
-		if (alone) {                                                                 \
-			if (value > *max)                                                    \
-				*max = value;                                                \
-			return;                                                              \
-		}                                                                            \
-		for (int i = 0; i < 4; i++) {                                                \
-			type seen = *max;                                                    \
-                                                                                             \
-			if (value <= seen ||                                                 \
-			    __sync_val_compare_and_swap(max, seen, value) == seen)           \
-				return;                                                      \
-		}                                                                            \
+#define MP_RAISE(name, type)                                                                       \
+	static __always_inline void name(bool alone, type *max, type value)                        \
+	{                                                                                          \
+		if (alone) {                                                                       \
+			if (value > *max)                                                          \
+				*max = value;                                                      \
+			return;                                                                    \
+		}                                                                                  \
+		for (int i = 0; i < 4; i++) {                                                      \
+			type seen = *max;                                                          \
+                                                                                                   \
+			if (value <= seen ||                                                       \
+			    __sync_val_compare_and_swap(max, seen, value) == seen)                 \
+				return;                                                            \
+		}                                                                                  \
 	}
 
 MP_RAISE(mp_raise_u64, u64)
@@ -184,8 +184,7 @@ static __always_inline struct mp_thread *mp_thread_get(struct task_struct *task)
 		return NULL;
 	}
 	if (!thread)
-		thread = bpf_task_storage_get(&threads, task, NULL,
-					      BPF_LOCAL_STORAGE_GET_F_CREATE);
+		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread)
 		return NULL;
 	thread->generation = generation;
@@ -257,8 +256,8 @@ static __always_inline void mp_fill_args(bpf_user_pt_regs_t *ctx, struct mp_prob
 	for (u32 i = 0; i < MP_MAX_ARGS; i++) {
 		r->args[i] = 0;
 		if (i < r->n_args)
-			r->args[i] = r->phase == MP_PHASE_CHECK ? mp_usdt_arg(ctx, site, i) :
-								  mp_arg(ctx, r->point, i);
+			r->args[i] = r->phase == MP_PHASE_CHECK ? mp_usdt_arg(ctx, site, i)
+								: mp_arg(ctx, r->point, i);
 	}
 }
 
@@ -314,8 +313,8 @@ static __always_inline void mp_fill_strings(struct mp_probe_record_full *r,
 
 	for (u32 i = 0; i < MP_MAX_ARGS; i++) {
 		u64 at = is_exit ? r->base.ret : r->base.args[i];
-		bool wanted = is_exit ? i == 0 && point->flags & MP_POINT_RET_STR :
-					i < r->base.n_args && point->arg_type[i] == MP_ARG_STR;
+		bool wanted = is_exit ? i == 0 && point->flags & MP_POINT_RET_STR
+				      : i < r->base.n_args && point->arg_type[i] == MP_ARG_STR;
 
 		r->str[i][0] = '\0';
 		if (wanted && bpf_probe_read_user_str(r->str[i], MP_ARG_STR_LEN, (void *)at) < 0)
@@ -371,8 +370,8 @@ static __always_inline bool mp_may_emit(const struct mp_hit *hit, u32 severity)
 	if (t->snap.rss_total < hit->point->threshold_bytes)
 		return false;
 	if (hit->phase == MP_PHASE_EXIT)
-		return t->call.emitted || mp_may_emit_exit(hit->index, interval, severity,
-							   t->call.duration_ns);
+		return t->call.emitted ||
+		       mp_may_emit_exit(hit->index, interval, severity, t->call.duration_ns);
 	return mp_may_emit_enter(hit->index, interval, severity, t->now);
 }
 
@@ -553,17 +552,17 @@ static __always_inline int mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-#define MP_PROGRAM(section, name, body)                                                      \
-	SEC(section) int name(bpf_user_pt_regs_t *ctx)                                           \
-	{                                                                                    \
-		bpf_preempt_disable();                                                       \
-		body(ctx, true);                                                             \
-		bpf_preempt_enable();                                                        \
-		return 0;                                                                    \
-	}                                                                                    \
-	SEC(section) int name##_preemptible(bpf_user_pt_regs_t *ctx)                             \
-	{                                                                                    \
-		return body(ctx, false);                                                     \
+#define MP_PROGRAM(section, name, body)                                                            \
+	SEC(section) int name(bpf_user_pt_regs_t *ctx)                                             \
+	{                                                                                          \
+		bpf_preempt_disable();                                                             \
+		body(ctx, true);                                                                   \
+		bpf_preempt_enable();                                                              \
+		return 0;                                                                          \
+	}                                                                                          \
+	SEC(section) int name##_preemptible(bpf_user_pt_regs_t *ctx)                               \
+	{                                                                                          \
+		return body(ctx, false);                                                           \
 	}
 
 MP_PROGRAM("uprobe", mp_enter, mp_on_enter)

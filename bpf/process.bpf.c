@@ -87,8 +87,7 @@ static __always_inline bool mp_wanted_by_cgroup(const struct task_struct *task)
 {
 	const struct cgroup_subsys_state *css;
 
-	if (!cfg.want_cgroup ||
-	    !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+	if (!cfg.want_cgroup || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
 		return false;
 	css = task->cgroups->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
 	for (int depth = 0; depth < MP_CGROUP_DEPTH && css; depth++) {

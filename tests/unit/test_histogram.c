@@ -111,7 +111,9 @@ static void quantile_stays_below_the_maximum(void **state)
 /* Against the exact quantile of values that fill many octaves, evenly and in clumps. */
 static void error_is_bounded(void **state)
 {
-	enum { N = 5000 };
+	enum {
+		N = 5000
+	};
 	__u64 buckets[MP_HIST_BUCKETS] = {0};
 	uint64_t values[N];
 

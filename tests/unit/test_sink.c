@@ -82,7 +82,9 @@ static unsigned int count_lines(const struct mp_text *text)
 
 static void everything_arrives_in_order(void **state)
 {
-	enum { N = 20011 };
+	enum {
+		N = 20011
+	};
 	MP_TEXT struct mp_text text = {0};
 	char line[LINE_LEN + 1];
 	struct mp_sink *sink;
@@ -109,7 +111,9 @@ static void everything_arrives_in_order(void **state)
 /* Nobody reads: puts return at once, and each line is either queued or counted. */
 static void stuck_reader_costs_counted_lines(void **state)
 {
-	enum { N = 5003 };
+	enum {
+		N = 5003
+	};
 	MP_TEXT struct mp_text text = {0};
 	unsigned int dropped = 0;
 	char line[LINE_LEN + 1];
@@ -160,7 +164,9 @@ static void put_that_never_fits_is_dropped(void **state)
 /* A summary of thousands of points is longer than a small queue. */
 static void long_data_goes_through_in_pieces(void **state)
 {
-	enum { SIZE = 300007 };
+	enum {
+		SIZE = 300007
+	};
 	MP_FREE char *big = malloc(SIZE);
 	MP_TEXT struct mp_text text = {0};
 	struct mp_sink *sink;
@@ -278,7 +284,9 @@ static void full_disk_is_an_error(void **state)
 /* A terminal that another program left non-blocking. */
 static void nonblocking_descriptor_is_waited_for(void **state)
 {
-	enum { N = 3001 };
+	enum {
+		N = 3001
+	};
 	MP_TEXT struct mp_text text = {0};
 	char line[LINE_LEN + 1];
 	struct mp_sink *sink;

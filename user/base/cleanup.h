@@ -13,12 +13,12 @@
 #define MP_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Hands a pointer over: the variable is NULL afterwards, so its cleanup does nothing. */
-#define MP_TAKE(ptr)                                                           \
-	({                                                                     \
-		__typeof__(ptr) *mp_take_p = &(ptr);                           \
-		__typeof__(ptr) mp_take_v = *mp_take_p;                        \
-		*mp_take_p = NULL;                                             \
-		mp_take_v;                                                     \
+#define MP_TAKE(ptr)                                                                               \
+	({                                                                                         \
+		__typeof__(ptr) *mp_take_p = &(ptr);                                               \
+		__typeof__(ptr) mp_take_v = *mp_take_p;                                            \
+		*mp_take_p = NULL;                                                                 \
+		mp_take_v;                                                                         \
 	})
 
 /* The same for a file descriptor, which is -1 afterwards. */

@@ -12,13 +12,13 @@
 /* Exit codes of every command; documented in README.md, stable. */
 enum mp_exit {
 	MP_EXIT_OK = 0,
-	MP_EXIT_CHECK = 1,	/* ran, and what it checked does not hold */
-	MP_EXIT_USAGE = 2,	/* the command line */
-	MP_EXIT_CONFIG = 3,	/* a config file is wrong */
-	MP_EXIT_PRIVILEGE = 4,	/* a capability is missing; the text names it */
-	MP_EXIT_TARGET = 5,	/* not found, gone before attach, not a user process */
+	MP_EXIT_CHECK = 1,	 /* ran, and what it checked does not hold */
+	MP_EXIT_USAGE = 2,	 /* the command line */
+	MP_EXIT_CONFIG = 3,	 /* a config file is wrong */
+	MP_EXIT_PRIVILEGE = 4,	 /* a capability is missing; the text names it */
+	MP_EXIT_TARGET = 5,	 /* not found, gone before attach, not a user process */
 	MP_EXIT_UNSUPPORTED = 6, /* the kernel or host lacks it; the text names the fallback */
-	MP_EXIT_OOM = 7,	/* the workload was OOM-killed, or memory ran out */
+	MP_EXIT_OOM = 7,	 /* the workload was OOM-killed, or memory ran out */
 	MP_EXIT_INTERRUPTED = 130,
 };
 

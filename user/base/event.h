@@ -58,7 +58,7 @@ enum mp_action_result {
 struct mp_event_start {
 	const char *version;
 	const char *kernel;
-	const char *cgroup_mode; /* v1, v2, hybrid, none */
+	const char *cgroup_mode;    /* v1, v2, hybrid, none */
 	const char *const *targets; /* as given */
 	size_t n_targets;
 	const char *const *features; /* e.g. "uprobe_multi" */
@@ -102,14 +102,14 @@ struct mp_event_probe {
 	uint64_t usage;
 	uint64_t working_set;
 	uint64_t limit;
-	double usage_pct; /* of working_set in limit */
+	double usage_pct;     /* of working_set in limit */
 	uint64_t duration_ns; /* exit, where its entry was seen */
 	int64_t rss_delta;
 	int64_t usage_delta;
 	const struct mp_event_arg *args;
 	size_t n_args;
 	const struct mp_event_arg *ret; /* NULL: none */
-	const uint64_t *stack; /* return addresses, innermost first */
+	const uint64_t *stack;		/* return addresses, innermost first */
 	size_t n_stack;
 	const char *const *stack_text; /* the same, symbolized; NULL before that */
 };
@@ -130,7 +130,7 @@ struct mp_event_decision {
 	uint32_t pid;
 	const char *cgroup;
 	const char *reason; /* a short sentence */
-	double usage_pct; /* evidence */
+	double usage_pct;   /* evidence */
 	uint64_t working_set;
 	uint64_t limit;
 };
@@ -158,7 +158,7 @@ struct mp_summary_point {
 	enum mp_level level;
 	uint64_t hits;
 	uint64_t returns;
-	uint64_t emitted;    /* enter and exit records together */
+	uint64_t emitted; /* enter and exit records together */
 	uint64_t suppressed;
 	uint64_t lost;
 	struct mp_phase_stats phase[MP_COUNTED_PHASES];
@@ -185,7 +185,7 @@ struct mp_event_stop {
 
 struct mp_event {
 	enum mp_event_type type;
-	uint64_t ts_ns;	     /* CLOCK_MONOTONIC */
+	uint64_t ts_ns;	      /* CLOCK_MONOTONIC */
 	uint64_t realtime_ns; /* since 1970, UTC */
 	union {
 		struct mp_event_start start;

@@ -20,17 +20,17 @@ const char *mp_name_suggest(const char *const *names, size_t n, const char *name
  * Defines mp_<prefix>_name() and mp_<prefix>_parse() over a table that must
  * have one name for each value.
  */
-#define MP_NAMES(prefix, type, count, ...)                                                   \
-	static const char *const prefix##_names[] = {__VA_ARGS__};                           \
-	_Static_assert(sizeof(prefix##_names) / sizeof(prefix##_names[0]) == (count),        \
-		       "a name for every value of " #type);                                  \
-	const char *mp_##prefix##_name(type value)                                           \
-	{                                                                                    \
-		return mp_name_of(prefix##_names, (count), (size_t)value);                   \
-	}                                                                                    \
-	int mp_##prefix##_parse(const char *name)                                            \
-	{                                                                                    \
-		return mp_name_find(prefix##_names, (count), name);                          \
+#define MP_NAMES(prefix, type, count, ...)                                                         \
+	static const char *const prefix##_names[] = {__VA_ARGS__};                                 \
+	_Static_assert(sizeof(prefix##_names) / sizeof(prefix##_names[0]) == (count),              \
+		       "a name for every value of " #type);                                        \
+	const char *mp_##prefix##_name(type value)                                                 \
+	{                                                                                          \
+		return mp_name_of(prefix##_names, (count), (size_t)value);                         \
+	}                                                                                          \
+	int mp_##prefix##_parse(const char *name)                                                  \
+	{                                                                                          \
+		return mp_name_find(prefix##_names, (count), name);                                \
 	}
 
 #endif

@@ -8,7 +8,8 @@
 
 #define MP_HUMAN_LEN 32
 
-/* "0 B", "1023 B", "1.00 KiB", "12.3 MiB", "123 GiB": three digits, binary units; unknown is "-". */
+/* "0 B", "1023 B", "1.00 KiB", "12.3 MiB", "123 GiB": three digits, binary units; unknown is "-".
+ */
 const char *mp_size_format(uint64_t bytes, char out[MP_HUMAN_LEN]);
 /* The same with a sign; INT64_MIN is "-". */
 const char *mp_size_format_delta(int64_t bytes, char out[MP_HUMAN_LEN]);

@@ -188,13 +188,14 @@ static int fail_option(const struct getopt_table *t, const char *given, int code
 	const char *near;
 
 	if (code == ':')
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "%s needs a value: see memprobe-bpf %s--help",
-			       given, command);
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "%s needs a value: see memprobe-bpf %s--help", given, command);
 	for (size_t i = 0; i < t->n; i++)
 		names[i] = t->options[i]->name;
 	near = mp_name_suggest(names, t->n, given + strspn(given, "-"));
-	return mp_fail(err, MP_EXIT_USAGE, EINVAL, "unknown option %s%s%s%s: see memprobe-bpf %s--help",
-		       given, near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "",
+	return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+		       "unknown option %s%s%s%s: see memprobe-bpf %s--help", given,
+		       near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "",
 		       command);
 }
 
@@ -277,8 +278,8 @@ static int run_command(struct mp_cli *cli, const struct mp_command *c, int argc,
 		return MP_EXIT_OK;
 	}
 	if (argv[rest] && !c->takes_rest) {
-		mp_fail(&err, MP_EXIT_USAGE, EINVAL, "unexpected argument %s: see memprobe-bpf %s --help",
-			argv[rest], c->name);
+		mp_fail(&err, MP_EXIT_USAGE, EINVAL,
+			"unexpected argument %s: see memprobe-bpf %s --help", argv[rest], c->name);
 		return say(&err);
 	}
 	result = c->run(cli, state, argv + rest, &err);
@@ -296,8 +297,8 @@ static int unknown_command(const char *name)
 	for (size_t i = 0; i < MP_ARRAY_SIZE(commands); i++)
 		names[i] = commands[i]->name;
 	near = mp_name_suggest(names, MP_ARRAY_SIZE(names), name);
-	mp_fail(&err, MP_EXIT_USAGE, EINVAL, "unknown command %s%s%s%s: see memprobe-bpf --help", name,
-		near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	mp_fail(&err, MP_EXIT_USAGE, EINVAL, "unknown command %s%s%s%s: see memprobe-bpf --help",
+		name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	return say(&err);
 }
 
@@ -343,7 +344,8 @@ int mp_cli_find_config(const struct mp_cli *cli, const char *name, char **ret_pa
 			       cli->config_dir);
 	if (error == -ENOENT)
 		return mp_fail(err, MP_EXIT_CONFIG, ENOENT,
-			       "there is no %s: it is looked for in $MEMPROBE_CONFIG_DIR, /etc/memprobe, %s and ./configs; name a file, or give --config-dir",
+			       "there is no %s: it is looked for in $MEMPROBE_CONFIG_DIR, "
+			       "/etc/memprobe, %s and ./configs; name a file, or give --config-dir",
 			       name, MP_SHARE_DIR);
 	return error;
 }

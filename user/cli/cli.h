@@ -42,7 +42,8 @@ struct mp_command {
 	const char *examples;
 	const struct mp_option *options;
 	size_t n_options;
-	const char *const *verbs; /* what the first word may be, NULL-terminated; NULL: takes none */
+	const char *const
+		*verbs;	 /* what the first word may be, NULL-terminated; NULL: takes none */
 	bool takes_rest; /* what stands after the options is a command line or words of its own */
 	size_t size;	 /* of the command's own state, zeroed before options are set */
 	int (*run)(struct mp_cli *cli, void *state, char **rest, struct mp_error *err);

@@ -11,9 +11,11 @@ static int set_replay(void *args, const char *value, struct mp_error *err)
 }
 
 static const struct mp_option options[] = {
-	{"target", 't', "SPEC", "what to watch, may be repeated: PID, comm:NAME, exe:PATH, cgroup:PATH, container:ID",
+	{"target", 't', "SPEC",
+	 "what to watch, may be repeated: PID, comm:NAME, exe:PATH, cgroup:PATH, container:ID",
 	 mp_watch_set_target},
-	{"points", 0, "FILE", "injection points (default injection_points.yaml)", mp_watch_set_points},
+	{"points", 0, "FILE", "injection points (default injection_points.yaml)",
+	 mp_watch_set_points},
 	{"point", 'p', "POINT", "one more point, may be repeated: NAME=LEVEL@[BINARY:]SYMBOL",
 	 mp_watch_set_point},
 	{"policy", 0, "FILE", "thresholds and actions (default policy.yaml)", mp_watch_set_policy},
@@ -22,7 +24,8 @@ static const struct mp_option options[] = {
 	{"format", 0, "FORMAT", "text or json (one object a line)", mp_watch_set_format},
 	{"record", 0, "FILE", "write the events to FILE as well", mp_watch_set_record},
 	{"replay", 0, "FILE", "instead of watching, feed a recording to the policy", set_replay},
-	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
+	{"ring-size", 0, "SIZE",
+	 "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
 	 mp_watch_set_ring_size},
 };
 
@@ -36,7 +39,8 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 			       "--replay reads a recording: it goes without --target");
 	if (!args->replay && args->n_targets == 0)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--target is needed: what to watch, such as --target 1234 or --target comm:redis-server");
+			       "--target is needed: what to watch, such as --target 1234 or "
+			       "--target comm:redis-server");
 	return mp_watch(cli, args, NULL, err);
 }
 
@@ -44,9 +48,10 @@ const struct mp_command mp_cmd_attach = {
 	.name = "attach",
 	.usage = "attach --target SPEC [OPTION]...",
 	.summary = "watch running processes, and those that match later",
-	.details = "Every call of an injection point is counted; events are shown as often as the\n"
-		   "point's level allows. Stops at SIGINT, SIGTERM, --duration, or when the last pid\n"
-		   "target ends, with a summary of exact totals. The targets are not changed.\n",
+	.details =
+		"Every call of an injection point is counted; events are shown as often as the\n"
+		"point's level allows. Stops at SIGINT, SIGTERM, --duration, or when the last pid\n"
+		"target ends, with a summary of exact totals. The targets are not changed.\n",
 	.examples = "  sudo memprobe-bpf attach --target 1234\n"
 		    "  sudo memprobe-bpf attach --target comm:redis-server -d 10 \\\n"
 		    "      --point 'alloc=high@libjemalloc.so*:malloc'\n"

@@ -62,8 +62,10 @@ static void print_text(const struct findings *f)
 		const struct mp_feature_row *row = &f->rows[i];
 
 		printf("%-5s %-17s %s\n",
-		       row->present ? "ok" : row->required ? "NO" : "-", row->name,
-		       row->present ? row->meaning : row->without);
+		       row->present    ? "ok"
+		       : row->required ? "NO"
+				       : "-",
+		       row->name, row->present ? row->meaning : row->without);
 	}
 	if (!f->features.initial_pid_namespace)
 		printf("%-5s %-17s %s\n", "NO", "pid_namespace",
@@ -123,8 +125,9 @@ const struct mp_command mp_cmd_doctor = {
 	.name = "doctor",
 	.usage = "doctor [--format json]",
 	.summary = "tell what this machine can do, what is missing and what is used instead",
-	.details = "Exits 0 when attach can work, 4 when a privilege is missing, 6 when the kernel\n"
-		   "lacks something that is needed.\n",
+	.details =
+		"Exits 0 when attach can work, 4 when a privilege is missing, 6 when the kernel\n"
+		"lacks something that is needed.\n",
 	.examples = "  sudo memprobe-bpf doctor\n"
 		    "  sudo memprobe-bpf doctor --format json\n",
 	.options = options,

@@ -25,7 +25,8 @@ static const struct mp_option options[] = {
 	{"target", 't', "SPEC", "resolve in what this target has mapped, may be repeated",
 	 mp_watch_set_target},
 	{"binary", 'b', "PATH", "resolve in this program and its libraries", set_binary},
-	{"points", 0, "FILE", "injection points (default injection_points.yaml)", mp_watch_set_points},
+	{"points", 0, "FILE", "injection points (default injection_points.yaml)",
+	 mp_watch_set_points},
 	{"point", 'p', "POINT", "one more point, may be repeated: NAME=LEVEL@[BINARY:]SYMBOL",
 	 mp_watch_set_point},
 	{"format", 0, "FORMAT", "text or json (an array of site records)", mp_watch_set_format},
@@ -98,7 +99,8 @@ static int add_target(struct listing *l, struct mp_target_spec *spec)
 		error = mp_prober_add_process(l->prober, spec->pid, l->err);
 	if (error == -EACCES || error == -EPERM)
 		return mp_fail(l->err, MP_EXIT_PRIVILEGE, EPERM,
-			       "--target %s: its memory map cannot be read: CAP_SYS_PTRACE is needed, run with sudo",
+			       "--target %s: its memory map cannot be read: CAP_SYS_PTRACE is "
+			       "needed, run with sudo",
 			       spec->origin);
 	return error ? error : mp_target_scan(spec, &l->cgroups, add_process, l);
 }
@@ -128,7 +130,8 @@ static size_t count_missing(const struct listing *l)
 
 		if (point->optional || mp_prober_point_sites(l->prober, i))
 			continue;
-		fprintf(stderr, "memprobe-bpf: %s: point \"%s\" resolves nowhere, and it is not optional\n",
+		fprintf(stderr,
+			"memprobe-bpf: %s: point \"%s\" resolves nowhere, and it is not optional\n",
 			point->origin, point->name);
 		missing++;
 	}
@@ -161,7 +164,10 @@ static int list(struct listing *l, struct probes_args *args, bool check)
 	return error ? error : missing ? MP_EXIT_CHECK : MP_EXIT_OK;
 }
 
-enum { VERB_LIST = 0, VERB_CHECK };
+enum {
+	VERB_LIST = 0,
+	VERB_CHECK
+};
 static const char *const verbs[] = {[VERB_LIST] = "list", [VERB_CHECK] = "check", NULL};
 
 static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *err)

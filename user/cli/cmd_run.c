@@ -4,7 +4,8 @@
 #include "cli/watch.h"
 
 static const struct mp_option options[] = {
-	{"points", 0, "FILE", "injection points (default injection_points.yaml)", mp_watch_set_points},
+	{"points", 0, "FILE", "injection points (default injection_points.yaml)",
+	 mp_watch_set_points},
 	{"point", 'p', "POINT", "one more point, may be repeated: NAME=LEVEL@[BINARY:]SYMBOL",
 	 mp_watch_set_point},
 	{"policy", 0, "FILE", "thresholds and actions (default policy.yaml)", mp_watch_set_policy},
@@ -13,7 +14,8 @@ static const struct mp_option options[] = {
 	 mp_watch_set_duration},
 	{"format", 0, "FORMAT", "text or json (one object a line)", mp_watch_set_format},
 	{"record", 0, "FILE", "write the events to FILE as well", mp_watch_set_record},
-	{"ring-size", 0, "SIZE", "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
+	{"ring-size", 0, "SIZE",
+	 "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
 	 mp_watch_set_ring_size},
 };
 
@@ -29,12 +31,14 @@ const struct mp_command mp_cmd_run = {
 	.name = "run",
 	.usage = "run [OPTION]... -- COMMAND [ARG]...",
 	.summary = "start a command and watch it from its first instruction",
-	.details = "The probes are in place before the command starts. Exits with the command's exit\n"
-		   "code, or 128 + N when signal N ended it. A signal sent to memprobe-bpf is passed\n"
-		   "on to the command; a second one ends the watch and leaves the command running.\n",
-	.examples = "  sudo memprobe-bpf run -- ./server --port 8080\n"
-		    "  sudo memprobe-bpf run --point 'step=high@libsqlite3.so*:sqlite3_step' -- \\\n"
-		    "      python3 app.py\n",
+	.details =
+		"The probes are in place before the command starts. Exits with the command's exit\n"
+		"code, or 128 + N when signal N ended it. A signal sent to memprobe-bpf is passed\n"
+		"on to the command; a second one ends the watch and leaves the command running.\n",
+	.examples =
+		"  sudo memprobe-bpf run -- ./server --port 8080\n"
+		"  sudo memprobe-bpf run --point 'step=high@libsqlite3.so*:sqlite3_step' -- \\\n"
+		"      python3 app.py\n",
 	.options = options,
 	.n_options = MP_ARRAY_SIZE(options),
 	.takes_rest = true,

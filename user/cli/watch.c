@@ -62,9 +62,10 @@ int mp_watch_set_duration(void *args, const char *value, struct mp_error *err)
 	uint64_t ns;
 
 	if (mp_duration_parse(value, &ns) || ns == 0)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--duration %s: a time above zero is needed, such as 30, 1.5s, 10m or 2h",
-			       value);
+		return mp_fail(
+			err, MP_EXIT_USAGE, EINVAL,
+			"--duration %s: a time above zero is needed, such as 30, 1.5s, 10m or 2h",
+			value);
 	((struct mp_watch_args *)args)->duration_ns = ns;
 	return 0;
 }
@@ -86,7 +87,8 @@ int mp_format_parse(const char *value, enum mp_format *ret, struct mp_error *err
 	int format = mp_name_find(names, MP_ARRAY_SIZE(names), value);
 
 	if (format < 0)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--format %s: it is text or json", value);
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--format %s: it is text or json",
+			       value);
 	*ret = (enum mp_format)format;
 	return 0;
 }
@@ -113,8 +115,7 @@ static int find_named(const struct mp_cli *cli, const char *name, char **ret_pat
 	return *ret_path ? 0 : -ENOMEM;
 }
 
-int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args,
-			 struct mp_error *err)
+int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args, struct mp_error *err)
 {
 	const char *name = args->points_file ? args->points_file : "injection_points.yaml";
 	MP_FREE char *path = NULL;
@@ -122,8 +123,8 @@ int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args,
 
 	if (!args->points_file && args->points.n)
 		return 0;
-	error = args->points_file ? find_named(cli, name, &path, err) :
-				    mp_cli_find_config(cli, name, &path, err);
+	error = args->points_file ? find_named(cli, name, &path, err)
+				  : mp_cli_find_config(cli, name, &path, err);
 	return error ? error : mp_points_load(&args->points, path, err);
 }
 
@@ -135,8 +136,8 @@ int mp_watch_load_policy(const struct mp_cli *cli, const struct mp_watch_args *a
 	const struct mp_action_kind *kinds;
 	MP_FREE char *path = NULL;
 	size_t n_kinds;
-	int error = args->policy_file ? find_named(cli, name, &path, err) :
-					mp_cli_find_config(cli, name, &path, err);
+	int error = args->policy_file ? find_named(cli, name, &path, err)
+				      : mp_cli_find_config(cli, name, &path, err);
 
 	if (error == -ENOENT && !args->policy_file)
 		return mp_policy_default(ret);

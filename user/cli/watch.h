@@ -46,7 +46,8 @@ int mp_watch_load_policy(const struct mp_cli *cli, const struct mp_watch_args *a
 
 void mp_watch_args_free(struct mp_watch_args *args);
 
-/* Loads the files and watches; `command` is NULL for attach. Returns the exit code or a negative errno. */
+/* Loads the files and watches; `command` is NULL for attach. Returns the exit code or a negative
+ * errno. */
 int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *command,
 	     struct mp_error *err);
 

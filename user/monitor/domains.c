@@ -10,7 +10,7 @@
 
 struct domain {
 	uint64_t id;
-	char *path; /* NULL: the group is gone */
+	char *path;    /* NULL: the group is gone */
 	bool is_limit; /* some event named its limit: it is sampled */
 	uint64_t reclaimable;
 	uint64_t sampled_ns;

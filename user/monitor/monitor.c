@@ -46,7 +46,7 @@ struct mp_monitor {
 	struct mp_output *output;
 	struct mp_pipeline pipeline;
 	struct mp_child child;
-	uint64_t oom_kills; /* of the command's group before it ran */
+	uint64_t oom_kills;	  /* of the command's group before it ran */
 	struct watched_pid *pids; /* of pid targets */
 	size_t n_pids;
 	size_t n_live_pids;
@@ -56,7 +56,7 @@ struct mp_monitor {
 	int signals;
 	int tick;
 	int deadline;
-	bool started; /* start was put out: from here on a summary follows */
+	bool started;  /* start was put out: from here on a summary follows */
 	bool draining; /* more records wait than one batch */
 	const char *stop_reason;
 	int stop_signal;
@@ -327,8 +327,8 @@ static int want_targets(struct mp_monitor *m, struct mp_error *err)
 		else if (spec->kind == MP_TARGET_EXE)
 			error = mp_bpf_want_exe(m->bpf, spec->text);
 		else if (spec->kind == MP_TARGET_CGROUP)
-			error = mp_cgroup_id(&m->cgroups, spec->text, &id) ?:
-				mp_bpf_want_cgroup(m->bpf, id);
+			error = mp_cgroup_id(&m->cgroups, spec->text, &id)
+					?: mp_bpf_want_cgroup(m->bpf, id);
 		if (error)
 			return mp_fail(err, MP_EXIT_TARGET, -error, "--target %s: %s", spec->origin,
 				       strerror(-error));
@@ -336,7 +336,8 @@ static int want_targets(struct mp_monitor *m, struct mp_error *err)
 	return mp_bpf_track_processes(m->bpf, err);
 }
 
-/* The pidfd is opened first: what is read of /proc afterwards is of the same process, or of none. */
+/* The pidfd is opened first: what is read of /proc afterwards is of the same process, or of none.
+ */
 static int watch_pid(struct mp_monitor *m, pid_t pid, struct mp_error *err)
 {
 	struct watched_pid *w = &m->pids[m->n_pids];
@@ -606,6 +607,7 @@ static void finish(struct mp_monitor *m, int exit_code)
 {
 	mp_mmap_watch_free(m->mmaps);
 	m->mmaps = NULL;
+	mp_bpf_disable(m->bpf);
 	mp_prober_detach(m->prober);
 	while (mp_ring_drain(m->ring, DRAIN_BATCH) == (int)DRAIN_BATCH)
 		;

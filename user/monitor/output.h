@@ -38,7 +38,8 @@ uint64_t mp_output_record_dropped(const struct mp_output *output);
 /* Whether nobody reads standard output any more. */
 bool mp_output_closed(const struct mp_output *output);
 
-/* Writes out what waits, for at most some seconds. A recording that could not be written is an error. */
+/* Writes out what waits, for at most some seconds. A recording that could not be written is an
+ * error. */
 int mp_output_free(struct mp_output *output, struct mp_error *err);
 
 #endif

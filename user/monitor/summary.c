@@ -30,10 +30,8 @@ static void fill_point(struct mp_summary_point *out, const struct mp_point *poin
 	memcpy(out->phase, stats->phase, sizeof(out->phase));
 	if (!stats->matched)
 		return;
-	out->duration_p50_ns =
-		mp_hist_quantile(stats->duration_hist, 0.50, stats->duration_max_ns);
-	out->duration_p99_ns =
-		mp_hist_quantile(stats->duration_hist, 0.99, stats->duration_max_ns);
+	out->duration_p50_ns = mp_hist_quantile(stats->duration_hist, 0.50, stats->duration_max_ns);
+	out->duration_p99_ns = mp_hist_quantile(stats->duration_hist, 0.99, stats->duration_max_ns);
 	out->duration_max_ns = stats->duration_max_ns;
 	out->rss_total = stats->rss_sum;
 	out->rss_max = stats->rss_max;

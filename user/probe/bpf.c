@@ -202,16 +202,20 @@ static int explain_load(int error, const struct mp_bpf_options *o, struct mp_err
 	case -E2BIG:
 	case -ENOMEM:
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
-			       "the kernel gives no ring buffer of %llu bytes: choose a smaller --ring-size (the default is 256K), or raise the memory or locked-memory limit (ulimit -l)",
+			       "the kernel gives no ring buffer of %llu bytes: choose a smaller "
+			       "--ring-size (the default is 256K), or raise the memory or "
+			       "locked-memory limit (ulimit -l)",
 			       ring);
 	case -EPERM:
 	case -EACCES:
 		return mp_fail(err, MP_EXIT_PRIVILEGE, -error,
-			       "the kernel refuses to load BPF programs (%s): CAP_BPF and CAP_PERFMON are needed, and kernel lockdown must not forbid it",
+			       "the kernel refuses to load BPF programs (%s): CAP_BPF and "
+			       "CAP_PERFMON are needed, and kernel lockdown must not forbid it",
 			       strerror(-error));
 	default:
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
-			       "the kernel cannot load the BPF programs (%s): please report this with the output of memprobe-bpf doctor",
+			       "the kernel cannot load the BPF programs (%s): please report this "
+			       "with the output of memprobe-bpf doctor",
 			       strerror(-error));
 	}
 }
@@ -274,6 +278,11 @@ void mp_bpf_free(struct mp_bpf *bpf)
 void mp_bpf_enable(struct mp_bpf *bpf)
 {
 	__atomic_store_n(&bpf->skel->bss->live.enabled, 1, __ATOMIC_RELEASE);
+}
+
+void mp_bpf_disable(struct mp_bpf *bpf)
+{
+	__atomic_store_n(&bpf->skel->bss->live.enabled, 0, __ATOMIC_RELEASE);
 }
 
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)

@@ -16,7 +16,8 @@
 
 struct mp_bpf;
 
-/* Of the ring when the caller leaves it to the policy: for rate-limited records, and for all of them. */
+/* Of the ring when the caller leaves it to the policy: for rate-limited records, and for all of
+ * them. */
 #define MP_RING_BYTES (256ULL << 10)
 #define MP_RING_BYTES_FIREHOSE (8ULL << 20)
 
@@ -24,7 +25,8 @@ struct mp_bpf_options {
 	const struct mp_features *features;
 	const struct mp_points *points;
 	const struct mp_policy *policy;
-	uint64_t ring_bytes; /* rounded up to a power of two times the page size; 0: by the policy */
+	uint64_t
+		ring_bytes; /* rounded up to a power of two times the page size; 0: by the policy */
 	uint64_t host_bytes; /* MemTotal */
 	bool follow;
 	bool want_comm; /* mp_bpf_want_*() will be called */
@@ -43,6 +45,8 @@ void mp_bpf_free(struct mp_bpf *bpf);
 
 /* From now on hits count. Called when all probes are in, so that entries and returns agree. */
 void mp_bpf_enable(struct mp_bpf *bpf);
+/* No more hits count: called before the probes go, one after the other. */
+void mp_bpf_disable(struct mp_bpf *bpf);
 
 /* Starts to follow processes. Before the first scan, so that none is missed. */
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err);

@@ -34,15 +34,16 @@ int mp_multi_link(const struct mp_multi_spec *spec)
 	struct link_create_attr attr = {
 		.prog_fd = (__u32)spec->prog_fd,
 		.attach_type = MP_BPF_TRACE_UPROBE_MULTI,
-		.uprobe_multi = {
-			.path = (__u64)(unsigned long)spec->path,
-			.offsets = (__u64)(unsigned long)spec->offsets,
-			.ref_ctr_offsets = (__u64)(unsigned long)spec->ref_ctr_offsets,
-			.cookies = (__u64)(unsigned long)spec->cookies,
-			.cnt = spec->n,
-			.flags = spec->is_return ? MP_BPF_F_UPROBE_MULTI_RETURN : 0,
-			.pid = (__u32)spec->pid,
-		},
+		.uprobe_multi =
+			{
+				.path = (__u64)(unsigned long)spec->path,
+				.offsets = (__u64)(unsigned long)spec->offsets,
+				.ref_ctr_offsets = (__u64)(unsigned long)spec->ref_ctr_offsets,
+				.cookies = (__u64)(unsigned long)spec->cookies,
+				.cnt = spec->n,
+				.flags = spec->is_return ? MP_BPF_F_UPROBE_MULTI_RETURN : 0,
+				.pid = (__u32)spec->pid,
+			},
 	};
 	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
@@ -107,8 +108,8 @@ static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 	f->btf = true;
 	f->ringbuf = has_name(btf, len, "bpf_ringbuf_reserve");
 	f->uprobe_perf = has_name(btf, len, "bpf_get_attach_cookie_trace");
-	f->preempt_disable = has_name(btf, len, "bpf_preempt_disable") &&
-			     has_name(btf, len, "bpf_rdonly_cast");
+	f->preempt_disable =
+		has_name(btf, len, "bpf_preempt_disable") && has_name(btf, len, "bpf_rdonly_cast");
 	f->rss_per_cpu = !has_name(btf, len, "mm_rss_stat");
 	f->process_tracking = has_name(btf, len, "btf_trace_sched_process_fork");
 	f->memory_cgroup = has_name(btf, len, "mem_cgroup");
@@ -162,33 +163,40 @@ int mp_features_require(const struct mp_features *f, struct mp_error *err)
 {
 	if (!f->cap_bpf)
 		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
-			       "CAP_BPF is missing: run with sudo, or give the binary cap_bpf and cap_perfmon");
+			       "CAP_BPF is missing: run with sudo, or give the binary cap_bpf and "
+			       "cap_perfmon");
 	if (!f->cap_perfmon)
 		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
-			       "CAP_PERFMON is missing: run with sudo, or give the binary cap_bpf and cap_perfmon");
+			       "CAP_PERFMON is missing: run with sudo, or give the binary cap_bpf "
+			       "and cap_perfmon");
 	if (!f->btf)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
-			       "this kernel offers no type information at /sys/kernel/btf/vmlinux: use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current Debian, Ubuntu and Fedora kernel is)");
+			       "this kernel offers no type information at /sys/kernel/btf/vmlinux: "
+			       "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (every current "
+			       "Debian, Ubuntu and Fedora kernel is)");
 	if (!f->ringbuf)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
 			       "this kernel has no BPF ring buffer: 5.15 or newer is needed");
 	if (!f->uprobe_perf && !f->uprobe_multi && !f->cap_sys_admin)
 		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
-			       "CAP_SYS_ADMIN is missing: without uprobe_multi (kernel 6.6) uprobes need it; run with sudo");
+			       "CAP_SYS_ADMIN is missing: without uprobe_multi (kernel 6.6) "
+			       "uprobes need it; run with sudo");
 	if (!f->uprobe_perf && !f->uprobe_multi)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
-			       "this kernel cannot attach BPF programs to uprobes with a cookie: 5.15 or newer is needed");
+			       "this kernel cannot attach BPF programs to uprobes with a cookie: "
+			       "5.15 or newer is needed");
 	return 0;
 }
 
 size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[MP_FEATURE_ROWS])
 {
 	const struct mp_feature_row all[] = {
-		{"cap_bpf", f->cap_bpf, true, "may load BPF programs", "nothing works: run with sudo"},
+		{"cap_bpf", f->cap_bpf, true, "may load BPF programs",
+		 "nothing works: run with sudo"},
 		{"cap_perfmon", f->cap_perfmon, true, "may read kernel memory and attach probes",
 		 "nothing works: run with sudo"},
-		{"cap_sys_admin", f->cap_sys_admin, false, "may use perf uprobes and deleted binaries",
-		 "uprobe_multi alone is used"},
+		{"cap_sys_admin", f->cap_sys_admin, false,
+		 "may use perf uprobes and deleted binaries", "uprobe_multi alone is used"},
 		{"cap_sys_ptrace", f->cap_sys_ptrace, false, "may look at processes of other users",
 		 "only the own user's processes can be targets"},
 		{"btf", f->btf, true, "field offsets of this kernel are known",
@@ -200,11 +208,12 @@ size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[
 		{"uprobe_multi_pid", f->uprobe_multi_pid, false,
 		 "probes go into the target process alone",
 		 "probes go into every process with that file; others are filtered in the kernel"},
-		{"uprobe_perf", f->uprobe_perf, !f->uprobe_multi, "probes one by one as perf events",
-		 "uprobe_multi is used"},
+		{"uprobe_perf", f->uprobe_perf, !f->uprobe_multi,
+		 "probes one by one as perf events", "uprobe_multi is used"},
 		{"preempt_disable", f->preempt_disable, false, "programs run unpreempted",
 		 "programs keep their state with the thread"},
-		{"process_tracking", f->process_tracking, false, "forks, execs and exits are followed",
+		{"process_tracking", f->process_tracking, false,
+		 "forks, execs and exits are followed",
 		 "--follow, comm:, exe: and cgroup: see only processes that run at the start"},
 		{"memory_cgroup", f->memory_cgroup, false, "usage and limit of cgroups are read",
 		 "the host's memory is the limit"},

@@ -32,7 +32,8 @@ struct mp_features {
 
 void mp_features_detect(const struct mp_fsroot *fs, struct mp_features *ret);
 
-/* Whether attach can work at all; else the error says what is missing and what to do (exit code 4 or 6). */
+/* Whether attach can work at all; else the error says what is missing and what to do (exit code 4
+ * or 6). */
 int mp_features_require(const struct mp_features *features, struct mp_error *err);
 
 /* One row of what doctor shows. */
@@ -44,7 +45,8 @@ struct mp_feature_row {
 	const char *without; /* what is lost, and the fallback */
 };
 #define MP_FEATURE_ROWS 12
-size_t mp_features_rows(const struct mp_features *features, struct mp_feature_row rows[MP_FEATURE_ROWS]);
+size_t mp_features_rows(const struct mp_features *features,
+			struct mp_feature_row rows[MP_FEATURE_ROWS]);
 
 /* Raw bpf(2) with BPF_LINK_CREATE for uprobe_multi, which libbpf 1.1 cannot do. */
 struct mp_multi_spec {

@@ -155,8 +155,8 @@ static int link_multi(const struct attacher *a, const struct batch *b, unsigned 
 		fail_site(b->sites[from], fd);
 		return 0;
 	}
-	return link_multi(a, b, from, n / 2, program) ?:
-	       link_multi(a, b, from + n / 2, n - n / 2, program);
+	return link_multi(a, b, from, n / 2, program)
+		       ?: link_multi(a, b, from + n / 2, n - n / 2, program);
 }
 
 static int perf_uprobe_type(void)
@@ -164,8 +164,8 @@ static int perf_uprobe_type(void)
 	const struct mp_fsroot fs = {""};
 	MP_FREE char *text = NULL;
 	uint64_t type;
-	int err = mp_read_file_at(&fs, 64, &text, NULL,
-				  "/sys/bus/event_source/devices/uprobe/type");
+	int err =
+		mp_read_file_at(&fs, 64, &text, NULL, "/sys/bus/event_source/devices/uprobe/type");
 
 	if (err)
 		return err;

@@ -253,9 +253,11 @@ static void describe_wait(const struct mp_prober *p, const struct mp_point *poin
 			  size_t size)
 {
 	if (point->n_symbols == 0 && point->n_usdt == 0)
-		snprintf(out, size, "a Python function: native symbols and USDT are probed, give it a symbol");
+		snprintf(out, size,
+			 "a Python function: native symbols and USDT are probed, give it a symbol");
 	else if (p->stripped)
-		snprintf(out, size, "not in the %zu files mapped; %s is stripped: its debug symbols may help",
+		snprintf(out, size,
+			 "not in the %zu files mapped; %s is stripped: its debug symbols may help",
 			 p->n_seen, p->stripped);
 	else
 		snprintf(out, size, "not in the %zu files mapped so far", p->n_seen);

@@ -22,7 +22,7 @@ struct mp_prober_options {
 	const struct mp_fsroot *fs;
 	const struct mp_points *points;
 	const struct mp_features *features;
-	struct mp_bpf *bpf; /* NULL: only look, for `probes list` */
+	struct mp_bpf *bpf;		/* NULL: only look, for `probes list` */
 	pid_t pids[MP_MAX_PROBER_PIDS]; /* attach to these alone; n_pids 0: to every process */
 	size_t n_pids;
 	mp_event_fn emit; /* a site event for each new site, with only `type` and `site` set */

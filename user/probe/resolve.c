@@ -118,7 +118,8 @@ static void judge_function(const struct resolver *r, struct mp_site *site,
 		return;
 	}
 	if (symbol->is_ifunc) {
-		refuse(site, "an IFUNC resolver that runs once at load: name the implementation instead");
+		refuse(site,
+		       "an IFUNC resolver that runs once at load: name the implementation instead");
 		return;
 	}
 	site->with_return = !(mp_elf_flags(r->elf) & MP_ELF_IS_GO);
@@ -157,7 +158,8 @@ static int usdt_args(struct mp_site *site, const struct mp_point *point,
 
 		if (!mp_usdt_parse_arg(note->args, point->args[i].index, &site->usdt.args[i], &err))
 			continue;
-		refuse(site, "an argument that the point asks for is not there, or in a form that cannot be read");
+		refuse(site, "an argument that the point asks for is not there, or in a form that "
+			     "cannot be read");
 		return -EINVAL;
 	}
 	return 0;
@@ -176,7 +178,8 @@ static void judge_usdt(const struct resolver *r, struct mp_site *site,
 	if (len <= 0 || mp_arch_decode(code, (size_t)len, note->addr, &site->insn))
 		refuse(site, "there is no instruction at the site");
 	else if (site->insn.class == MP_INSN_NOP5)
-		refuse(site, "a 5-byte nop inside a function: kernels that optimize it overwrite the red zone");
+		refuse(site, "a 5-byte nop inside a function: kernels that optimize it overwrite "
+			     "the red zone");
 	else if (site->insn.class == MP_INSN_REFUSED)
 		refuse(site, "the kernel does not probe its instruction");
 }
@@ -220,7 +223,8 @@ static int check_counts(const struct resolver *r, struct mp_error *err)
 
 		if (r->matches[i] > point->max_sites)
 			return mp_fail(err, MP_EXIT_CONFIG, E2BIG,
-				       "%s: point \"%s\" matches %zu functions of %s, and its max_sites is %zu: narrow the pattern, or raise max_sites",
+				       "%s: point \"%s\" matches %zu functions of %s, and its "
+				       "max_sites is %zu: narrow the pattern, or raise max_sites",
 				       point->origin, point->name, r->matches[i], r->binary->path,
 				       point->max_sites);
 	}
@@ -254,8 +258,8 @@ int mp_resolve_binary(struct mp_sites *sites, const struct mp_points *points,
 		      const struct mp_binary *binary, unsigned int *ret_elf_flags,
 		      struct mp_error *err)
 {
-	struct resolver MP_CLEANUP(resolver_free) r = {sites, points, binary, NULL, NULL,
-						       NULL,  0,      NULL};
+	struct resolver MP_CLEANUP(resolver_free)
+		r = {sites, points, binary, NULL, NULL, NULL, 0, NULL};
 	size_t first = sites->n;
 	int error = collect_patterns(&r);
 

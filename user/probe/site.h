@@ -19,7 +19,7 @@ struct mp_site {
 	char *open_path; /* what the kernel opens */
 	uint64_t dev;	 /* st_dev and st_ino of open_path: which file it is */
 	uint64_t ino;
-	char *symbol; /* demangled where mangled; provider:name for USDT */
+	char *symbol;	   /* demangled where mangled; provider:name for USDT */
 	uint64_t offset;   /* of the probe in the file … */
 	uint64_t function; /* … and of the function's first byte, which may be a landing pad */
 	uint64_t semaphore_offset;
@@ -27,7 +27,7 @@ struct mp_site {
 	bool with_return;
 	struct mp_usdt_site usdt;
 	enum mp_site_status status;
-	char *reason; /* of waiting or failed */
+	char *reason;	  /* of waiting or failed */
 	const char *risk; /* static text, or NULL */
 };
 

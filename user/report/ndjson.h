@@ -10,7 +10,7 @@
 /* Appends the event and a newline. Field names and order as in docs/events.md. */
 void mp_ndjson_write(struct mp_text *out, const struct mp_event *event);
 
-struct mp_ndjson_reader; /* owns the strings of the event last read */
+struct mp_ndjson_reader;			     /* owns the strings of the event last read */
 struct mp_ndjson_reader *mp_ndjson_reader_new(void); /* NULL: no memory */
 void mp_ndjson_reader_free(struct mp_ndjson_reader *reader);
 

@@ -8,9 +8,9 @@
 
 /* Set the first part, zero the rest. */
 struct mp_textview {
-	bool color;   /* a terminal: colors, and the header again now and then */
-	bool quiet;   /* summary only */
-	int verbose;  /* > 0: process events, each argument, every site */
+	bool color;	    /* a terminal: colors, and the header again now and then */
+	bool quiet;	    /* summary only */
+	int verbose;	    /* > 0: process events, each argument, every site */
 	unsigned int width; /* columns, taken as 60 when fewer; 80 when not a terminal */
 
 	bool started; /* start_ns is set: by the first event */

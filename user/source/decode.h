@@ -9,10 +9,10 @@
 /* An event with the memory it points into. Valid until the next decode into it. */
 struct mp_decoded {
 	struct mp_event event;
-	uint64_t lost; /* records the ring had lost when this one was made */
-	uint64_t cgroup_id; /* the task's own memory cgroup, 0: none */
+	uint64_t lost;		  /* records the ring had lost when this one was made */
+	uint64_t cgroup_id;	  /* the task's own memory cgroup, 0: none */
 	uint64_t limit_cgroup_id; /* 0: the host */
-	uint64_t reclaimable; /* what BPF took for it, or MP_UNKNOWN */
+	uint64_t reclaimable;	  /* what BPF took for it, or MP_UNKNOWN */
 	char comm[MP_COMM_LEN + 1];
 	struct mp_event_arg args[MP_MAX_ARGS];
 	struct mp_event_arg ret;
