@@ -122,6 +122,12 @@ struct task_struct___before_6_2 {
 
 struct linux_binprm;
 
+/* Two whole words, for reading four counters with two loads. */
+struct timespec64 {
+	s64 tv_sec;
+	s64 tv_nsec;
+};
+
 struct bpf_array {
 	void *pptrs[1]; /* of a per-CPU array: its elements */
 };

@@ -86,34 +86,64 @@ int mp_setup(void *ctx)
 #define MP_COUNTER(mm, kind) ((mm)->rss_stat[kind].counters)
 #define MP_COUNT(mm, kind) ((mm)->rss_stat[kind].count)
 
-static __always_inline void mp_held_read(const struct mm_struct *mm, struct mp_snapshot *snap,
-					 u64 offset)
-{
-	void *first = MP_COUNTER(mm, 0);
+/*
+ * Lets a program load from an address as if it were of a kernel type: a plain
+ * load that survives a fault, where bpf_probe_read_kernel() is a call (6.2).
+ */
+extern void *bpf_rdonly_cast(const void *obj, u32 btf_id) __ksym __weak;
 
-	/* The four lie side by side since 6.6 (14ef95be6f55): one read gets them all. */
-	if ((void *)MP_COUNTER(mm, 1) == first + sizeof(s32) &&
-	    (void *)MP_COUNTER(mm, 3) == first + 3 * sizeof(s32)) {
-		bpf_probe_read_kernel(snap->held, sizeof(snap->held), first + offset);
+#define MP_CAST(type, addr)                                                                  \
+	((const type *)bpf_rdonly_cast((const void *)(addr), bpf_core_type_id_kernel(type)))
+
+/* What one CPU holds back of the four counters, when they lie side by side. */
+static __always_inline void mp_add_held_together(struct mp_snapshot *snap, u64 at, bool fast)
+{
+	if (fast) {
+		const struct timespec64 *held = MP_CAST(struct timespec64, at);
+		u64 low = held->tv_sec;
+		u64 high = held->tv_nsec;
+
+		snap->rss[0] += (s64)(s32)low;
+		snap->rss[1] += (s64)low >> 32;
+		snap->rss[2] += (s64)(s32)high;
+		snap->rss[3] += (s64)high >> 32;
 		return;
 	}
-	bpf_probe_read_kernel(&snap->held[0], sizeof(s32), first + offset);
-	bpf_probe_read_kernel(&snap->held[1], sizeof(s32), (void *)MP_COUNTER(mm, 1) + offset);
-	bpf_probe_read_kernel(&snap->held[2], sizeof(s32), (void *)MP_COUNTER(mm, 2) + offset);
-	bpf_probe_read_kernel(&snap->held[3], sizeof(s32), (void *)MP_COUNTER(mm, 3) + offset);
+	bpf_probe_read_kernel(snap->held, sizeof(snap->held), (void *)at);
+	for (int kind = 0; kind < MP_RSS_KINDS; kind++)
+		snap->rss[kind] += (s64)snap->held[kind];
+}
+
+static __always_inline void mp_add_held_apart(struct mp_snapshot *snap, u64 at, int kind)
+{
+	bpf_probe_read_kernel(snap->held, sizeof(s32), (void *)at);
+	snap->rss[kind] += (s64)snap->held[0];
 }
 
 /* Pages by kind into snap->rss: the shared counts plus what each CPU holds back. */
-static __always_inline void mp_rss_percpu(const struct mm_struct *mm, struct mp_snapshot *snap)
+static __always_inline void mp_rss_percpu(const struct mm_struct *mm, struct mp_snapshot *snap,
+					  bool fast)
 {
+	u64 first = (u64)MP_COUNTER(mm, 0);
+	/* The four lie side by side since 6.6 (14ef95be6f55): one read gets them all. */
+	bool together = (u64)MP_COUNTER(mm, 1) == first + sizeof(s32) &&
+			(u64)MP_COUNTER(mm, 3) == first + 3 * sizeof(s32);
+
 	snap->rss[0] = MP_COUNT(mm, 0);
 	snap->rss[1] = MP_COUNT(mm, 1);
 	snap->rss[2] = MP_COUNT(mm, 2);
 	snap->rss[3] = MP_COUNT(mm, 3);
 	for (u32 cpu = 0; cpu < MP_MAX_CPUS && cpu < cfg.nr_cpus; cpu++) {
-		mp_held_read(mm, snap, percpu_offset[cpu]);
-		for (int kind = 0; kind < MP_RSS_KINDS; kind++)
-			snap->rss[kind] += (s64)snap->held[kind];
+		u64 offset = percpu_offset[cpu];
+
+		if (together) {
+			mp_add_held_together(snap, first + offset, fast);
+			continue;
+		}
+		mp_add_held_apart(snap, first + offset, 0);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 1) + offset, 1);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 2) + offset, 2);
+		mp_add_held_apart(snap, (u64)MP_COUNTER(mm, 3) + offset, 3);
 	}
 }
 
@@ -134,7 +164,8 @@ static __always_inline void mp_rss_shared(const struct task_struct *task,
 	}
 }
 
-static __always_inline void mp_rss_read(const struct task_struct *task, struct mp_snapshot *snap)
+static __always_inline void mp_rss_read(const struct task_struct *task, struct mp_snapshot *snap,
+					bool fast)
 {
 	const struct mm_struct *mm = task->mm;
 
@@ -143,7 +174,7 @@ static __always_inline void mp_rss_read(const struct task_struct *task, struct m
 	if (bpf_core_type_exists(struct mm_rss_stat))
 		mp_rss_shared(task, mm, snap);
 	else
-		mp_rss_percpu(mm, snap);
+		mp_rss_percpu(mm, snap, fast);
 	for (int kind = 0; kind < MP_RSS_KINDS; kind++) {
 		/* Counts held back on two CPUs can make a sum negative for a moment. */
 		if ((s64)snap->rss[kind] < 0)
@@ -226,16 +257,19 @@ static __always_inline void mp_memcg_refresh(const struct task_struct *task,
 		mp_memcg_walk(css, view);
 }
 
-/* The view must be fresh. */
+/* The view must be fresh. `fast`: the kernel has bpf_rdonly_cast(). */
 static __always_inline void mp_snapshot_take(const struct task_struct *task,
 					     const struct mp_memcg_view *view,
-					     struct mp_snapshot *snap)
+					     struct mp_snapshot *snap, bool fast)
 {
-	mp_rss_read(task, snap);
+	mp_rss_read(task, snap, fast);
 	snap->usage = MP_UNKNOWN;
 	if (!view->usage_addr)
 		return;
-	bpf_probe_read_kernel(&snap->usage, sizeof(snap->usage), (void *)view->usage_addr);
+	if (fast)
+		snap->usage = MP_CAST(struct timespec64, view->usage_addr)->tv_sec;
+	else
+		bpf_probe_read_kernel(&snap->usage, sizeof(snap->usage), (void *)view->usage_addr);
 	snap->usage *= cfg.page_size;
 }
 

@@ -77,38 +77,42 @@ struct mp_hit {
 	struct mp_thread *thread;
 	const struct mp_point_config *point;
 	struct mp_point_stats *stats;
+	bool alone; /* a constant of the build: nothing else runs on this CPU meanwhile */
 	u32 index;
 	u32 phase;
 };
 
 /*
- * Counters are per CPU, but a program can be preempted by another thread's on
- * the same CPU: so even these are added to atomically.
+ * Counters are per CPU. Where a program can be preempted, another thread's may
+ * run on the same CPU in between: there they are added to atomically.
  */
-static __always_inline void mp_count(u64 *counter, u64 n)
+static __always_inline void mp_count(bool alone, u64 *counter, u64 n)
 {
-	__sync_fetch_and_add(counter, n);
+	if (alone)
+		*counter += n;
+	else
+		__sync_fetch_and_add(counter, n);
 }
 
-static __always_inline void mp_raise_u64(u64 *max, u64 value)
-{
-	for (int i = 0; i < 4; i++) {
-		u64 seen = *max;
-
-		if (value <= seen || __sync_val_compare_and_swap(max, seen, value) == seen)
-			return;
+#define MP_RAISE(name, type)                                                                 \
+	static __always_inline void name(bool alone, type *max, type value)                  \
+	{                                                                                    \
+		if (alone) {                                                                 \
+			if (value > *max)                                                    \
+				*max = value;                                                \
+			return;                                                              \
+		}                                                                            \
+		for (int i = 0; i < 4; i++) {                                                \
+			type seen = *max;                                                    \
+                                                                                             \
+			if (value <= seen ||                                                 \
+			    __sync_val_compare_and_swap(max, seen, value) == seen)           \
+				return;                                                      \
+		}                                                                            \
 	}
-}
 
-static __always_inline void mp_raise_s64(s64 *max, s64 value)
-{
-	for (int i = 0; i < 4; i++) {
-		s64 seen = *max;
-
-		if (value <= seen || __sync_val_compare_and_swap(max, seen, value) == seen)
-			return;
-	}
-}
+MP_RAISE(mp_raise_u64, u64)
+MP_RAISE(mp_raise_s64, s64)
 
 /* The same arithmetic as mp_hist_bucket() in user/state/histogram.c. */
 static __always_inline u32 mp_bucket(u64 ns)
@@ -362,15 +366,15 @@ static __always_inline bool mp_emit(const struct mp_hit *hit, struct mp_phase_st
 	u32 severity = mp_severity_now(&t->view, &t->snap);
 
 	if (!mp_may_emit(hit, severity)) {
-		mp_count(&counts->suppressed, 1);
+		mp_count(hit->alone, &counts->suppressed, 1);
 		return false;
 	}
 	if (mp_put_out(hit->ctx, hit->index, hit->phase, severity >= hit->point->stack_severity)) {
-		mp_count(&counts->emitted, 1);
+		mp_count(hit->alone, &counts->emitted, 1);
 		return true;
 	}
-	mp_count(&counts->lost, 1);
-	mp_count(&lost_records, 1);
+	mp_count(hit->alone, &counts->lost, 1);
+	mp_count(false, &lost_records, 1);
 	return false;
 }
 
@@ -378,6 +382,8 @@ static __always_inline bool mp_emit(const struct mp_hit *hit, struct mp_phase_st
 static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t *ctx, u32 phase)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	/* Not hit->index: a struct whose address is handed out is kept in memory. */
+	u32 index = (u32)bpf_get_attach_cookie(ctx);
 	struct mp_thread *t;
 
 	if (!live.enabled)
@@ -388,9 +394,9 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 	hit->thread = t;
 	hit->ctx = ctx;
 	hit->phase = phase;
-	hit->index = (u32)bpf_get_attach_cookie(ctx);
-	hit->point = bpf_map_lookup_elem(&points, &hit->index);
-	hit->stats = bpf_map_lookup_elem(&stats, &hit->index);
+	hit->index = index;
+	hit->point = bpf_map_lookup_elem(&points, &index);
+	hit->stats = bpf_map_lookup_elem(&stats, &index);
 	if (!hit->point || !hit->stats)
 		return false;
 	t->now = bpf_ktime_get_ns();
@@ -401,7 +407,7 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 	t->call.matched = 0;
 	if (!mp_memcg_is_fresh(task, &t->view, t->now))
 		mp_memcg_look(t->now);
-	mp_snapshot_take(task, &t->view, &t->snap);
+	mp_snapshot_take(task, &t->view, &t->snap, hit->alone);
 	return true;
 }
 
@@ -425,7 +431,7 @@ static __always_inline void mp_push(const struct mp_hit *hit, u64 sp, bool emitt
 	}
 	if (depth >= MP_FRAME_DEPTH) {
 		t->depth = MP_FRAME_DEPTH;
-		mp_count(&hit->stats->missed, 1);
+		mp_count(hit->alone, &hit->stats->missed, 1);
 		return;
 	}
 	frame = &t->frames[depth & (MP_FRAME_DEPTH - 1)];
@@ -463,56 +469,58 @@ static __always_inline bool mp_pop(const struct mp_hit *hit, u64 sp)
 	return false;
 }
 
-static __always_inline void mp_count_call(struct mp_point_stats *s, const struct mp_call *call)
+static __always_inline void mp_count_call(const struct mp_hit *hit)
 {
+	const struct mp_call *call = &hit->thread->call;
+	struct mp_point_stats *s = hit->stats;
 	u32 bucket = mp_bucket(call->duration_ns);
 
-	mp_count(&s->matched, 1);
-	mp_count(&s->duration_sum_ns, call->duration_ns);
-	mp_raise_u64(&s->duration_max_ns, call->duration_ns);
+	mp_count(hit->alone, &s->matched, 1);
+	mp_count(hit->alone, &s->duration_sum_ns, call->duration_ns);
+	mp_raise_u64(hit->alone, &s->duration_max_ns, call->duration_ns);
 	if (bucket < MP_HIST_BUCKETS)
-		mp_count(&s->duration_hist[bucket], 1);
+		mp_count(hit->alone, &s->duration_hist[bucket], 1);
 	if (call->rss_delta)
-		mp_count((u64 *)&s->rss_sum, call->rss_delta);
-	mp_raise_s64(&s->rss_max, call->rss_delta);
+		mp_count(hit->alone, (u64 *)&s->rss_sum, call->rss_delta);
+	mp_raise_s64(hit->alone, &s->rss_max, call->rss_delta);
 }
 
-static __always_inline int mp_on_enter(bpf_user_pt_regs_t *ctx)
+static __always_inline int mp_on_enter(bpf_user_pt_regs_t *ctx, bool alone)
 {
-	struct mp_hit hit;
+	struct mp_hit hit = {.alone = alone};
 	bool emitted;
 
 	if (!mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
 		return 0;
-	mp_count(&hit.stats->phase[MP_PHASE_ENTER].hits, 1);
+	mp_count(hit.alone, &hit.stats->phase[MP_PHASE_ENTER].hits, 1);
 	emitted = mp_emit(&hit, &hit.stats->phase[MP_PHASE_ENTER]);
 	mp_push(&hit, MP_REG_SP(ctx), emitted);
 	return 0;
 }
 
-static __always_inline int mp_on_return(bpf_user_pt_regs_t *ctx)
+static __always_inline int mp_on_return(bpf_user_pt_regs_t *ctx, bool alone)
 {
-	struct mp_hit hit;
+	struct mp_hit hit = {.alone = alone};
 
 	if (!mp_hit_begin(&hit, ctx, MP_PHASE_EXIT))
 		return 0;
-	mp_count(&hit.stats->phase[MP_PHASE_EXIT].hits, 1);
+	mp_count(hit.alone, &hit.stats->phase[MP_PHASE_EXIT].hits, 1);
 	if (mp_pop(&hit, MP_REG_SP(ctx) - MP_RET_POPS))
-		mp_count_call(hit.stats, &hit.thread->call);
+		mp_count_call(&hit);
 	else
-		mp_count(&hit.stats->missed, 1);
+		mp_count(hit.alone, &hit.stats->missed, 1);
 	mp_emit(&hit, &hit.stats->phase[MP_PHASE_EXIT]);
 	return 0;
 }
 
 /* A USDT site is a moment, not a call: it is counted as an entry. */
-static __always_inline int mp_on_usdt(bpf_user_pt_regs_t *ctx)
+static __always_inline int mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
 {
-	struct mp_hit hit;
+	struct mp_hit hit = {.alone = alone};
 
 	if (!mp_hit_begin(&hit, ctx, MP_PHASE_CHECK))
 		return 0;
-	mp_count(&hit.stats->phase[MP_PHASE_ENTER].hits, 1);
+	mp_count(hit.alone, &hit.stats->phase[MP_PHASE_ENTER].hits, 1);
 	mp_emit(&hit, &hit.stats->phase[MP_PHASE_ENTER]);
 	return 0;
 }
@@ -521,8 +529,9 @@ static __always_inline int mp_on_usdt(bpf_user_pt_regs_t *ctx)
  * Each program comes twice. From 6.13 on the verifier gives a program of this
  * size a stack per CPU, which a thread that preempts it would overwrite: so
  * where the kernel has bpf_preempt_disable() (6.10) the first set is loaded,
- * which is not preempted from its first call to its last. Older kernels keep
- * BPF stacks with the thread, and the second set does.
+ * which is not preempted from its first call to its last and so may also count
+ * without atomics. Older kernels keep BPF stacks with the thread, and the
+ * second set does.
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
@@ -531,13 +540,13 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 	SEC(section) int name(bpf_user_pt_regs_t *ctx)                                           \
 	{                                                                                    \
 		bpf_preempt_disable();                                                       \
-		body(ctx);                                                                   \
+		body(ctx, true);                                                             \
 		bpf_preempt_enable();                                                        \
 		return 0;                                                                    \
 	}                                                                                    \
 	SEC(section) int name##_preemptible(bpf_user_pt_regs_t *ctx)                             \
 	{                                                                                    \
-		return body(ctx);                                                            \
+		return body(ctx, false);                                                     \
 	}
 
 MP_PROGRAM("uprobe", mp_enter, mp_on_enter)

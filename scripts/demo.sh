@@ -68,9 +68,9 @@ demo_redis() {
 	load=$!
 	PIDS+=("$load")
 	show $MEMPROBE attach --target "$pid" --duration 12 \
-		--point 'command=medium@redis-server:processCommand' \
-		--point 'new_object=high@redis-server:createObject' \
-		--point 'evict=critical@redis-server:performEvictions' \
+		--point 'command=medium@/usr/bin/redis-server:processCommand' \
+		--point 'new_object=high@/usr/bin/redis-server:createObject' \
+		--point 'evict=critical@/usr/bin/redis-server:performEvictions' \
 		--point 'malloc=low@libjemalloc.so.2:malloc'
 	kill "$load" 2>/dev/null || true
 	printf '\nredis itself says: %s\n' \

@@ -57,26 +57,51 @@ test_cgroup() {
 	check 'point("push").hits == 1009'
 }
 
-# The target has its own root, where its program has a path that is another file here.
-test_other_mount_namespace() {
+# A root of the target's own, as containers have: a new mount namespace in which
+# the old root is gone, or only a changed root (chroot).
+# $1: how the root is changed, in shell.
+start_in_own_root() {
 	need unshare
-	need setpriv
-	mkdir -p "$T/root/opt"
-	# shellcheck disable=SC2016 # expanded in the namespace
-	printf '%s\n' 'set -e; mount -t tmpfs none "$1"; mkdir -p "$1/opt" "$1/lib" "$1/lib64" "$1/usr" "$1/proc"' \
-		'cp "$2" "$1/opt/calls"; cp -aL /lib64/ld-linux* "$1/lib64/" 2>/dev/null || true' \
-		'for d in lib usr; do mount --rbind "/$d" "$1/$d"; done' \
-		'exec chroot "$1" /opt/calls --calls 1009 --wait' >"$T/enter.sh"
-	: >"$T/target.out"
-	unshare -m sh "$T/enter.sh" "$T/root" "$TARGETS/calls" >"$T/target.out" 2>"$T/target.err" &
+	mkdir "$T/root"
+	cat >"$T/enter.sh" <<-EOT
+		set -e
+		mount -t tmpfs none "$T/root"
+		cd "$T/root"
+		mkdir opt usr proc old
+		cp "$TARGETS/calls" opt/calls
+		mount --rbind /usr usr
+		for dir in lib lib64; do
+			if [ -L /\$dir ]; then
+				ln -s "\$(readlink /\$dir)" \$dir
+			elif [ -d /\$dir ]; then
+				mkdir \$dir
+				mount --rbind /\$dir \$dir
+			fi
+		done
+		$1
+	EOT
+	unshare -m sh "$T/enter.sh" >"$T/target.out" 2>"$T/target.err" &
 	TARGET_PID=$!
 	track $TARGET_PID
 	wait_until 10 has_line '^ready ' "$T/target.out"
+}
+
+# The path is the target's: here it is another file, or none.
+test_other_mount_namespace() {
+	start_in_own_root 'pivot_root . old; exec ./opt/calls --calls 1009 --wait'
 	start_monitor --target "$TARGET_PID" --point 'push=high@/opt/calls:probe_push'
 	finish_target
 	end_monitor
 	check 'point("push").hits == 1009' 'point("push").returns == 1009' \
 		'[s.binary for s in of("site")] == ["/opt/calls"]'
+}
+
+test_changed_root() {
+	start_in_own_root 'exec chroot . /opt/calls --calls 1009 --wait'
+	start_monitor --target "$TARGET_PID" --point 'push=high@calls:probe_push'
+	finish_target
+	end_monitor
+	check 'point("push").hits == 1009' 'point("push").returns == 1009'
 }
 
 test_pid_that_is_not_there() {

@@ -39,7 +39,7 @@ test_library_loaded_after_attach() {
 	exec 9>"$T/commands"
 	wait_until 10 has_line '^ready ' "$T/target.out"
 	start_monitor --target "$TARGET_PID" --point 'lib=high@libmptest.so:mp_lib_work'
-	check "$T/out.json" '[s.status for s in of("site")] == ["waiting"]'
+	wait_until 10 has_line '"status": *"waiting"' "$T/out.json"
 	echo "open $TARGETS/libmptest.so" >&9
 	wait_until 10 has_line '"status": *"attached"' "$T/out.json"
 	echo 'call 1009' >&9

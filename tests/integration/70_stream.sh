@@ -51,16 +51,19 @@ test_stuck_reader_does_not_hold_up_the_target() {
 	exec 9>&-
 }
 
+# No SIGPIPE without a word: the monitor ends, and the target does not notice.
 test_reader_that_goes_away() {
-	start_target calls --calls 20011 --wait
+	mkfifo "$T/pipe"
+	sed 1q <"$T/pipe" >"$T/first" &
+	start_target calls --calls 20011 --rate 20000 --wait
 	"$MEMPROBE" attach --format json --target "$TARGET_PID" --point "$(push_point)" \
-		--policy "$(every_call_policy)" 2>"$T/err" | head -n 3 >"$T/out" &
-	track $!
-	wait_until 10 test -s "$T/out"
+		--policy "$(every_call_policy)" >"$T/pipe" 2>"$T/err" &
+	MONITOR_PID=$!
+	track $MONITOR_PID
+	wait_until 10 has_line '"start"' "$T/first"
 	finish_target
-	wait
-	# The target is well, and nobody was killed by SIGPIPE without a word.
-	expect_eq 3 "$(wc -l <"$T/out")" 'lines read'
+	end_monitor
+	[ "$MONITOR_CODE" -lt 128 ] || fail "the monitor was ended by signal $((MONITOR_CODE - 128))"
 }
 
 test_text_view() {
@@ -72,8 +75,8 @@ test_text_view() {
 	sleep 0.5
 	finish_target
 	end_monitor
-	expect_eq 0 "$(awk 'length > 80' "$T/out" | wc -l)" 'lines over 80 columns'
-	grep -q 'load_model_with_config' "$T/out" || fail "no row for a point: $(cat "$T/out")"
+	expect_narrow "$T/out"
+	grep -q 'cache_manager.allocate_cache  *15 ' "$T/out" || fail "no row for a point: $(cat "$T/out")"
 }
 
 # The same decisions from a recording as live, without doing anything.

@@ -22,10 +22,10 @@ redis_load() {
 test_redis_under_load() {
 	start_redis
 	start_monitor --target "$TARGET_PID" \
-		--point 'command=medium@redis-server:processCommand' \
-		--point 'call=high@redis-server:call' \
+		--point 'command=medium@/usr/bin/redis-server:processCommand' \
+		--point 'call=high@/usr/bin/redis-server:call' \
 		--point 'malloc=low@libjemalloc.so.2:malloc' \
-		--point 'object=medium@redis-server:createObject'
+		--point 'object=medium@/usr/bin/redis-server:createObject'
 	redis-cli -s "$T/redis.sock" config resetstat >/dev/null
 	redis_load -n 20000 -t set,get,lpush -d 512
 	redis-cli -s "$T/redis.sock" info stats | tr -d '\r' |
@@ -47,7 +47,7 @@ test_redis_under_load() {
 # Not harmed: what was written under watch is there.
 test_redis_works_under_watch() {
 	start_redis
-	start_monitor --target "$TARGET_PID" --point 'set=critical@redis-server:setCommand'
+	start_monitor --target "$TARGET_PID" --point 'set=critical@/usr/bin/redis-server:setCommand'
 	redis_load -n 10007 -t set -r 1000 -d 100
 	expect_eq 10007 "$(redis-cli -s "$T/redis.sock" info commandstats | sed -n 's/^cmdstat_set:calls=\([0-9]*\),.*/\1/p')" 'SET calls by redis'
 	stop_monitor
@@ -91,7 +91,7 @@ test_python_with_sqlite_by_dlopen() {
 }
 
 test_libc_of_a_shell() {
-	expect_exit 0 run --format json --record "$T/record.json" --follow \
+	expect_exit 0 run --format json --record "$T/record.json" \
 		--point 'write=low@libc.so.6:write' -- sh -c '/bin/echo one; /bin/echo two'
 	check "$T/record.json" 'point("write").hits >= 2'
 }

@@ -9,9 +9,11 @@
 
 MEMPROBE=${MEMPROBE:-$PWD/build/memprobe-bpf}
 TARGETS=${TARGETS:-$PWD/build/targets}
+export MEMPROBE_CONFIG_DIR=$PWD/configs
 readonly EXIT_SKIP=77
 OWN_PIDS=()
 OWN_GROUP=''
+OWN_DIR=''
 MONITOR_PID=''
 MONITOR_CODE=''
 TARGET_PID=''
@@ -53,6 +55,13 @@ expect_err() {
 	grep -qF -- "$1" "$T/err" || fail "stderr does not say '$1'"
 }
 
+# No line of a file is wider than 80 columns, in characters.
+expect_narrow() {
+	local wide
+	wide=$(python3 -c 'import sys; print(*(l for l in open(sys.argv[1], encoding="utf-8").read().split("\n") if len(l) > 80), sep="\n")' "$1")
+	[ -z "$wide" ] || fail "wider than 80 columns: $wide"
+}
+
 # --- waiting -------------------------------------------------------------------
 
 # wait_until SECONDS COMMAND…: polls. Fails the test when time is up.
@@ -92,6 +101,7 @@ end_own() {
 		kill -KILL "$pid" 2>/dev/null || true
 	done
 	wait 2>/dev/null || true
+	[ -z "$OWN_DIR" ] || rm -rf "$OWN_DIR"
 	[ -z "$OWN_GROUP" ] || wait_until 5 remove_group
 }
 
@@ -218,6 +228,11 @@ make_group() {
 		fi
 	done
 	skip 'no memory limit can be set here'
+}
+
+# A folder that only root can change, all the way up: where hooks of root may be.
+make_root_dir() {
+	OWN_DIR=$(mktemp -d /run/mp-test.XXXXXX)
 }
 
 # start_in_group NAME ARG…: as start_target, in that group from its first instruction on.

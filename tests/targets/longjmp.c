@@ -30,7 +30,14 @@ PROBED uint64_t probe_jump(jmp_buf *env, uint64_t n)
 
 PROBED uint64_t probe_recurse(uint64_t depth)
 {
-	return depth ? probe_recurse(depth - 1) + 1 : 0;
+	uint64_t below = 0;
+
+	if (depth == 0)
+		return 0;
+	below = probe_recurse(depth - 1);
+	/* Something to do after the call, or it would become a loop. */
+	__asm__ volatile("" : "+r"(below));
+	return below + 1;
 }
 
 /* noipa does not forbid the jump that makes these a tail call. */

@@ -55,7 +55,7 @@ static void width_is_a_quarter_of_the_octave(void **state)
 
 static void quantile_of_nothing_is_unknown(void **state)
 {
-	const uint64_t none[MP_HIST_BUCKETS] = {0};
+	const __u64 none[MP_HIST_BUCKETS] = {0};
 
 	(void)state;
 	assert_true(mp_hist_quantile(none, 0.5, 0) == MP_UNKNOWN);
@@ -66,7 +66,7 @@ static void short_durations_are_exact(void **state)
 {
 	(void)state;
 	for (uint64_t ns = 0; ns < 8; ns++) {
-		uint64_t buckets[MP_HIST_BUCKETS] = {0};
+		__u64 buckets[MP_HIST_BUCKETS] = {0};
 
 		buckets[mp_hist_bucket(ns)] = 5;
 		assert_int_equal(mp_hist_quantile(buckets, 0.01, ns), ns);
@@ -77,7 +77,7 @@ static void short_durations_are_exact(void **state)
 
 static void quantile_picks_the_right_rank(void **state)
 {
-	uint64_t buckets[MP_HIST_BUCKETS] = {0};
+	__u64 buckets[MP_HIST_BUCKETS] = {0};
 
 	(void)state;
 	buckets[1] = 98;
@@ -93,7 +93,7 @@ static void quantile_picks_the_right_rank(void **state)
 
 static void quantile_stays_below_the_maximum(void **state)
 {
-	uint64_t buckets[MP_HIST_BUCKETS] = {0};
+	__u64 buckets[MP_HIST_BUCKETS] = {0};
 
 	(void)state;
 	buckets[mp_hist_bucket(1000)] = 1000;
@@ -112,7 +112,7 @@ static void quantile_stays_below_the_maximum(void **state)
 static void error_is_bounded(void **state)
 {
 	enum { N = 5000 };
-	uint64_t buckets[MP_HIST_BUCKETS] = {0};
+	__u64 buckets[MP_HIST_BUCKETS] = {0};
 	uint64_t values[N];
 
 	(void)state;

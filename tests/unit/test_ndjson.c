@@ -12,8 +12,9 @@
 #include "base/clock.h"
 #include "report/ndjson.h"
 
-#define HEAD(type) \
-	"{\"v\":1,\"type\":\"" type "\",\"ts_ns\":12345678901,\"time\":\"2026-11-21T23:35:22.123456Z\","
+#define HEAD(type)                                                                                 \
+	"{\"v\":1,\"type\":\"" type                                                                \
+	"\",\"ts_ns\":12345678901,\"time\":\"2026-11-21T23:35:22.123456Z\","
 #define TS_NS 12345678901ULL
 #define REALTIME_NS 1795304122123456789ULL
 
@@ -64,9 +65,10 @@ static void start(void **state)
 		.features = features,
 		.n_features = 1,
 	};
-	check_line(&event, HEAD("start")
-		   "\"version\":\"0.1.0\",\"kernel\":\"6.18.0\",\"cgroup_mode\":\"hybrid\","
-		   "\"targets\":[\"comm:redis-server\",\"pid:42\"],\"features\":[\"uprobe_multi\"]}\n");
+	check_line(&event, HEAD("start") "\"version\":\"0.1.0\",\"kernel\":\"6.18.0\",\"cgroup_"
+					 "mode\":\"hybrid\","
+					 "\"targets\":[\"comm:redis-server\",\"pid:42\"],"
+					 "\"features\":[\"uprobe_multi\"]}\n");
 	event.start = (struct mp_event_start){0};
 	check_line(&event, HEAD("start") "\"version\":null,\"kernel\":null,\"cgroup_mode\":null,"
 					 "\"targets\":[],\"features\":[]}\n");
@@ -89,11 +91,14 @@ static void site(void **state)
 		.status = MP_SITE_WAITING,
 		.reason = "no binary with it yet",
 	};
-	check_line(&event, HEAD("site")
-		   "\"point\":\"cache_manager.allocate_cache\",\"level\":\"high\",\"kind\":\"usdt\","
-		   "\"binary\":\"/usr/lib/libfoo.so.1\",\"symbol\":\"foo::bar(int)\",\"offset\":4409,"
-		   "\"insn\":\"emulated\",\"cost\":\"low\",\"risk\":null,\"status\":\"waiting\","
-		   "\"reason\":\"no binary with it yet\"}\n");
+	check_line(&event,
+		   HEAD("site") "\"point\":\"cache_manager.allocate_cache\",\"level\":\"high\","
+				"\"kind\":\"usdt\","
+				"\"binary\":\"/usr/lib/"
+				"libfoo.so.1\",\"symbol\":\"foo::bar(int)\",\"offset\":4409,"
+				"\"insn\":\"emulated\",\"cost\":\"low\",\"risk\":null,\"status\":"
+				"\"waiting\","
+				"\"reason\":\"no binary with it yet\"}\n");
 }
 
 static struct mp_event probe_event(enum mp_phase phase)
@@ -125,7 +130,8 @@ static struct mp_event probe_event(enum mp_phase phase)
 }
 
 #define MEMORY                                                                                     \
-	"\"pid\":4242,\"tid\":4243,\"comm\":\"loader\",\"cgroup\":\"/user.slice/app\",\"rss\":3145728," \
+	"\"pid\":4242,\"tid\":4243,\"comm\":\"loader\",\"cgroup\":\"/user.slice/"                  \
+	"app\",\"rss\":3145728,"                                                                   \
 	"\"rss_anon\":2097152,\"rss_file\":1048576,\"rss_shmem\":0,\"swap\":4096,"                 \
 	"\"usage\":1073741824,\"working_set\":900000000,\"limit\":1073741824,\"usage_pct\":83.82"
 
@@ -168,11 +174,12 @@ static void probe_exit(void **state)
 	event.probe.usage_delta = 0;
 	event.probe.stack = stack;
 	event.probe.n_stack = 3;
-	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
-					 "\"critical\",\"phase\":\"exit\"," MEMORY
-					 ",\"ret\":{\"result\":\"0x0\"},\"duration_ns\":1234567,"
-					 "\"rss_delta\":-4096,\"usage_delta\":0,"
-					 "\"stack\":[\"0x401139\",\"0xffffffffffffffff\",\"0x0\"]}\n");
+	check_line(&event,
+		   HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+				 "\"critical\",\"phase\":\"exit\"," MEMORY
+				 ",\"ret\":{\"result\":\"0x0\"},\"duration_ns\":1234567,"
+				 "\"rss_delta\":-4096,\"usage_delta\":0,"
+				 "\"stack\":[\"0x401139\",\"0xffffffffffffffff\",\"0x0\"]}\n");
 	event.probe.stack_text = text;
 	event.probe.ret = NULL;
 	event.probe.duration_ns = MP_UNKNOWN;
@@ -204,11 +211,12 @@ static void nothing_known(void **state)
 		.usage_pct = -1,
 		.phase = MP_PHASE_CHECK,
 	};
-	check_line(&event, "{\"v\":1,\"type\":\"probe\",\"ts_ns\":null,\"time\":null,\"point\":null,"
-			   "\"level\":\"low\",\"phase\":\"check\",\"pid\":null,\"tid\":null,"
-			   "\"comm\":null,\"cgroup\":null,\"rss\":null,\"rss_anon\":null,"
-			   "\"rss_file\":null,\"rss_shmem\":null,\"swap\":null,\"usage\":null,"
-			   "\"working_set\":null,\"limit\":null,\"usage_pct\":null}\n");
+	check_line(&event,
+		   "{\"v\":1,\"type\":\"probe\",\"ts_ns\":null,\"time\":null,\"point\":null,"
+		   "\"level\":\"low\",\"phase\":\"check\",\"pid\":null,\"tid\":null,"
+		   "\"comm\":null,\"cgroup\":null,\"rss\":null,\"rss_anon\":null,"
+		   "\"rss_file\":null,\"rss_shmem\":null,\"swap\":null,\"usage\":null,"
+		   "\"working_set\":null,\"limit\":null,\"usage_pct\":null}\n");
 }
 
 static void process(void **state)
@@ -243,10 +251,12 @@ static void decision_and_action(void **state)
 		.working_set = 1846835937,
 		.limit = 2147483648,
 	};
-	check_line(&event, HEAD("decision")
-		   "\"severity\":\"gc\",\"previous\":\"warning\",\"level\":\"critical\",\"point\":\"p\","
-		   "\"pid\":42,\"cgroup\":null,\"reason\":\"above gc 85 %\",\"evidence\":{"
-		   "\"usage_pct\":86.00,\"working_set\":1846835937,\"limit\":2147483648}}\n");
+	check_line(&event, HEAD("decision") "\"severity\":\"gc\",\"previous\":\"warning\","
+					    "\"level\":\"critical\",\"point\":\"p\","
+					    "\"pid\":42,\"cgroup\":null,\"reason\":\"above gc 85 "
+					    "%\",\"evidence\":{"
+					    "\"usage_pct\":86.00,\"working_set\":1846835937,"
+					    "\"limit\":2147483648}}\n");
 	event = event_of(MP_EVENT_ACTION);
 	event.action = (struct mp_event_action){
 		.action = "stack",
@@ -258,10 +268,12 @@ static void decision_and_action(void **state)
 		.stack = stack,
 		.n_stack = 1,
 	};
-	check_line(&event, HEAD("action")
-		   "\"action\":\"stack\",\"result\":\"would\",\"point\":null,\"pid\":null,\"cgroup\":"
-		   "\"/app\",\"freed_bytes\":null,\"duration_ns\":1000,\"detail\":null,\"stack\":["
-		   "\"load_model+0x10 (app)\"]}\n");
+	check_line(&event, HEAD("action") "\"action\":\"stack\",\"result\":\"would\",\"point\":"
+					  "null,\"pid\":null,\"cgroup\":"
+					  "\"/"
+					  "app\",\"freed_bytes\":null,\"duration_ns\":1000,"
+					  "\"detail\":null,\"stack\":["
+					  "\"load_model+0x10 (app)\"]}\n");
 }
 
 static void lost_and_stop(void **state)
@@ -315,15 +327,19 @@ static void summary(void **state)
 	check_line(
 		&event,
 		HEAD("summary") "\"points\":[{\"point\":\"a\",\"level\":\"medium\",\"hits\":999983,"
-				"\"returns\":999982,\"emitted\":20,\"suppressed\":1999942,\"lost\":3,"
+				"\"returns\":999982,\"emitted\":20,\"suppressed\":1999942,\"lost\":"
+				"3,"
 				"\"enter\":{\"hits\":999983,\"emitted\":10,\"suppressed\":999971,"
 				"\"lost\":2},\"exit\":{\"hits\":999982,\"emitted\":10,"
 				"\"suppressed\":999971,\"lost\":1},\"missed\":1,\"duration_ns\":{"
 				"\"p50\":1200,\"p99\":9000,\"max\":10007},\"rss_delta\":{\"total\":"
-				"-8192,\"max\":4096}},{\"point\":\"b\",\"level\":\"low\",\"hits\":0,"
-				"\"returns\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0,\"enter\":{"
+				"-8192,\"max\":4096}},{\"point\":\"b\",\"level\":\"low\",\"hits\":"
+				"0,"
+				"\"returns\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0,\"enter\":"
+				"{"
 				"\"hits\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0},\"exit\":{"
-				"\"hits\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0},\"missed\":0,"
+				"\"hits\":0,\"emitted\":0,\"suppressed\":0,\"lost\":0},\"missed\":"
+				"0,"
 				"\"duration_ns\":{\"p50\":null,\"p99\":null,\"max\":null},"
 				"\"rss_delta\":{\"total\":null,\"max\":null}}],\"duration_ns\":"
 				"10000000000,\"received\":20,\"complete\":true}\n");
@@ -381,7 +397,8 @@ static void any_two_bytes(void **state)
 static void values_come_back(void **state)
 {
 	static const char line[] =
-		"{\"type\":\"probe\",\"v\":1,\"time\":\"2026-11-21T23:35:22.5Z\",\"level\":\"high\","
+		"{\"type\":\"probe\",\"v\":1,\"time\":\"2026-11-21T23:35:22.5Z\",\"level\":"
+		"\"high\","
 		"\"later\":[{}],\"phase\":\"exit\",\"usage_pct\":50,\"comm\":\"a\\\\nb\","
 		"\"args\":{\"u\":9223372036854775807,\"s\":-5,\"p\":\"0xffffffffffffffff\","
 		"\"t\":\"0xFF\",\"n\":null}}";
@@ -467,8 +484,8 @@ static const struct bad_line bad_lines[] = {
 	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"ret\":{\"a\":1,"
 	 "\"b\":1}}",
 	 -EBADMSG, "\"ret\" holds too many"},
-	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"stack\":[1]}", -EBADMSG,
-	 "\"stack\" holds something else"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"stack\":[1]}",
+	 -EBADMSG, "\"stack\" holds something else"},
 	{"{\"v\":1,\"type\":\"start\",\"targets\":\"x\"}", -EBADMSG, "\"targets\" is not an array"},
 	{"{\"v\":1,\"type\":\"start\",\"targets\":[null]}", -EBADMSG, "\"targets\" holds"},
 	{"{\"v\":1,\"type\":\"summary\",\"points\":[7]}", -EBADMSG, "\"points\" holds"},
@@ -488,8 +505,9 @@ static void bad_lines_say_where(void **state)
 		struct mp_event event = {.type = MP_EVENT_STOP, .ts_ns = 17};
 		struct mp_error err = {.text = ""};
 
-		assert_int_equal(mp_ndjson_parse(reader, bad->line, strlen(bad->line), &event, &err),
-				 bad->status);
+		assert_int_equal(
+			mp_ndjson_parse(reader, bad->line, strlen(bad->line), &event, &err),
+			bad->status);
 		if (!strstr(err.text, bad->text))
 			fail_msg("%s: \"%s\" lacks \"%s\"", bad->line, err.text, bad->text);
 		assert_int_equal(event.ts_ns, 17);
@@ -559,12 +577,26 @@ static void times_agree_with_the_c_library(void **state)
 static void bad_times(void **state)
 {
 	static const char *const bad[] = {
-		"", "2026", "2026-11-21", "2026-11-21T23:35:22", "2026-11-21T23:35:22+00:00",
-		"2026-11-21 23:35:22Z", "1969-12-31T23:59:59Z", "2554-01-01T00:00:00Z",
-		"2026-02-29T00:00:00Z", "2026-00-01T00:00:00Z", "2026-13-01T00:00:00Z",
-		"2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T24:00:00Z",
-		"2026-01-01T00:60:00Z", "2026-01-01T00:00:60Z", "2026-01-01T00:00:00.Z",
-		"2026-01-01T00:00:00.1234567891Z", "2026-01-01T00:00:00ZZ", "-026-01-01T00:00:00Z",
+		"",
+		"2026",
+		"2026-11-21",
+		"2026-11-21T23:35:22",
+		"2026-11-21T23:35:22+00:00",
+		"2026-11-21 23:35:22Z",
+		"1969-12-31T23:59:59Z",
+		"2554-01-01T00:00:00Z",
+		"2026-02-29T00:00:00Z",
+		"2026-00-01T00:00:00Z",
+		"2026-13-01T00:00:00Z",
+		"2026-01-00T00:00:00Z",
+		"2026-01-32T00:00:00Z",
+		"2026-01-01T24:00:00Z",
+		"2026-01-01T00:60:00Z",
+		"2026-01-01T00:00:60Z",
+		"2026-01-01T00:00:00.Z",
+		"2026-01-01T00:00:00.1234567891Z",
+		"2026-01-01T00:00:00ZZ",
+		"-026-01-01T00:00:00Z",
 	};
 	uint64_t ns = 5;
 

@@ -431,15 +431,18 @@ static void test_binary_of_overlayfs(void **state)
 	assert_int_equal(seen->items[0].ino, stat_of(path).st_ino);
 }
 
-/* Process 7 sees /lib.so, which lies in `container` for everybody else. */
-static void check_through_root(const struct tree *tree, const char *container)
+/*
+ * Process 7 sees /lib.so, which lies in `container` for everybody else; maps
+ * shows the path that `container` has for the reader: none in a container.
+ */
+static void check_through_root(const struct tree *tree, const char *container, const char *shown)
 {
 	MP_FREE struct seen *seen = NULL;
 	char inside[PATH_MAX];
 	char expected[PATH_MAX];
 
 	snprintf(inside, sizeof(inside), "%s/lib.so", container);
-	map(tree, "/lib.so", 0x1000, stat_of(inside).st_ino, "");
+	map(tree, shown, 0x1000, stat_of(inside).st_ino, "");
 	seen = binaries(tree);
 	assert_int_equal(seen->n, 1);
 	assert_string_equal(seen->items[0].path, "/lib.so");
@@ -459,18 +462,59 @@ static void test_binary_in_container(void **state)
 	tree_path(tree, "/container", container);
 	tree_link(tree, "/proc/7/ns/mnt", "mnt:[2]");
 	tree_link(tree, "/proc/7/root", container);
-	check_through_root(tree, container);
+	check_through_root(tree, container, "/lib.so");
 }
 
 static void test_binary_in_chroot(void **state)
 {
 	const struct tree *tree = *state;
 	char container[PATH_MAX];
+	char shown[PATH_MAX];
 
 	tree_write(tree, "/container/lib.so", "inside");
 	tree_path(tree, "/container", container);
+	tree_path(tree, "/container/lib.so", shown);
 	tree_link(tree, "/proc/7/root", container);
-	check_through_root(tree, container);
+	check_through_root(tree, container, shown);
+}
+
+static void test_binary_from_outside_chroot(void **state)
+{
+	const struct tree *tree = *state;
+	MP_FREE struct seen *seen = NULL;
+	char container[PATH_MAX];
+	char path[PATH_MAX];
+
+	tree_write(tree, "/container-lib.so", "outside");
+	tree_write(tree, "/container/x", "");
+	tree_path(tree, "/container-lib.so", path);
+	tree_path(tree, "/container", container);
+	tree_link(tree, "/proc/7/root", container);
+	map(tree, path, 0x1000, 0, "");
+	seen = binaries(tree);
+	assert_int_equal(seen->n, 1);
+	assert_string_equal(seen->items[0].path, path);
+	assert_string_equal(seen->items[0].open_path, path);
+	assert_string_equal(seen->items[0].root, "");
+}
+
+/* Another mount namespace is never searched by a path of ours. */
+static void test_binary_hidden_in_container(void **state)
+{
+	const struct tree *tree = *state;
+	MP_FREE struct seen *seen = NULL;
+	char path[PATH_MAX];
+
+	tree_write(tree, "/lib.so", "ours");
+	tree_write(tree, "/empty/x", "");
+	tree_path(tree, "/empty", path);
+	tree_link(tree, "/proc/7/ns/mnt", "mnt:[2]");
+	tree_link(tree, "/proc/7/root", path);
+	tree_path(tree, "/lib.so", path);
+	map(tree, path, 0x1000, 0, "");
+	seen = binaries(tree);
+	assert_int_equal(seen->n, 1);
+	assert_non_null(strstr(seen->items[0].open_path, "/map_files/1000-2000"));
 }
 
 /* A path that does not fit behind /proc/PID/root is opened through map_files. */
@@ -579,6 +623,8 @@ int main(void)
 		with_tree(test_binary_of_overlayfs),
 		with_tree(test_binary_in_container),
 		with_tree(test_binary_in_chroot),
+		with_tree(test_binary_from_outside_chroot),
+		with_tree(test_binary_hidden_in_container),
 		with_tree(test_binary_with_longest_path),
 		cmocka_unit_test(test_own_process),
 		cmocka_unit_test(test_own_memfd),

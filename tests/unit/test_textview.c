@@ -16,9 +16,10 @@
 #define MIB (1LL << 20)
 #define GIB (1LL << 30)
 
-static const char hostile[] = "\n\033[31mx\r\xff\xfe\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd"
-			      "\xe5\x99\xa8\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd\xe5\x99\xa8"
-			      "\xf0\x9f\x90\xa7\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81 \xe2\x80\xae \t tail";
+static const char hostile[] =
+	"\n\033[31mx\r\xff\xfe\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd"
+	"\xe5\x99\xa8\xe6\xa8\xa1\xe5\x9e\x8b\xe5\x8a\xa0\xe8\xbd\xbd\xe5\x99\xa8"
+	"\xf0\x9f\x90\xa7\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81 \xe2\x80\xae \t tail";
 
 static struct mp_event event_at(enum mp_event_type type, uint64_t ms)
 {
@@ -86,7 +87,8 @@ static unsigned int check_lines(const struct mp_text *out, size_t width)
 		assert_non_null(end);
 		*end = '\0';
 		if (mp_text_width(line) > width)
-			fail_msg("%zu columns in place of %zu: %s", mp_text_width(line), width, line);
+			fail_msg("%zu columns in place of %zu: %s", mp_text_width(line), width,
+				 line);
 		for (const char *p = line; *p; p++)
 			assert_true((unsigned char)*p >= ' ' && *p != 0x7f);
 		assert_null(strstr(line, "\xe2\x80\xae"));
@@ -102,23 +104,28 @@ static void probe_lines(void **state)
 	struct mp_event event = probe_at(0, MP_PHASE_ENTER);
 
 	(void)state;
-	check_view(&view, &event,
-		   "      TIME     PID POINT                   PHASE LATENCY      RSS    GROWTH USE%\n"
-		   "   +0.000s    4242 model_loader.load_model enter         1.23 GiB             86\n");
+	check_view(
+		&view, &event,
+		"      TIME     PID POINT                   PHASE LATENCY      RSS    GROWTH USE%\n"
+		"   +0.000s    4242 model_loader.load_model enter         1.23 GiB             "
+		"86\n");
 	event = probe_at(12345, MP_PHASE_EXIT);
 	check_view(&view, &event,
-		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   86\n");
+		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   "
+		   "86\n");
 	event.probe.rss_delta = MP_UNKNOWN_DELTA;
 	event.probe.duration_ns = MP_UNKNOWN;
 	event.probe.rss = MP_UNKNOWN;
 	event.probe.usage_pct = -1;
 	event.probe.point = "model_loader_adapter.load_model_with_config";
 	check_view(&view, &event,
-		   "  +12.345s    4242 model_loade\u2026with_config exit        -        -         -    -\n");
+		   "  +12.345s    4242 model_loade\u2026with_config exit        -        -         "
+		   "-    -\n");
 	event.probe.point = NULL;
 	event.probe.usage_pct = 12345;
 	check_view(&view, &event,
-		   "  +12.345s    4242 -                       exit        -        -         - >999\n");
+		   "  +12.345s    4242 -                       exit        -        -         - "
+		   ">999\n");
 }
 
 static void other_widths(void **state)
@@ -174,9 +181,10 @@ static void colors_only_when_asked(void **state)
 
 	(void)state;
 	view.color = true;
-	check_view(&view, &event,
-		   "  +12.345s    4242 \033[35mmodel_loader.load_model\033[0m exit  12.3 ms 1.23 GiB "
-		   "\033[31m+3.00 MiB\033[0m   86\n");
+	check_view(
+		&view, &event,
+		"  +12.345s    4242 \033[35mmodel_loader.load_model\033[0m exit  12.3 ms 1.23 GiB "
+		"\033[31m+3.00 MiB\033[0m   86\n");
 	event.probe.level = MP_LEVEL_MEDIUM;
 	event.probe.rss_delta = -3 * MIB;
 	check_view(&view, &event,
@@ -184,7 +192,8 @@ static void colors_only_when_asked(void **state)
 		   "\033[32m-3.00 MiB\033[0m   86\n");
 	event.probe.rss_delta = 0;
 	check_view(&view, &event,
-		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB       0 B   86\n");
+		   "  +12.345s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB       0 B   "
+		   "86\n");
 }
 
 static unsigned int headers_in(bool color, unsigned int lines)
@@ -252,9 +261,10 @@ static void decisions_and_actions(void **state)
 		.stack = stack,
 		.n_stack = 2,
 	};
-	check_view(&view, &event, "  +12.345s > stack done  p[7]\n"
-				  "             #0  load_model+0x10 (app)\n"
-				  "             #1  main+0x20 (app)\n");
+	check_view(&view, &event,
+		   "  +12.345s > stack done  p[7]\n"
+		   "             #0  load_model+0x10 (app)\n"
+		   "             #1  main+0x20 (app)\n");
 	event.action = (struct mp_event_action){
 		.action = "relieve",
 		.result = MP_RESULT_FAILED,
@@ -339,10 +349,14 @@ static void start_and_sites(void **state)
 					      .targets = targets,
 					      .n_targets = 2};
 	check_view(&view, &event,
-		   "memprobe-bpf 0.1.0 on 6.18.0 \u00b7 cgroup hybrid \u00b7 comm:redis-server, pid:7\n");
+		   "memprobe-bpf 0.1.0 on 6.18.0 \u00b7 cgroup hybrid \u00b7 comm:redis-server, "
+		   "pid:7\n");
 	check_view(&view, &attached, "");
-	check_view(&view, &waiting, "  waiting cache.get: uprobe /usr/bin/app:cache_get (no binary has it yet)\n");
-	check_view(&view, &failed, "  failed cache.get: uprobe /usr/bin/app:cache_get (instruction cannot be probed)\n");
+	check_view(&view, &waiting,
+		   "  waiting cache.get: uprobe /usr/bin/app:cache_get (no binary has it yet)\n");
+	check_view(&view, &failed,
+		   "  failed cache.get: uprobe /usr/bin/app:cache_get (instruction cannot be "
+		   "probed)\n");
 	mp_textview_write(&view, &out, &probe);
 	assert_memory_equal(out.data, "1 site attached, 1 waiting, 1 failed\n      TIME", 47);
 	mp_text_reset(&out);
@@ -385,9 +399,10 @@ static void verbose_tells_all(void **state)
 	(void)state;
 	view.verbose = 1;
 	event.site.risk = "shared by 2 points";
-	check_view(&view, &event,
-		   "  attached cache.get: uprobe /usr/bin/app:cache_get at 0x1139, emulated, risk:\n"
-		   "  shared by 2 points\n");
+	check_view(
+		&view, &event,
+		"  attached cache.get: uprobe /usr/bin/app:cache_get at 0x1139, emulated, risk:\n"
+		"  shared by 2 points\n");
 	view.sites_told = view.sites_attached;
 	event = probe_at(0, MP_PHASE_EXIT);
 	event.probe.args = args;
@@ -395,10 +410,11 @@ static void verbose_tells_all(void **state)
 	event.probe.ret = &ret;
 	event.probe.stack = stack;
 	event.probe.n_stack = 1;
-	check_view(&view, &event,
-		   "   +0.000s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   86\n"
-		   "           size=1000003 delta=-5 path=\"/a\\n\" gone=? -> r=0x7f00\n"
-		   "             #0  0x401139\n");
+	check_view(
+		&view, &event,
+		"   +0.000s    4242 model_loader.load_model exit  12.3 ms 1.23 GiB +3.00 MiB   86\n"
+		"           size=1000003 delta=-5 path=\"/a\\n\" gone=? -> r=0x7f00\n"
+		"             #0  0x401139\n");
 	event = event_at(MP_EVENT_PROCESS, 0);
 	event.process = (struct mp_event_process){
 		.op = MP_PROCESS_FORK, .pid = 7, .parent = 5, .comm = "sh"};
@@ -413,14 +429,32 @@ static void verbose_tells_all(void **state)
 }
 
 static const struct mp_summary_point sample_points[] = {
-	{.point = "model_loader.load_model", .level = MP_LEVEL_CRITICAL, .hits = 7, .returns = 7,
-	 .emitted = 14, .duration_p50_ns = 1230000000, .duration_p99_ns = 4560000000,
-	 .duration_max_ns = 4567000000, .rss_total = 7 * GIB, .rss_max = GIB + GIB / 4},
-	{.point = "srt_parser.parse_file", .level = MP_LEVEL_MEDIUM, .hits = 999983,
-	 .returns = 999983, .emitted = 100, .suppressed = 1999866, .duration_p50_ns = 1200,
-	 .duration_p99_ns = 9870, .duration_max_ns = 1234567, .rss_total = -4 * MIB, .rss_max = 8192},
-	{.point = "never.one", .duration_p50_ns = MP_UNKNOWN, .duration_p99_ns = MP_UNKNOWN,
-	 .duration_max_ns = MP_UNKNOWN, .rss_max = MP_UNKNOWN_DELTA},
+	{.point = "model_loader.load_model",
+	 .level = MP_LEVEL_CRITICAL,
+	 .hits = 7,
+	 .returns = 7,
+	 .emitted = 14,
+	 .duration_p50_ns = 1230000000,
+	 .duration_p99_ns = 4560000000,
+	 .duration_max_ns = 4567000000,
+	 .rss_total = 7 * GIB,
+	 .rss_max = GIB + GIB / 4},
+	{.point = "srt_parser.parse_file",
+	 .level = MP_LEVEL_MEDIUM,
+	 .hits = 999983,
+	 .returns = 999983,
+	 .emitted = 100,
+	 .suppressed = 1999866,
+	 .duration_p50_ns = 1200,
+	 .duration_p99_ns = 9870,
+	 .duration_max_ns = 1234567,
+	 .rss_total = -4 * MIB,
+	 .rss_max = 8192},
+	{.point = "never.one",
+	 .duration_p50_ns = MP_UNKNOWN,
+	 .duration_p99_ns = MP_UNKNOWN,
+	 .duration_max_ns = MP_UNKNOWN,
+	 .rss_max = MP_UNKNOWN_DELTA},
 	{.point = "never.two"},
 };
 
@@ -444,20 +478,24 @@ static void summary_table(void **state)
 	(void)state;
 	check_view(&view, &event,
 		   "\n"
-		   "POINT                   LEVEL      HITS RETURNS     P50     P99     MAX GROWTH MAXGROWTH\n"
-		   "model_loader.load_model critical      7       7  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
-		   "srt_parser.parse_file   medium   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
+		   "POINT                   LEVEL      HITS RETURNS     P50     P99     MAX GROWTH "
+		   "MAXGROWTH\n"
+		   "model_loader.load_model critical      7       7  1.23 s  4.56 s  4.57 s +7.00G "
+		   "   +1.25G\n"
+		   "srt_parser.parse_file   medium   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M "
+		   "   +8.00K\n"
 		   "never hit: never.one, never.two\n"
 		   "114 records received, 1999866 suppressed, 0 lost in 10.0 s: complete\n");
 	/* Names need the room: every call has returned, so that is said by leaving it out. */
 	view.width = 80;
-	check_view(&view, &event,
-		   "\n"
-		   "POINT                   LEVEL      HITS     P50     P99     MAX GROWTH MAXGROWTH\n"
-		   "model_loader.load_model critical      7  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
-		   "srt_parser.parse_file   medium   999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
-		   "never hit: never.one, never.two\n"
-		   "114 records received, 1999866 suppressed, 0 lost in 10.0 s: complete\n");
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                   LEVEL      HITS     P50     P99     MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model critical      7  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
+		"srt_parser.parse_file   medium   999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
+		"never hit: never.one, never.two\n"
+		"114 records received, 1999866 suppressed, 0 lost in 10.0 s: complete\n");
 }
 
 static void summary_says_what_is_missing(void **state)
@@ -473,29 +511,32 @@ static void summary_says_what_is_missing(void **state)
 	points[1].lost = 17;
 	view.quiet = true;
 	event.summary.complete = false;
-	check_view(&view, &event,
-		   "\n"
-		   "POINT                     HITS RETURNS     P50     P99     MAX GROWTH MAXGROWTH\n"
-		   "model_loader.load_model      7       6  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
-		   "srt_parser.parse_file   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
-		   "unpaired calls: 1 (counted, but without a duration or growth)\n"
-		   "114 records received, 1999866 suppressed, 17 lost in 10.0 s: INCOMPLETE: not all\n"
-		   "that was received was put out\n");
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                     HITS RETURNS     P50     P99     MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model      7       6  1.23 s  4.56 s  4.57 s +7.00G    +1.25G\n"
+		"srt_parser.parse_file   999983  999983 1.20 us 9.87 us 1.23 ms -4.00M    +8.00K\n"
+		"unpaired calls: 1 (counted, but without a duration or growth)\n"
+		"114 records received, 1999866 suppressed, 17 lost in 10.0 s: INCOMPLETE: not all\n"
+		"that was received was put out\n");
 	event.summary.received = 100;
 	event.summary.n_points = 0;
-	check_view(&view, &event,
-		   "\n"
-		   "100 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: not all that\n"
-		   "was received was put out\n");
+	check_view(
+		&view, &event,
+		"\n"
+		"100 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: not all that\n"
+		"was received was put out\n");
 	points[0] = sample_points[0];
 	event.summary.n_points = 1;
 	event.summary.received = 3;
-	check_view(&view, &event,
-		   "\n"
-		   "POINT                   LEVEL    HITS    P50    P99    MAX GROWTH MAXGROWTH\n"
-		   "model_loader.load_model critical    7 1.23 s 4.56 s 4.57 s +7.00G    +1.25G\n"
-		   "3 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: 11 of 14 emitted\n"
-		   "did not arrive\n");
+	check_view(
+		&view, &event,
+		"\n"
+		"POINT                   LEVEL    HITS    P50    P99    MAX GROWTH MAXGROWTH\n"
+		"model_loader.load_model critical    7 1.23 s 4.56 s 4.57 s +7.00G    +1.25G\n"
+		"3 records received, 0 suppressed, 0 lost in 10.0 s: INCOMPLETE: 11 of 14 emitted\n"
+		"did not arrive\n");
 }
 
 static void many_points_never_hit_are_one_line(void **state)
@@ -512,7 +553,8 @@ static void many_points_never_hit_are_one_line(void **state)
 		   "never hit: never.two, never.two, never.two, never.two and 996 more\n"
 		   "114 records received, 0 suppressed, 0 lost in 10.0 s: complete\n");
 	for (size_t i = 0; i < 1000; i++)
-		points[i].point = "a.name.that.is.longer.than.all.the.room.that.there.is.in.the.line";
+		points[i].point =
+			"a.name.that.is.longer.than.all.the.room.that.there.is.in.the.line";
 	check_view(&view, &event,
 		   "\n"
 		   "never hit: 1000 points\n"
@@ -545,11 +587,22 @@ static void fill_probe(struct mp_event *event, const char *name, uint64_t n)
 	for (size_t i = 0; i < MP_STACK_DEPTH; i++)
 		frames[i] = name;
 	event->probe = (struct mp_event_probe){
-		.point = name, .level = MP_LEVEL_HIGH, .phase = MP_PHASE_EXIT,
-		.pid = (uint32_t)n, .tid = (uint32_t)n, .comm = name, .cgroup = name,
-		.rss = n, .usage_pct = (double)n, .duration_ns = n,
-		.rss_delta = (int64_t)(n / 2 + 1), .args = args, .n_args = MP_MAX_ARGS,
-		.ret = &args[0], .stack_text = frames, .n_stack = MP_STACK_DEPTH,
+		.point = name,
+		.level = MP_LEVEL_HIGH,
+		.phase = MP_PHASE_EXIT,
+		.pid = (uint32_t)n,
+		.tid = (uint32_t)n,
+		.comm = name,
+		.cgroup = name,
+		.rss = n,
+		.usage_pct = (double)n,
+		.duration_ns = n,
+		.rss_delta = (int64_t)(n / 2 + 1),
+		.args = args,
+		.n_args = MP_MAX_ARGS,
+		.ret = &args[0],
+		.stack_text = frames,
+		.n_stack = MP_STACK_DEPTH,
 	};
 }
 
@@ -560,33 +613,55 @@ static void fill_event(struct mp_event *event, const char *name, uint64_t n)
 
 	list[0] = list[1] = list[2] = name;
 	for (size_t i = 0; i < 4; i++)
-		points[i] = (struct mp_summary_point){
-			.point = name, .hits = i < 2 ? n : 0, .returns = i < 2 ? n - 1 : 0,
-			.emitted = n, .suppressed = n, .lost = n, .missed = n,
-			.duration_p50_ns = n, .duration_p99_ns = n, .duration_max_ns = n,
-			.rss_total = INT64_MAX, .rss_max = INT64_MIN + 1};
+		points[i] = (struct mp_summary_point){.point = name,
+						      .hits = i < 2 ? n : 0,
+						      .returns = i < 2 ? n - 1 : 0,
+						      .emitted = n,
+						      .suppressed = n,
+						      .lost = n,
+						      .missed = n,
+						      .duration_p50_ns = n,
+						      .duration_p99_ns = n,
+						      .duration_max_ns = n,
+						      .rss_total = INT64_MAX,
+						      .rss_max = INT64_MIN + 1};
 	if (event->type == MP_EVENT_START)
 		event->start = (struct mp_event_start){name, name, name, list, 3, list, 3};
 	else if (event->type == MP_EVENT_SITE)
-		event->site = (struct mp_event_site){.point = name, .binary = name, .symbol = name,
-						     .offset = n, .insn = name, .risk = name,
-						     .status = n & 1 ? MP_SITE_FAILED : MP_SITE_ATTACHED,
-						     .reason = name};
+		event->site =
+			(struct mp_event_site){.point = name,
+					       .binary = name,
+					       .symbol = name,
+					       .offset = n,
+					       .insn = name,
+					       .risk = name,
+					       .status = n & 1 ? MP_SITE_FAILED : MP_SITE_ATTACHED,
+					       .reason = name};
 	else if (event->type == MP_EVENT_PROBE)
 		fill_probe(event, name, n);
 	else if (event->type == MP_EVENT_PROCESS)
 		event->process = (struct mp_event_process){MP_PROCESS_FORK, (uint32_t)n,
 							   (uint32_t)n, (int)n, name};
 	else if (event->type == MP_EVENT_DECISION)
-		event->decision = (struct mp_event_decision){
-			.severity = MP_SEVERITY_CRITICAL, .point = name, .pid = (uint32_t)n,
-			.cgroup = name, .reason = name, .usage_pct = (double)n,
-			.working_set = n, .limit = n};
+		event->decision = (struct mp_event_decision){.severity = MP_SEVERITY_CRITICAL,
+							     .point = name,
+							     .pid = (uint32_t)n,
+							     .cgroup = name,
+							     .reason = name,
+							     .usage_pct = (double)n,
+							     .working_set = n,
+							     .limit = n};
 	else if (event->type == MP_EVENT_ACTION)
-		event->action = (struct mp_event_action){
-			.action = name, .result = MP_RESULT_WOULD, .point = name,
-			.pid = (uint32_t)n, .cgroup = name, .freed_bytes = n,
-			.duration_ns = n, .detail = name, .stack = list, .n_stack = 3};
+		event->action = (struct mp_event_action){.action = name,
+							 .result = MP_RESULT_WOULD,
+							 .point = name,
+							 .pid = (uint32_t)n,
+							 .cgroup = name,
+							 .freed_bytes = n,
+							 .duration_ns = n,
+							 .detail = name,
+							 .stack = list,
+							 .n_stack = 3};
 	else if (event->type == MP_EVENT_LOST)
 		event->lost = (struct mp_event_lost){name, n};
 	else if (event->type == MP_EVENT_SUMMARY)
@@ -607,7 +682,8 @@ static void no_line_is_too_wide(void **state)
 	long_name[sizeof(long_name) - 1] = '\0';
 	for (size_t w = 0; w < MP_ARRAY_SIZE(widths); w++) {
 		for (size_t i = 0; i < MP_ARRAY_SIZE(names) * MP_ARRAY_SIZE(numbers) * 2; i++) {
-			struct mp_textview view = {.width = widths[w], .verbose = 1, .color = i & 1};
+			struct mp_textview view = {
+				.width = widths[w], .verbose = 1, .color = i & 1};
 			MP_TEXT struct mp_text out = {0};
 
 			for (enum mp_event_type t = 0; t < MP_EVENT_TYPE_COUNT; t++) {

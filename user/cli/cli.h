@@ -59,7 +59,7 @@ int mp_cli_main(int argc, char **argv);
 /* Whether to color standard output: --color, then NO_COLOR, then whether it is a terminal. */
 bool mp_cli_color(const struct mp_cli *cli);
 
-/* Opens a config file by its name for the options that take one. */
+/* Finds a config file by its name: see mp_config_find(). */
 int mp_cli_find_config(const struct mp_cli *cli, const char *name, char **ret_path,
 		       struct mp_error *err);
 

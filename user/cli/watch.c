@@ -2,6 +2,7 @@
 #include "cli/watch.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "action/action.h"
 #include "base/names.h"
@@ -103,6 +104,16 @@ int mp_watch_set_record(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+/* A file that the user named: as a path first, then by the search for config files. */
+static int find_named(const struct mp_cli *cli, const char *name, char **ret_path,
+		      struct mp_error *err)
+{
+	if (access(name, F_OK) != 0)
+		return mp_cli_find_config(cli, name, ret_path, err);
+	*ret_path = strdup(name);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
 int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args,
 			 struct mp_error *err)
 {
@@ -112,7 +123,8 @@ int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args,
 
 	if (!args->points_file && args->points.n)
 		return 0;
-	error = mp_cli_find_config(cli, name, &path, err);
+	error = args->points_file ? find_named(cli, name, &path, err) :
+				    mp_cli_find_config(cli, name, &path, err);
 	return error ? error : mp_points_load(&args->points, path, err);
 }
 
@@ -124,7 +136,8 @@ int mp_watch_load_policy(const struct mp_cli *cli, const struct mp_watch_args *a
 	const struct mp_action_kind *kinds;
 	MP_FREE char *path = NULL;
 	size_t n_kinds;
-	int error = mp_cli_find_config(cli, name, &path, err);
+	int error = args->policy_file ? find_named(cli, name, &path, err) :
+					mp_cli_find_config(cli, name, &path, err);
 
 	if (error == -ENOENT && !args->policy_file)
 		return mp_policy_default(ret);

@@ -67,15 +67,23 @@ int mp_elf_offset_of(const struct mp_elf *elf, uint64_t addr, bool need_code, ui
 	return -ENOENT;
 }
 
-static uint64_t addr_of(const struct mp_elf *elf, uint64_t offset)
+const struct mp_elf_segment *mp_elf_code_at(const struct mp_elf *elf, uint64_t offset)
 {
 	for (size_t i = 0; i < elf->n_segments; i++) {
 		const struct mp_elf_segment *s = &elf->segments[i];
 
 		if (offset >= s->offset && offset - s->offset < s->size && s->is_code)
-			return offset - s->offset + s->addr;
+			return s;
 	}
-	return offset;
+	return NULL;
+}
+
+/* For what is no code the offset itself: only a text shows it. */
+static uint64_t addr_of(const struct mp_elf *elf, uint64_t offset)
+{
+	const struct mp_elf_segment *s = mp_elf_code_at(elf, offset);
+
+	return s ? offset - s->offset + s->addr : offset;
 }
 
 static unsigned int read_flags(Elf *elf)

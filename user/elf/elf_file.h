@@ -32,9 +32,9 @@ static inline void mp_elf_free_p(struct mp_elf **elf)
 #define MP_ELF MP_CLEANUP(mp_elf_free_p)
 
 enum mp_elf_flags {
-	MP_ELF_HAS_SYMTAB = 1 << 0,   /* .symtab in the file itself */
+	MP_ELF_HAS_SYMTAB = 1 << 0,    /* .symtab in the file itself */
 	MP_ELF_HAS_DEBUGFILE = 1 << 1, /* symbols from .gnu_debuglink or build-id */
-	MP_ELF_IS_GO = 1 << 2,	      /* return probes break goroutine stacks */
+	MP_ELF_IS_GO = 1 << 2,	       /* return probes break goroutine stacks */
 	MP_ELF_IS_PIE = 1 << 3,
 };
 unsigned int mp_elf_flags(const struct mp_elf *elf);
@@ -48,7 +48,10 @@ struct mp_elf_symbol {
 	bool is_ifunc;	       /* a resolver, not the function itself */
 };
 
-/* Return 0 to go on, anything else stops the walk and is returned. `demangled` ends with the call. */
+/*
+ * Return 0 to go on, anything else stops the walk and is returned. `demangled`
+ * ends with the call, `name` with the struct mp_elf.
+ */
 typedef int (*mp_elf_symbol_fn)(void *data, size_t pattern, const struct mp_elf_symbol *symbol);
 
 /*
@@ -74,9 +77,9 @@ int mp_elf_symbol_at(struct mp_elf *elf, uint64_t offset, struct mp_elf_symbol *
 struct mp_usdt_note {
 	const char *provider;
 	const char *name;
-	const char *args;	  /* as in the note: "-4@%eax 8@-16(%rbp)" */
-	uint64_t addr;		  /* adjusted for prelink by .stapsdt.base */
-	uint64_t offset;	  /* in the file */
+	const char *args;	   /* as in the note: "-4@%eax 8@-16(%rbp)" */
+	uint64_t addr;		   /* adjusted for prelink by .stapsdt.base */
+	uint64_t offset;	   /* in the file */
 	uint64_t semaphore_offset; /* in the file, or 0 */
 };
 typedef int (*mp_elf_usdt_fn)(void *data, const struct mp_usdt_note *note);
@@ -85,7 +88,8 @@ typedef int (*mp_elf_usdt_fn)(void *data, const struct mp_usdt_note *note);
 int mp_elf_for_each_usdt(struct mp_elf *elf, mp_elf_usdt_fn fn, void *data);
 
 /* The pure part, for tests and fuzzing: `data` is the section's content. */
-int mp_usdt_parse_notes(const void *data, size_t len, bool is_64bit, mp_elf_usdt_fn fn, void *fn_data);
+int mp_usdt_parse_notes(const void *data, size_t len, bool is_64bit, mp_elf_usdt_fn fn,
+			void *fn_data);
 
 /*
  * Argument number `index` (1-based) of a note's argument string. Returns 0,

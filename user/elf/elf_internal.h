@@ -74,7 +74,10 @@ int mp_elf_debug_open(const struct mp_elf_image *image, const char *path, const 
 /* The file offset of `addr` in a segment, one with code if `need_code`. Returns 0 or -ENOENT. */
 int mp_elf_offset_of(const struct mp_elf *elf, uint64_t addr, bool need_code, uint64_t *ret);
 
-/* Every function, in the order of the tables: .symtab, .dynsym, the debug file's .symtab. */
+/* The segment whose code is at that file offset, or NULL. */
+const struct mp_elf_segment *mp_elf_code_at(const struct mp_elf *elf, uint64_t offset);
+
+/* Every function of .symtab, else of .dynsym and then the debug file's .symtab, in their order. */
 typedef int (*mp_elf_function_fn)(void *data, const struct mp_elf_function *fn);
 int mp_elf_for_each_function(struct mp_elf *elf, mp_elf_function_fn fn, void *data);
 

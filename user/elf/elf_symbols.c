@@ -83,13 +83,13 @@ static int walk_table(struct mp_elf *elf, Elf *file, uint32_t type, mp_elf_funct
 
 int mp_elf_for_each_function(struct mp_elf *elf, mp_elf_function_fn fn, void *data)
 {
-	int r = walk_table(elf, elf->image.elf, SHT_SYMTAB, fn, data);
+	int r;
 
-	if (!r)
-		r = walk_table(elf, elf->image.elf, SHT_DYNSYM, fn, data);
-	if (!r)
-		r = walk_table(elf, elf->debug.elf, SHT_SYMTAB, fn, data);
-	return r;
+	/* .symtab holds all of .dynsym. */
+	if (elf->flags & MP_ELF_HAS_SYMTAB)
+		return walk_table(elf, elf->image.elf, SHT_SYMTAB, fn, data);
+	r = walk_table(elf, elf->image.elf, SHT_DYNSYM, fn, data);
+	return r ? r : walk_table(elf, elf->debug.elf, SHT_SYMTAB, fn, data);
 }
 
 size_t mp_elf_base_length(const char *name)
@@ -136,25 +136,14 @@ void mp_elf_functions_sort(struct mp_elf_functions *list)
 		qsort(list->items, list->n, sizeof(*list->items), compare_functions);
 }
 
-/* Where the segment with that offset ends. */
-static uint64_t segment_end(const struct mp_elf *elf, uint64_t offset)
-{
-	for (size_t i = 0; i < elf->n_segments; i++) {
-		const struct mp_elf_segment *s = &elf->segments[i];
-
-		if (s->is_code && offset >= s->offset && offset - s->offset < s->size)
-			return s->offset + s->size;
-	}
-	return offset;
-}
-
 static void set_ends(const struct mp_elf *elf, struct mp_elf_range *ranges, size_t n)
 {
 	uint64_t reach = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct mp_elf_range *r = &ranges[i];
-		uint64_t limit = segment_end(elf, r->fn.offset);
+		const struct mp_elf_segment *s = mp_elf_code_at(elf, r->fn.offset);
+		uint64_t limit = s ? s->offset + s->size : r->fn.offset;
 
 		if (r->fn.size && r->fn.size < limit - r->fn.offset)
 			limit = r->fn.offset + r->fn.size;

@@ -20,18 +20,32 @@ static bool is_program(const char *path)
 /* The search that execvp(3) does, done before so that the file can be probed. */
 static char *find_program(const char *name)
 {
-	const char *path = getenv("PATH");
+	const char *part = getenv("PATH");
 	char full[PATH_MAX];
 
 	if (strchr(name, '/'))
 		return is_program(name) ? strdup(name) : NULL;
-	for (path = path ? path : "/usr/bin:/bin"; path; path = strchr(path, ':')) {
-		path += *path == ':';
-		snprintf(full, sizeof(full), "%.*s/%s", (int)strcspn(path, ":"), path, name);
+	part = part ? part : "/usr/bin:/bin";
+	for (;;) {
+		int len = (int)strcspn(part, ":");
+
+		/* An empty part is the current directory. */
+		snprintf(full, sizeof(full), "%.*s/%s", len ? len : 1, len ? part : ".", name);
 		if (is_program(full))
 			return strdup(full);
+		if (!part[len])
+			return NULL;
+		part += len + 1;
 	}
-	return NULL;
+}
+
+static int fail_to_find(const char *name, struct mp_error *err)
+{
+	if (strchr(name, '/') && access(name, F_OK) == 0)
+		return mp_fail(err, MP_EXIT_TARGET, EACCES,
+			       "%s: it is not a file that can be executed", name);
+	return mp_fail(err, MP_EXIT_TARGET, ENOENT,
+		       "%s: command not found: give a path, or a program that is in $PATH", name);
 }
 
 static void reset_signals(void)
@@ -58,35 +72,57 @@ static _Noreturn void child_main(const char *path, char *const argv[], int go, i
 	_exit(127);
 }
 
+static int make_pipes(int go[2], int failed[2])
+{
+	int error;
+
+	if (pipe2(go, O_CLOEXEC))
+		return -errno;
+	if (pipe2(failed, O_CLOEXEC) == 0)
+		return 0;
+	error = -errno;
+	close(go[0]);
+	close(go[1]);
+	return error;
+}
+
+static void fork_child(struct mp_child *child, char *const argv[], const int go[2],
+		       const int failed[2])
+{
+	child->pid = fork();
+	if (child->pid == 0) {
+		close(go[1]);
+		child_main(child->path, argv, go[0], failed[1]);
+	}
+	if (child->pid > 0)
+		child->pidfd = (int)syscall(SYS_pidfd_open, child->pid, 0);
+}
+
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err)
 {
 	struct mp_child child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1};
 	int go[2];
 	int failed[2];
+	int error;
 
 	child.path = find_program(argv[0]);
 	if (!child.path)
-		return mp_fail(err, MP_EXIT_TARGET, ENOENT,
-			       "%s: command not found: give a path, or a program that is in $PATH",
-			       argv[0]);
-	if (pipe2(go, O_CLOEXEC) || pipe2(failed, O_CLOEXEC))
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, errno, "cannot make a pipe: %s",
-			       strerror(errno));
-	child.pid = fork();
-	if (child.pid == 0) {
-		close(go[1]);
-		child_main(child.path, argv, go[0], failed[1]);
+		return fail_to_find(argv[0], err);
+	error = make_pipes(go, failed);
+	if (!error) {
+		fork_child(&child, argv, go, failed);
+		error = child.pidfd < 0 ? -errno : 0;
+		close(go[0]);
+		close(failed[1]);
+		child.go = go[1];
+		child.failed = failed[0];
 	}
-	close(go[0]);
-	close(failed[1]);
-	child.go = go[1];
-	child.failed = failed[0];
-	if (child.pid > 0)
-		child.pidfd = (int)syscall(SYS_pidfd_open, child.pid, 0);
+	if (error) {
+		mp_child_free(&child);
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error, "cannot start a process: %s",
+			       strerror(-error));
+	}
 	*ret = child;
-	if (child.pidfd < 0)
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, errno, "cannot start a process: %s",
-			       strerror(errno));
 	return 0;
 }
 

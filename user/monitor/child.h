@@ -20,8 +20,8 @@ struct mp_child {
 
 /*
  * Forks. The child waits until mp_child_release(); if this process dies before
- * that, it leaves without having run anything. Not found: exit code 5. Call it before any
- * thread is made.
+ * that, it leaves without having run anything. Not found: exit code 5. `ret` is
+ * untouched on failure. Call it before any thread is made.
  */
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err);
 /* Lets it exec. An exec that fails is an error with exit code 5. */

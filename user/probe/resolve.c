@@ -63,6 +63,7 @@ static struct mp_site *add_site(struct resolver *r, size_t point, enum mp_site_k
 	site->point = point;
 	site->kind = kind;
 	site->offset = offset;
+	site->function = offset;
 	site->dev = r->binary->dev;
 	site->ino = r->binary->ino;
 	site->binary = strdup(r->binary->path);
@@ -80,7 +81,7 @@ static void refuse(struct mp_site *site, const char *reason)
 static bool is_known(const struct resolver *r, size_t first, size_t point, uint64_t offset)
 {
 	for (size_t i = first; i < r->sites->n; i++) {
-		if (r->sites->items[i].point == point && r->sites->items[i].offset == offset)
+		if (r->sites->items[i].point == point && r->sites->items[i].function == offset)
 			return true;
 	}
 	return false;

@@ -83,12 +83,17 @@ static void decode_stack(struct mp_decoded *d, const struct mp_probe_record_full
 		probe->stack = d->stack;
 }
 
+static uint64_t add_known(uint64_t a, uint64_t b)
+{
+	return a == MP_UNKNOWN || b == MP_UNKNOWN ? MP_UNKNOWN : a + b;
+}
+
 static void decode_memory(struct mp_event_probe *probe, const struct mp_probe_record *r)
 {
 	probe->rss_anon = r->rss[MP_RSS_ANON];
 	probe->rss_file = r->rss[MP_RSS_FILE];
 	probe->rss_shmem = r->rss[MP_RSS_SHMEM];
-	probe->rss = probe->rss_anon + probe->rss_file + probe->rss_shmem;
+	probe->rss = add_known(add_known(probe->rss_anon, probe->rss_file), probe->rss_shmem);
 	probe->swap = r->rss[MP_RSS_SWAP];
 	probe->usage = r->usage;
 	probe->limit = r->limit;

@@ -92,10 +92,11 @@ static int parse_map_line(char *text, struct map_line *ret)
 struct view {
 	const struct mp_fsroot *fs;
 	pid_t pid;
-	bool shares_root; /* its paths mean the same here */
+	bool same_mounts; /* as ours: its files have paths here */
 	bool has_exe;
 	struct stat exe;
-	char root[PATH_MAX];
+	char own_root[PATH_MAX]; /* its root folder as we see it, "" for "/" */
+	char root[PATH_MAX];	 /* "" or /proc/PID/root */
 };
 
 static int read_link(const struct mp_fsroot *fs, pid_t pid, const char *name, char out[PATH_MAX])
@@ -114,23 +115,27 @@ static int read_link(const struct mp_fsroot *fs, pid_t pid, const char *name, ch
 	return 0;
 }
 
-/* The same mount namespace and no chroot: both are needed for a path to mean the same. */
-static bool shares_root(const struct mp_fsroot *fs, pid_t pid)
+static bool same_mounts(const struct mp_fsroot *fs, pid_t pid)
 {
 	char own[PATH_MAX];
 	char other[PATH_MAX];
 
-	if (read_link(fs, 0, "ns/mnt", own) || read_link(fs, pid, "ns/mnt", other) ||
-	    strcmp(own, other) != 0)
-		return false;
-	return !read_link(fs, pid, "root", other) && strcmp(other, "/") == 0;
+	return !read_link(fs, 0, "ns/mnt", own) && !read_link(fs, pid, "ns/mnt", other) &&
+	       strcmp(own, other) == 0;
 }
 
+/* Paths mean the same to the process when it has our mounts and no chroot of its own. */
 static int view_init(struct view *view, const struct mp_fsroot *fs, pid_t pid)
 {
-	*view = (struct view){.fs = fs, .pid = pid, .shares_root = shares_root(fs, pid)};
+	*view = (struct view){.fs = fs, .pid = pid, .same_mounts = same_mounts(fs, pid)};
 	view->has_exe = !mp_process_exe(fs, pid, &view->exe);
-	return view->shares_root ? 0 : mp_fsroot_path(fs, view->root, "/proc/%d/root", pid);
+	if (read_link(fs, pid, "root", view->own_root))
+		return mp_fsroot_path(fs, view->root, "/proc/%d/root", pid);
+	if (strcmp(view->own_root, "/") == 0)
+		view->own_root[0] = '\0';
+	if (view->same_mounts && !view->own_root[0])
+		return 0;
+	return mp_fsroot_path(fs, view->root, "/proc/%d/root", pid);
 }
 
 /*
@@ -148,12 +153,12 @@ static bool is_mapped_file(const struct map_line *line, const struct stat *mappe
 	return st->st_ino == line->ino;
 }
 
-static bool opens_by_path(const struct view *view, const struct map_line *line,
-			  const struct stat *mapped, char open_path[PATH_MAX], struct stat *st)
+/* maps shows paths as the reader sees them: from outside a chroot, not from inside. */
+static const char *path_inside(const struct view *view, const char *path)
 {
-	int n = snprintf(open_path, PATH_MAX, "%s%s", view->root, line->path);
+	size_t len = strlen(view->own_root);
 
-	return n > 0 && n < PATH_MAX && is_mapped_file(line, mapped, open_path, st);
+	return strncmp(path, view->own_root, len) == 0 && path[len] == '/' ? path + len : path;
 }
 
 /* Cuts the kernel's " (deleted)" off. Returns whether it was there. */
@@ -168,50 +173,81 @@ static bool strip_deleted(char *path)
 	return true;
 }
 
-/* Fills in how to open the file of `line`. `open_path` holds what binary->open_path points to. */
-static int locate(const struct view *view, struct map_line *line, char open_path[PATH_MAX],
-		  struct mp_binary *binary)
-{
-	char map_file[PATH_MAX];
-	struct stat mapped;
+/* Where a mapped file was found. */
+struct place {
+	const char *path;
+	const char *root;
 	struct stat st;
-	bool has_mapped;
+	bool deleted;
+	char open_path[PATH_MAX];
+};
+
+static bool opens_as(struct place *place, const struct map_line *line, const struct stat *mapped,
+		     const char *root, const char *path)
+{
+	int n = snprintf(place->open_path, PATH_MAX, "%s%s", root, path);
+
+	if (n < 0 || n >= PATH_MAX || !is_mapped_file(line, mapped, place->open_path, &place->st))
+		return false;
+	place->path = path;
+	place->root = root;
+	return true;
+}
+
+/*
+ * By its path through the process's root, by its path from here (mapped from
+ * outside a chroot), or by the mapping itself. The path is tried as it stands
+ * before " (deleted)" is cut off, since a file's name may end so.
+ */
+static int find_place(const struct view *view, struct map_line *line, struct place *place)
+{
+	const char *inside = path_inside(view, line->path);
+	char map_file[PATH_MAX];
+	struct stat st = {.st_dev = line->dev, .st_ino = line->ino};
+	const struct stat *mapped;
 	int err = mp_fsroot_path(view->fs, map_file, "/proc/%d/map_files/%llx-%llx", view->pid,
 				 (unsigned long long)line->start, (unsigned long long)line->end);
 
 	if (err)
 		return err;
-	has_mapped = stat(map_file, &mapped) == 0;
-	/* First as it stands: a file's name may itself end in " (deleted)". */
-	if (!opens_by_path(view, line, has_mapped ? &mapped : NULL, open_path, &st)) {
-		binary->deleted = strip_deleted(line->path);
-		strcpy(open_path, map_file);
-		st = has_mapped ? mapped : (struct stat){.st_dev = line->dev, .st_ino = line->ino};
-	}
-	binary->path = line->path;
-	binary->open_path = open_path;
-	binary->root = view->root;
-	binary->dev = st.st_dev;
-	binary->ino = st.st_ino;
-	binary->start = line->start;
-	binary->end = line->end;
-	binary->file_offset = line->file_offset;
-	binary->is_exe =
-		view->has_exe && st.st_dev == view->exe.st_dev && st.st_ino == view->exe.st_ino;
+	mapped = stat(map_file, &st) == 0 ? &st : NULL;
+	if (opens_as(place, line, mapped, view->root, inside) ||
+	    (view->same_mounts && opens_as(place, line, mapped, "", line->path)))
+		return 0;
+	place->deleted = strip_deleted(line->path);
+	place->path = inside;
+	place->root = view->root;
+	place->st = st;
+	strcpy(place->open_path, map_file);
 	return 0;
 }
 
 static int visit_line(const struct view *view, char *text, mp_binary_fn fn, void *data)
 {
-	char open_path[PATH_MAX];
-	struct mp_binary binary = {0};
+	struct place place = {0};
 	struct map_line line;
+	struct mp_binary binary;
 	int err;
 
 	if (parse_map_line(text, &line))
 		return 0;
-	err = locate(view, &line, open_path, &binary);
-	return err ? err : fn(data, &binary);
+	err = find_place(view, &line, &place);
+	if (err)
+		return err;
+	binary = (struct mp_binary){
+		.path = place.path,
+		.open_path = place.open_path,
+		.root = place.root,
+		.dev = place.st.st_dev,
+		.ino = place.st.st_ino,
+		.start = line.start,
+		.end = line.end,
+		.file_offset = line.file_offset,
+		.deleted = place.deleted,
+		.is_exe = view->has_exe && place.st.st_dev == view->exe.st_dev &&
+			  place.st.st_ino == view->exe.st_ino,
+	};
+	return fn(data, &binary);
 }
 
 int mp_process_mappings(const struct mp_fsroot *fs, pid_t pid, mp_binary_fn fn, void *data)
@@ -235,10 +271,9 @@ int mp_process_mappings(const struct mp_fsroot *fs, pid_t pid, mp_binary_fn fn, 
 }
 
 struct binary_set {
-	struct mp_binary *items; /* path and open_path are their own */
+	struct mp_binary *items; /* their strings are their own */
 	size_t n;
 	size_t cap;
-	char *root;
 };
 
 static void binary_set_free(struct binary_set *set)
@@ -246,9 +281,9 @@ static void binary_set_free(struct binary_set *set)
 	for (size_t i = 0; i < set->n; i++) {
 		free((char *)set->items[i].path);
 		free((char *)set->items[i].open_path);
+		free((char *)set->items[i].root);
 	}
 	free(set->items);
-	free(set->root);
 }
 
 static bool binary_set_has(const struct binary_set *set, const struct mp_binary *binary)
@@ -280,21 +315,21 @@ static int binary_set_add(void *data, const struct mp_binary *binary)
 	struct binary_set *set = data;
 	MP_FREE char *path = NULL;
 	MP_FREE char *open_path = NULL;
+	MP_FREE char *root = NULL;
 	struct mp_binary *item;
 
 	if (binary_set_has(set, binary))
 		return 0;
-	if (!set->root)
-		set->root = strdup(binary->root);
 	path = strdup(binary->path);
 	open_path = strdup(binary->open_path);
-	if (!set->root || !path || !open_path || binary_set_reserve(set))
+	root = strdup(binary->root);
+	if (!root || !path || !open_path || binary_set_reserve(set))
 		return -ENOMEM;
 	item = &set->items[set->n++];
 	*item = *binary;
 	item->path = MP_TAKE(path);
 	item->open_path = MP_TAKE(open_path);
-	item->root = set->root;
+	item->root = MP_TAKE(root);
 	return 0;
 }
 

@@ -16,6 +16,13 @@ static inline int mp_fail_memory(struct mp_error *err)
 int mp_container_find(const struct mp_cgroups *cg, const char *id, char **ret_path,
 		      struct mp_error *err);
 
+/*
+ * The two halves of mp_process_read(): without the thread group, which takes
+ * several times as long to learn, `pid` is the number asked for.
+ */
+int mp_process_read_stat(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret);
+int mp_process_thread_group(const struct mp_fsroot *fs, pid_t pid, pid_t *ret);
+
 /* Whether a process has ended and only waits to be collected. */
 bool mp_process_has_ended(const struct mp_process *process);
 

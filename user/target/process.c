@@ -76,22 +76,38 @@ static int parse_thread_group(char *status, pid_t *ret)
 	return -EBADMSG;
 }
 
-int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret)
+int mp_process_read_stat(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret)
 {
-	struct mp_process process = {0};
-	MP_FREE char *stat_text = NULL;
-	MP_FREE char *status = NULL;
+	struct mp_process process = {.pid = pid};
+	MP_FREE char *text = NULL;
 	size_t len;
-	int err;
+	int err = mp_read_file_at(fs, MAX_PROC_FILE, &text, &len, "/proc/%d/stat", pid);
 
-	err = mp_read_file_at(fs, MAX_PROC_FILE, &stat_text, &len, "/proc/%d/stat", pid);
 	if (!err)
-		err = mp_read_file_at(fs, MAX_PROC_FILE, &status, NULL, "/proc/%d/status", pid);
+		err = parse_stat(text, len, &process);
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
-	err = parse_stat(stat_text, len, &process);
+	*ret = process;
+	return 0;
+}
+
+int mp_process_thread_group(const struct mp_fsroot *fs, pid_t pid, pid_t *ret)
+{
+	MP_FREE char *status = NULL;
+	int err = mp_read_file_at(fs, MAX_PROC_FILE, &status, NULL, "/proc/%d/status", pid);
+
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	return parse_thread_group(status, ret);
+}
+
+int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret)
+{
+	struct mp_process process;
+	int err = mp_process_read_stat(fs, pid, &process);
+
 	if (!err)
-		err = parse_thread_group(status, &process.pid);
+		err = mp_process_thread_group(fs, pid, &process.pid);
 	if (err)
 		return err;
 	*ret = process;

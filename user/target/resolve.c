@@ -86,10 +86,10 @@ static const char *below(const char *path, const char *mount)
 }
 
 /*
- * "/a//b/", "a/b" and "/sys/fs/cgroup/memory/a/b" are all "/a/b". NULL with
- * EINVAL for "..", which could lead out of the tree.
+ * "/a//b/", "a/b" and "/sys/fs/cgroup/memory/a/b" are all "/a/b". -EINVAL for
+ * "..", which could lead out of the tree.
  */
-static char *normalize_cgroup(const struct mp_cgroups *cg, const char *text)
+static int normalize_cgroup(const struct mp_cgroups *cg, const char *text, char **ret_path)
 {
 	const char *inside = below(text, cg->memory_mount);
 	MP_FREE char *copy = NULL;
@@ -102,13 +102,11 @@ static char *normalize_cgroup(const struct mp_cgroups *cg, const char *text)
 	copy = strdup(inside ? inside : text);
 	path = malloc(strlen(text) + 2);
 	if (!copy || !path)
-		return NULL;
+		return -ENOMEM;
 	out = path;
 	for (char *part = strtok_r(copy, "/", &state); part; part = strtok_r(NULL, "/", &state)) {
-		if (strcmp(part, "..") == 0) {
-			errno = EINVAL;
-			return NULL;
-		}
+		if (strcmp(part, "..") == 0)
+			return -EINVAL;
 		if (strcmp(part, ".") == 0)
 			continue;
 		*out++ = '/';
@@ -117,7 +115,8 @@ static char *normalize_cgroup(const struct mp_cgroups *cg, const char *text)
 	if (out == path)
 		*out++ = '/';
 	*out = '\0';
-	return MP_TAKE(path);
+	*ret_path = MP_TAKE(path);
+	return 0;
 }
 
 /* On v2 a group may lack the memory controller: nobody is ever charged to it. */
@@ -140,15 +139,15 @@ static int check_has_memory(const struct mp_target_spec *spec, const struct mp_c
 static int resolve_cgroup(struct mp_target_spec *spec, const struct mp_cgroups *cg,
 			  struct mp_error *err)
 {
-	MP_FREE char *path = normalize_cgroup(cg, spec->text);
+	MP_FREE char *path = NULL;
 	uint64_t id;
-	int failed;
+	int failed = normalize_cgroup(cg, spec->text, &path);
 
-	if (!path && errno == EINVAL)
+	if (failed == -EINVAL)
 		return mp_fail(err, MP_EXIT_TARGET, EINVAL,
 			       "--target %s: \"..\" is not taken; give the path from %s",
 			       spec->origin, cg->memory_mount);
-	if (!path)
+	if (failed)
 		return mp_fail_memory(err);
 	failed = mp_cgroup_id(cg, path, &id);
 	if (failed)

@@ -58,14 +58,17 @@ static bool is_meant(const struct scan *scan, const struct mp_process *process)
 /* A process that ends meanwhile, or that may not be looked at, is simply not among them. */
 static int visit(const struct scan *scan, pid_t pid)
 {
+	const struct mp_fsroot *fs = &scan->cg->fs;
 	struct mp_process process;
-	int err = pid == getpid() ? -ESRCH : mp_process_read(&scan->cg->fs, pid, &process);
+	int err = pid == getpid() ? -ESRCH : mp_process_read_stat(fs, pid, &process);
 
 	if (err)
 		return err == -ENOMEM ? err : 0;
-	if (process.pid != pid || process.is_kernel_thread || mp_process_has_ended(&process))
+	if (process.is_kernel_thread || mp_process_has_ended(&process) || !is_meant(scan, &process))
 		return 0;
-	return is_meant(scan, &process) ? scan->fn(scan->data, &process) : 0;
+	if (mp_process_thread_group(fs, pid, &process.pid) || process.pid != pid)
+		return 0;
+	return scan->fn(scan->data, &process);
 }
 
 static int visit_all(const struct scan *scan)

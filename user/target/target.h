@@ -68,7 +68,7 @@ struct mp_binary {
 	const char *open_path; /* what opens and probes it from here: the path itself,
 				* /proc/PID/root/… in another mount namespace, or
 				* /proc/PID/map_files/… when it was deleted or replaced */
-	const char *root;      /* "" or "/proc/PID/root" */
+	const char *root;      /* "" or "/proc/PID/root": what open_path's path is below */
 	uint64_t dev;	       /* of the opened file (st_dev, st_ino) */
 	uint64_t ino;
 	uint64_t start; /* of the executable mapping */

@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Records as the kernel side writes them, and as it never should. */
+#include "source/decode.h"
+
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+
+static struct mp_point point_items[] = {
+	{
+		.name = (char *)"plain",
+		.level = MP_LEVEL_LOW,
+	},
+	{
+		.name = (char *)"args",
+		.level = MP_LEVEL_CRITICAL,
+		.args = {{1, (char *)"size", MP_ARG_U64},
+			 {2, (char *)"delta", MP_ARG_S64},
+			 {3, (char *)"path", MP_ARG_STR},
+			 {4, (char *)"where", MP_ARG_PTR}},
+		.n_args = 4,
+		.has_ret = true,
+		.ret_name = (char *)"result",
+		.ret_type = MP_ARG_S64,
+	},
+	{
+		.name = (char *)"text",
+		.level = MP_LEVEL_HIGH,
+		.has_ret = true,
+		.ret_name = (char *)"name",
+		.ret_type = MP_ARG_STR,
+	},
+};
+enum {
+	PLAIN = 0,
+	ARGS,
+	TEXT
+};
+static const struct mp_points points = {point_items, MP_ARRAY_SIZE(point_items)};
+
+static struct mp_probe_record_full probe_record(uint32_t point, enum mp_phase phase)
+{
+	return (struct mp_probe_record_full){
+		.base =
+			{
+				.h = {.size = sizeof(struct mp_probe_record),
+				      .kind = MP_RECORD_PROBE,
+				      .version = MP_ABI_VERSION,
+				      .ts_ns = 123456789,
+				      .lost = 7},
+				.point = point,
+				.phase = (uint8_t)phase,
+				.level = MP_LEVEL_MEDIUM,
+				.pid = 4242,
+				.tid = 4243,
+				.comm = "server",
+				.ip = 0x401000,
+				.cgroup_id = 11,
+				.limit_cgroup_id = 12,
+				.rss = {[MP_RSS_FILE] = 100,
+					[MP_RSS_ANON] = 2000,
+					[MP_RSS_SWAP] = 30,
+					[MP_RSS_SHMEM] = 4},
+				.usage = 5000,
+				.limit = 10000,
+				.reclaimable = 600,
+				.duration_ns = 8000,
+				.rss_delta = -4096,
+				.usage_delta = 8192,
+			},
+	};
+}
+
+static void with_tail(struct mp_probe_record_full *r)
+{
+	r->base.h.size = sizeof(*r);
+	r->base.flags |= MP_PROBE_HAS_TAIL;
+}
+
+/* Decodes from a buffer that ends where the record does, so that a read behind it is caught. */
+static int decode_bytes(const void *record, size_t len, struct mp_decoded *ret)
+{
+	MP_FREE void *copy = malloc(len ? len : 1);
+
+	assert_non_null(copy);
+	memcpy(copy, record, len);
+	return mp_decode(copy, len, &points, ret);
+}
+
+static void decode(const struct mp_probe_record_full *r, struct mp_decoded *ret)
+{
+	/* What an earlier record has left must not show through. */
+	memset(ret, 0xa5, sizeof(*ret));
+	assert_int_equal(decode_bytes(r, r->base.h.size, ret), 0);
+	assert_int_equal(ret->event.type, MP_EVENT_PROBE);
+}
+
+static void test_every_field(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_ENTER);
+	struct mp_decoded d;
+	const struct mp_event_probe *p = &d.event.probe;
+
+	(void)state;
+	decode(&r, &d);
+	assert_int_equal(d.event.ts_ns, 123456789);
+	assert_int_equal(d.event.realtime_ns, 0);
+	assert_int_equal(d.lost, 7);
+	assert_int_equal(d.cgroup_id, 11);
+	assert_int_equal(d.limit_cgroup_id, 12);
+	assert_int_equal(d.reclaimable, 600);
+	assert_string_equal(p->point, "plain");
+	/* The point's, whatever the record says. */
+	assert_int_equal(p->level, MP_LEVEL_LOW);
+	assert_int_equal(p->phase, MP_PHASE_ENTER);
+	assert_int_equal(p->pid, 4242);
+	assert_int_equal(p->tid, 4243);
+	assert_string_equal(p->comm, "server");
+	assert_null(p->cgroup);
+	assert_int_equal(p->rss, 2104);
+	assert_int_equal(p->rss_anon, 2000);
+	assert_int_equal(p->rss_file, 100);
+	assert_int_equal(p->rss_shmem, 4);
+	assert_int_equal(p->swap, 30);
+	assert_int_equal(p->usage, 5000);
+	assert_int_equal(p->limit, 10000);
+	assert_true(p->working_set == MP_UNKNOWN);
+	assert_true(p->usage_pct < 0);
+	assert_true(p->duration_ns == MP_UNKNOWN);
+	assert_true(p->rss_delta == MP_UNKNOWN_DELTA);
+	assert_true(p->usage_delta == MP_UNKNOWN_DELTA);
+	assert_null(p->args);
+	assert_null(p->ret);
+	assert_null(p->stack);
+	assert_null(p->stack_text);
+	assert_int_equal(p->n_args, 0);
+	assert_int_equal(p->n_stack, 0);
+}
+
+static void test_comm_without_end(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	memcpy(r.base.comm,
+	       "\x1b[31m\n\xff"
+	       "123456789",
+	       MP_COMM_LEN);
+	decode(&r, &d);
+	assert_int_equal(strlen(d.event.probe.comm), MP_COMM_LEN);
+	assert_memory_equal(d.event.probe.comm, r.base.comm, MP_COMM_LEN);
+}
+
+static void test_unknown_sizes(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_EXIT);
+	struct mp_decoded d;
+	const struct mp_event_probe *p = &d.event.probe;
+
+	(void)state;
+	r.base.flags = MP_PROBE_MATCHED;
+	r.base.usage = MP_UNKNOWN;
+	r.base.limit = MP_UNKNOWN;
+	r.base.reclaimable = MP_UNKNOWN;
+	for (size_t i = 0; i < MP_RSS_KINDS; i++)
+		r.base.rss[i] = MP_UNKNOWN;
+	decode(&r, &d);
+	assert_true(p->usage == MP_UNKNOWN);
+	assert_true(p->limit == MP_UNKNOWN);
+	assert_true(d.reclaimable == MP_UNKNOWN);
+	assert_true(p->rss_anon == MP_UNKNOWN);
+	assert_true(p->swap == MP_UNKNOWN);
+	/* A sum with an unknown part is unknown; so is the change of an unknown figure. */
+	assert_true(p->rss == MP_UNKNOWN);
+	assert_true(p->usage_delta == MP_UNKNOWN_DELTA);
+	assert_int_equal(p->rss_delta, -4096);
+	r.base.rss[MP_RSS_ANON] = 1;
+	r.base.rss[MP_RSS_FILE] = 2;
+	decode(&r, &d);
+	assert_true(p->rss == MP_UNKNOWN);
+}
+
+static void test_arguments(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+	const struct mp_event_probe *p = &d.event.probe;
+
+	(void)state;
+	with_tail(&r);
+	r.base.n_args = 4;
+	r.base.args[0] = UINT64_MAX;
+	r.base.args[1] = (uint64_t)-5;
+	r.base.args[2] = 0x7fff0000;
+	r.base.args[3] = 0xdeadbeef;
+	strcpy(r.str[2], "/models/a\n\x1b[0m.gguf");
+	decode(&r, &d);
+	assert_string_equal(p->point, "args");
+	assert_int_equal(p->n_args, 4);
+	assert_string_equal(p->args[0].name, "size");
+	assert_int_equal(p->args[0].type, MP_ARG_U64);
+	assert_true(p->args[0].value == UINT64_MAX);
+	assert_null(p->args[0].str);
+	assert_int_equal(p->args[1].type, MP_ARG_S64);
+	assert_int_equal((int64_t)p->args[1].value, -5);
+	assert_int_equal(p->args[2].type, MP_ARG_STR);
+	assert_string_equal(p->args[2].str, "/models/a\n\x1b[0m.gguf");
+	assert_int_equal(p->args[3].type, MP_ARG_PTR);
+	assert_int_equal(p->args[3].value, 0xdeadbeef);
+	assert_string_equal(p->args[3].name, "where");
+	assert_null(p->ret);
+	r.base.phase = MP_PHASE_CHECK;
+	decode(&r, &d);
+	assert_int_equal(p->phase, MP_PHASE_CHECK);
+	assert_int_equal(p->n_args, 4);
+}
+
+static void test_fewer_or_more_arguments(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	r.base.n_args = 2;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.n_args, 2);
+	r.base.n_args = MP_MAX_ARGS;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.n_args, 4);
+	/* A string needs the tail. */
+	assert_int_equal(d.event.probe.args[2].type, MP_ARG_STR);
+	assert_null(d.event.probe.args[2].str);
+	r.base.point = PLAIN;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.n_args, 0);
+	assert_null(d.event.probe.args);
+	r.base.point = ARGS;
+	r.base.phase = MP_PHASE_EXIT;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.n_args, 0);
+	r.base.n_args = MP_MAX_ARGS + 1;
+	assert_int_equal(decode_bytes(&r, sizeof(r.base), &d), -EBADMSG);
+}
+
+static void test_strings(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	with_tail(&r);
+	r.base.n_args = 4;
+	decode(&r, &d);
+	assert_string_equal(d.event.probe.args[2].str, "");
+	r.str[2][0] = MP_STR_UNREADABLE;
+	strcpy(r.str[2] + 1, "left over");
+	decode(&r, &d);
+	assert_null(d.event.probe.args[2].str);
+	memset(r.str[2], 'x', MP_ARG_STR_LEN);
+	decode(&r, &d);
+	assert_int_equal(strlen(d.event.probe.args[2].str), MP_ARG_STR_LEN);
+}
+
+static void test_exit(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_EXIT);
+	struct mp_decoded d;
+	const struct mp_event_probe *p = &d.event.probe;
+
+	(void)state;
+	r.base.ret = (uint64_t)-1;
+	decode(&r, &d);
+	/* Its entry was not seen: what the record holds is left over. */
+	assert_true(p->duration_ns == MP_UNKNOWN);
+	assert_true(p->rss_delta == MP_UNKNOWN_DELTA);
+	assert_null(p->ret);
+	r.base.flags = MP_PROBE_MATCHED | MP_PROBE_HAS_RET;
+	decode(&r, &d);
+	assert_int_equal(p->duration_ns, 8000);
+	assert_int_equal(p->rss_delta, -4096);
+	assert_int_equal(p->usage_delta, 8192);
+	assert_non_null(p->ret);
+	assert_string_equal(p->ret->name, "result");
+	assert_int_equal(p->ret->type, MP_ARG_S64);
+	assert_true(p->ret->value == UINT64_MAX);
+	assert_null(p->ret->str);
+	r.base.phase = MP_PHASE_ENTER;
+	decode(&r, &d);
+	assert_null(p->ret);
+	assert_true(p->duration_ns == MP_UNKNOWN);
+	r.base.phase = MP_PHASE_EXIT;
+	r.base.point = PLAIN;
+	decode(&r, &d);
+	assert_null(p->ret);
+}
+
+static void test_returned_string(void **state)
+{
+	struct mp_probe_record_full r = probe_record(TEXT, MP_PHASE_EXIT);
+	struct mp_decoded d;
+
+	(void)state;
+	r.base.flags = MP_PROBE_HAS_RET;
+	decode(&r, &d);
+	assert_string_equal(d.event.probe.ret->name, "name");
+	assert_null(d.event.probe.ret->str);
+	with_tail(&r);
+	strcpy(r.str[0], "llama");
+	decode(&r, &d);
+	assert_string_equal(d.event.probe.ret->str, "llama");
+	r.str[0][0] = MP_STR_UNREADABLE;
+	decode(&r, &d);
+	assert_null(d.event.probe.ret->str);
+}
+
+static void check_stack(const struct mp_probe_record_full *r, size_t n, const uint64_t *expected)
+{
+	struct mp_decoded d;
+
+	decode(r, &d);
+	assert_int_equal(d.event.probe.n_stack, n);
+	if (n == 0) {
+		assert_null(d.event.probe.stack);
+		return;
+	}
+	assert_memory_equal(d.event.probe.stack, expected, n * sizeof(*expected));
+}
+
+static void test_stack(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_ENTER);
+
+	(void)state;
+	with_tail(&r);
+	check_stack(&r, 0, NULL);
+	r.caller = 2;
+	check_stack(&r, 0, NULL);
+	r.stack[0] = 1;
+	r.stack[1] = 3;
+	r.stack[2] = 4;
+	r.stack_bytes = 3 * sizeof(uint64_t);
+	/* The unwinder has missed the caller: it goes behind the function itself. */
+	check_stack(&r, 4, (const uint64_t[]){1, 2, 3, 4});
+	r.caller = 3;
+	check_stack(&r, 3, (const uint64_t[]){1, 3, 4});
+	r.caller = 0;
+	check_stack(&r, 3, (const uint64_t[]){1, 3, 4});
+	r.stack_bytes = sizeof(uint64_t);
+	r.caller = 3; /* stack[1] is not part of the stack */
+	check_stack(&r, 2, (const uint64_t[]){1, 3});
+	r.stack_bytes = 2 * sizeof(uint64_t) - 1;
+	r.caller = 0;
+	check_stack(&r, 1, (const uint64_t[]){1});
+}
+
+static void test_deepest_stack(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_ENTER);
+	uint64_t expected[MP_STACK_DEPTH + 1] = {100, 99};
+
+	(void)state;
+	with_tail(&r);
+	for (uint64_t i = 0; i < MP_STACK_DEPTH; i++)
+		r.stack[i] = 100 + i;
+	for (size_t i = 2; i <= MP_STACK_DEPTH; i++)
+		expected[i] = 99 + i;
+	r.caller = 99;
+	r.stack_bytes = sizeof(r.stack);
+	check_stack(&r, MP_STACK_DEPTH + 1, expected);
+	r.stack_bytes = UINT32_MAX;
+	check_stack(&r, MP_STACK_DEPTH + 1, expected);
+}
+
+static struct mp_process_record process_record(uint32_t op)
+{
+	return (struct mp_process_record){
+		.h = {.size = sizeof(struct mp_process_record),
+		      .kind = MP_RECORD_PROCESS,
+		      .version = MP_ABI_VERSION,
+		      .ts_ns = 5,
+		      .lost = 1},
+		.op = op,
+		.pid = 10,
+		.parent = 9,
+		.exit_code = 0x8b,
+		.comm = "worker",
+	};
+}
+
+static void test_process(void **state)
+{
+	struct mp_process_record r = process_record(MP_PROCESS_FORK);
+	struct mp_decoded d;
+	const struct mp_event_process *p = &d.event.process;
+
+	(void)state;
+	for (uint32_t op = MP_PROCESS_FORK; op <= MP_PROCESS_EXIT; op++) {
+		r.op = op;
+		memset(&d, 0xa5, sizeof(d));
+		assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+		assert_int_equal(d.event.type, MP_EVENT_PROCESS);
+		assert_int_equal(d.event.ts_ns, 5);
+		assert_int_equal(d.lost, 1);
+		assert_int_equal(p->op, op);
+		assert_int_equal(p->pid, 10);
+		assert_int_equal(p->parent, 9);
+		assert_int_equal(p->exit_code, 0x8b);
+		assert_string_equal(p->comm, "worker");
+	}
+	r.op = 0;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.op = MP_PROCESS_EXIT + 1;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+}
+
+/* Both by the bytes there are and by the size that the record claims. */
+static void check_cuts(const void *record, size_t whole)
+{
+	MP_FREE uint8_t *copy = malloc(whole);
+	struct mp_decoded d;
+
+	assert_non_null(copy);
+	memcpy(copy, record, whole);
+	for (size_t len = 0; len < whole; len++) {
+		uint32_t size = (uint32_t)len;
+
+		assert_int_equal(decode_bytes(record, len, &d), -EBADMSG);
+		memcpy(copy + offsetof(struct mp_record_header, size), &size, sizeof(size));
+		assert_int_equal(decode_bytes(copy, whole, &d), -EBADMSG);
+		if (len >= sizeof(struct mp_record_header))
+			assert_int_equal(decode_bytes(copy, len, &d), -EBADMSG);
+	}
+	assert_int_equal(decode_bytes(record, whole, &d), 0);
+}
+
+static void test_cut_at_every_length(void **state)
+{
+	struct mp_probe_record_full small = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_probe_record_full full = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_process_record process = process_record(MP_PROCESS_EXEC);
+
+	(void)state;
+	with_tail(&full);
+	check_cuts(&small, sizeof(small.base));
+	check_cuts(&full, sizeof(full));
+	check_cuts(&process, sizeof(process));
+}
+
+/* The ring rounds up: bytes behind the record are none of its. */
+static void test_longer_buffer(void **state)
+{
+	struct mp_probe_record_full r = probe_record(PLAIN, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+	assert_int_equal(d.event.probe.n_stack, 0);
+	r.base.h.size = UINT32_MAX;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+}
+
+static void check_refused(const struct mp_probe_record_full *r)
+{
+	struct mp_decoded d;
+
+	assert_int_equal(decode_bytes(r, sizeof(r->base), &d), -EBADMSG);
+}
+
+static void test_refused(void **state)
+{
+	static const uint16_t kinds[] = {0, 3, UINT16_MAX};
+	static const uint16_t versions[] = {0, MP_ABI_VERSION + 1, UINT16_MAX};
+	struct mp_probe_record_full r;
+
+	(void)state;
+	for (size_t i = 0; i < MP_ARRAY_SIZE(kinds); i++) {
+		r = probe_record(PLAIN, MP_PHASE_ENTER);
+		r.base.h.kind = kinds[i];
+		check_refused(&r);
+		r = probe_record(PLAIN, MP_PHASE_ENTER);
+		r.base.h.version = versions[i];
+		check_refused(&r);
+	}
+	r = probe_record((uint32_t)points.n, MP_PHASE_ENTER);
+	check_refused(&r);
+	r = probe_record(UINT32_MAX, MP_PHASE_ENTER);
+	check_refused(&r);
+	r = probe_record(PLAIN, MP_PHASE_COUNT);
+	check_refused(&r);
+}
+
+static void check_working_set(uint64_t usage, uint64_t limit, bool host, uint64_t reclaimable,
+			      uint64_t host_used, uint64_t expected, double expected_pct)
+{
+	struct mp_event_probe probe = {.usage = usage, .limit = limit, .usage_pct = 55};
+
+	mp_decode_working_set(&probe, host, reclaimable, host_used);
+	assert_true(probe.working_set == expected);
+	assert_true(fabs(probe.usage_pct - expected_pct) < 1e-9);
+	assert_true(probe.usage == usage);
+}
+
+static void test_working_set(void **state)
+{
+	(void)state;
+	check_working_set(1000, 2000, false, 400, 7, 600, 30);
+	check_working_set(1000, 2000, false, 0, 7, 1000, 50);
+	check_working_set(1000, 2000, false, 1000, 7, 0, 0);
+	/* A sample that is older than the usage may be larger. */
+	check_working_set(1000, 2000, false, 1001, 7, 0, 0);
+	check_working_set(3000, 2000, false, 0, 7, 3000, 150);
+	/* Without a sample the raw usage is the best there is. */
+	check_working_set(1000, 2000, false, MP_UNKNOWN, 7, 1000, 50);
+	check_working_set(MP_UNKNOWN, 2000, false, 400, 7, MP_UNKNOWN, -1);
+	check_working_set(1000, MP_UNKNOWN, false, 400, 7, 600, -1);
+	check_working_set(1000, 0, false, 400, 7, 600, -1);
+	/* The host's limit is about the host's use, not the group's. */
+	check_working_set(1000, 8000, true, 400, 2000, 2000, 25);
+	check_working_set(1000, 8000, true, 400, MP_UNKNOWN, MP_UNKNOWN, -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_field),
+		cmocka_unit_test(test_comm_without_end),
+		cmocka_unit_test(test_unknown_sizes),
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_fewer_or_more_arguments),
+		cmocka_unit_test(test_strings),
+		cmocka_unit_test(test_exit),
+		cmocka_unit_test(test_returned_string),
+		cmocka_unit_test(test_stack),
+		cmocka_unit_test(test_deepest_stack),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_cut_at_every_length),
+		cmocka_unit_test(test_longer_buffer),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_working_set),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
