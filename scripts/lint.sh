@@ -60,7 +60,7 @@ check_cppcheck() {
 		cppcheck --quiet --enable=warning,style,performance,portability --std=c11 \
 			--inline-suppr --error-exitcode=1 --cppcheck-build-dir=build/cppcheck \
 			--template='{file}:{line}: {severity}: {message} [{id}]' \
-			-j "$(nproc)" -D'json_object_foreach(object, key, value)=for (key = "", value = NULL; key; key = NULL)' \
+			-j "$(nproc)" -D'json_object_foreach(object, key, value)=while ((key = name_of(object)) && (value = value_of(object)))' \
 			-D'LIBBPF_OPTS(type, name, ...)=struct type name = {0}' -D_GNU_SOURCE -D__x86_64__ -Iuser -Ibpf \
 			"${suppressions[@]}" --file-list=- 2>&1
 }

@@ -97,6 +97,19 @@ test_shipped_points_fit_the_program() {
 		'{p.point.split(".")[-1]: p.hits for p in summary.points} == target'
 }
 
+# Attached to and left in the middle of everything: a call that is under way then
+# may be half counted, one in each thread at each end, and no more.
+test_attach_and_detach_under_load() {
+	start_target calls --calls 1000000007 --threads 2
+	start_monitor --target "$TARGET_PID" --point "$(push_point)"
+	sleep 1
+	stop_monitor
+	kill -KILL "$TARGET_PID"
+	check 'point("push").hits > 10000' \
+		'abs(point("push").hits - point("push").returns) <= 4' \
+		'point("push").missed <= 4'
+}
+
 # Counting is per monitor: a second one takes nothing from the first.
 test_two_monitors_at_once() {
 	local first

@@ -7,6 +7,7 @@ push_point() {
 }
 
 # Nobody reads for a while: records are lost, and said to be; counts are not.
+# Of those lost a few may be other records than of calls.
 test_slow_reader() {
 	local calls=200003
 	mkfifo "$T/pipe"
@@ -29,7 +30,7 @@ test_slow_reader() {
 		'point("push").hits == point("push").returns == calls' \
 		'lost("output") > 0' \
 		'summary.received == point("push").emitted' \
-		'len(probes()) + lost("output") == summary.received' \
+		'summary.received <= len(probes()) + lost("output") <= summary.received + 10' \
 		'summary.complete is False'
 }
 

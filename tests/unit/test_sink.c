@@ -124,7 +124,7 @@ static void stuck_reader_costs_counted_lines(void **state)
 		int err;
 
 		make_line(line, i);
-		err = mp_sink_put(sink, line, LINE_LEN);
+		err = mp_sink_put(sink, line, LINE_LEN, 0);
 		assert_true(err == 0 || err == -ENOBUFS);
 		dropped += err != 0;
 	}
@@ -149,8 +149,8 @@ static void put_that_never_fits_is_dropped(void **state)
 	(void)state;
 	open_pipe(fds);
 	sink = mp_sink_new(fds[1], 100);
-	assert_int_equal(mp_sink_put(sink, big, 101), -ENOBUFS);
-	assert_int_equal(mp_sink_put(sink, big, 100), 0);
+	assert_int_equal(mp_sink_put(sink, big, 101, 0), -ENOBUFS);
+	assert_int_equal(mp_sink_put(sink, big, 100, 0), 0);
 	assert_int_equal(mp_sink_dropped(sink), 1);
 	assert_int_equal(mp_sink_free(sink, PATIENCE_MS), 0);
 	close(fds[0]);
@@ -173,7 +173,7 @@ static void long_data_goes_through_in_pieces(void **state)
 	open_pipe(fds);
 	thread = start_reading(fds[0], &text);
 	sink = mp_sink_new(fds[1], 1000);
-	assert_int_equal(mp_sink_put(sink, "first\n", 6), 0);
+	assert_int_equal(mp_sink_put(sink, "first\n", 6, 0), 0);
 	assert_int_equal(mp_sink_put_wait(sink, big, SIZE, PATIENCE_MS), 0);
 	assert_int_equal(mp_sink_free(sink, PATIENCE_MS), 0);
 	close(fds[1]);
@@ -210,10 +210,10 @@ static void waiting_has_an_end(void **state)
 	(void)state;
 	open_full_pipe(fds);
 	sink = mp_sink_new(fds[1], sizeof(queued));
-	assert_int_equal(mp_sink_put(sink, queued, sizeof(queued)), 0);
+	assert_int_equal(mp_sink_put(sink, queued, sizeof(queued), 0), 0);
 	assert_int_equal(mp_sink_put_wait(sink, "x", 1, 20), -ETIMEDOUT);
 	assert_int_equal(mp_sink_dropped(sink), 1);
-	assert_int_equal(mp_sink_put(sink, "x", 1), -ENOBUFS);
+	assert_int_equal(mp_sink_put(sink, "x", 1, 0), -ENOBUFS);
 	assert_int_equal(mp_sink_dropped(sink), 2);
 	assert_int_equal(mp_sink_error(sink), 0);
 	assert_int_equal(mp_sink_free(sink, 20), -ETIMEDOUT);
@@ -233,7 +233,7 @@ static void cut_line_is_the_last(void **state)
 	sink = mp_sink_new(fds[1], sizeof(big) / 2);
 	assert_int_equal(mp_sink_put_wait(sink, big, sizeof(big), 20), -ETIMEDOUT);
 	assert_int_equal(mp_sink_error(sink), -ETIMEDOUT);
-	assert_int_equal(mp_sink_put(sink, "x", 1), -ETIMEDOUT);
+	assert_int_equal(mp_sink_put(sink, "x", 1, 0), -ETIMEDOUT);
 	assert_int_equal(mp_sink_dropped(sink), 2);
 	assert_int_equal(mp_sink_free(sink, 20), -ETIMEDOUT);
 	close(fds[0]);
@@ -256,7 +256,7 @@ static void closed_reader_is_an_error(void **state)
 		err = mp_sink_put_wait(sink, "x\n", 2, PATIENCE_MS);
 	assert_int_equal(err, -EPIPE);
 	assert_int_equal(mp_sink_error(sink), -EPIPE);
-	assert_int_equal(mp_sink_put(sink, "x\n", 2), -EPIPE);
+	assert_int_equal(mp_sink_put(sink, "x\n", 2, 0), -EPIPE);
 	assert_int_equal(mp_sink_dropped(sink), 2);
 	assert_int_equal(mp_sink_free(sink, PATIENCE_MS), -EPIPE);
 	close(fds[1]);
@@ -271,7 +271,7 @@ static void full_disk_is_an_error(void **state)
 	if (fd < 0)
 		skip();
 	sink = mp_sink_new(fd, 1000);
-	assert_int_equal(mp_sink_put(sink, "x\n", 2), 0);
+	assert_int_equal(mp_sink_put(sink, "x\n", 2, 0), 0);
 	assert_int_equal(mp_sink_free(sink, PATIENCE_MS), -ENOSPC);
 }
 
@@ -291,7 +291,7 @@ static void nonblocking_descriptor_is_waited_for(void **state)
 	sink = mp_sink_new(fds[1], N * LINE_LEN);
 	for (unsigned int i = 0; i < N; i++) {
 		make_line(line, i);
-		assert_int_equal(mp_sink_put(sink, line, LINE_LEN), 0);
+		assert_int_equal(mp_sink_put(sink, line, LINE_LEN, 0), 0);
 	}
 	thread = start_reading(fds[0], &text);
 	assert_int_equal(mp_sink_free(sink, PATIENCE_MS), 0);
@@ -312,7 +312,7 @@ static void stuck_nonblocking_descriptor(void **state)
 	open_pipe(fds);
 	assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
 	sink = mp_sink_new(fds[1], sizeof(data));
-	assert_int_equal(mp_sink_put(sink, data, sizeof(data)), 0);
+	assert_int_equal(mp_sink_put(sink, data, sizeof(data), 0), 0);
 	assert_int_equal(mp_sink_free(sink, 50), -ETIMEDOUT);
 	close(fds[0]);
 	close(fds[1]);

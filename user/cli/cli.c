@@ -9,6 +9,8 @@
 #include "config/search.h"
 
 #define MAX_OPTIONS 48
+#define HELP_WIDTH 79
+#define HELP_INDENT 27
 #define FIRST_CODE 256 /* getopt values of options, above every letter */
 
 static const struct mp_command *const commands[] = {
@@ -84,6 +86,22 @@ static int say(const struct mp_error *err)
 	return (int)err->exit_code;
 }
 
+/* Prints a text from a column on, in lines of at most HELP_WIDTH columns. */
+static void print_wrapped(const char *text, int indent)
+{
+	size_t room = (size_t)(HELP_WIDTH - indent);
+
+	while (strlen(text) > room) {
+		size_t len = room;
+
+		while (len && text[len] != ' ')
+			len--;
+		printf("%.*s\n%*s", (int)len, text, indent, "");
+		text += len + 1;
+	}
+	printf("%s\n", text);
+}
+
 static void print_option(const struct mp_option *o)
 {
 	char left[48];
@@ -91,10 +109,8 @@ static void print_option(const struct mp_option *o)
 	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "",
 		 o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name, o->arg ? " " : "",
 		 o->arg ? o->arg : "");
-	if (strlen(left) > 24)
-		printf("  %s\n  %-24s  %s\n", left, "", o->help);
-	else
-		printf("  %-24s  %s\n", left, o->help);
+	printf("  %-*s", HELP_INDENT - 2, left);
+	print_wrapped(o->help, HELP_INDENT);
 }
 
 static void print_options(const struct mp_option *options, size_t n)

@@ -29,6 +29,14 @@ void mp_elf_image_close(struct mp_elf_image *image)
 	*image = (struct mp_elf_image){.fd = -1};
 }
 
+/* The cleanup of `image` has nothing to do after this. Returns 0. */
+static int hand_over(struct mp_elf_image *image, struct mp_elf_image *ret)
+{
+	*ret = *image;
+	*image = (struct mp_elf_image){.fd = -1};
+	return 0;
+}
+
 static bool is_usable(Elf *elf)
 {
 	GElf_Ehdr header;
@@ -55,9 +63,7 @@ int mp_elf_image_open(const char *path, struct mp_elf_image *ret)
 	image.elf = elf_begin(image.fd, ELF_C_READ, NULL);
 	if (!image.elf || !is_usable(image.elf))
 		return -ENOEXEC;
-	*ret = image;
-	image = (struct mp_elf_image){.fd = -1};
-	return 0;
+	return hand_over(&image, ret);
 }
 
 Elf_Scn *mp_elf_section(Elf *elf, uint32_t type, const char *name)
@@ -125,9 +131,7 @@ static int open_with_symbols(const char *path, struct mp_elf_image *ret)
 		return err;
 	if (!mp_elf_section(image.elf, SHT_SYMTAB, NULL))
 		return -ENOENT;
-	*ret = image;
-	image = (struct mp_elf_image){.fd = -1};
-	return 0;
+	return hand_over(&image, ret);
 }
 
 static int open_by_build_id(Elf *elf, const char *root, struct mp_elf_image *ret)
@@ -150,9 +154,7 @@ static int open_by_build_id(Elf *elf, const char *root, struct mp_elf_image *ret
 	found = read_build_id(image.elf);
 	if (found.len != id.len || memcmp(found.bytes, id.bytes, id.len) != 0)
 		return -ENOENT;
-	*ret = image;
-	image = (struct mp_elf_image){.fd = -1};
-	return 0;
+	return hand_over(&image, ret);
 }
 
 struct debug_link {
@@ -206,9 +208,7 @@ static int open_linked(const char *path, uint32_t crc, struct mp_elf_image *ret)
 
 	if (open_with_symbols(path, &image) || file_crc(image.fd, &found) || found != crc)
 		return -ENOENT;
-	*ret = image;
-	image = (struct mp_elf_image){.fd = -1};
-	return 0;
+	return hand_over(&image, ret);
 }
 
 /* `path` as it is inside `root`. */

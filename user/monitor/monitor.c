@@ -24,7 +24,6 @@
 #define DRAIN_BATCH 4096U
 #define MIN_TICK_NS 50000000ULL
 #define MAX_TICK_NS 5000000000ULL
-#define MAX_PID_LINKS 8 /* more pid targets than this are filtered in the kernel instead */
 
 struct watched_pid {
 	struct mp_monitor *monitor;
@@ -388,12 +387,12 @@ static int add_targets(struct mp_monitor *m, struct mp_error *err)
 }
 
 /* With pid targets alone the probes need to be in no other process. */
-static size_t link_pids(const struct mp_monitor *m, pid_t pids[MAX_PID_LINKS])
+static size_t link_pids(const struct mp_monitor *m, pid_t pids[MP_MAX_PROBER_PIDS])
 {
 	bool filter = m->features.uprobe_multi ? m->features.uprobe_multi_pid : true;
 
 	if (!filter || m->o->follow || m->o->command || m->n_pids != m->o->n_targets ||
-	    m->n_pids > MAX_PID_LINKS)
+	    m->n_pids > MP_MAX_PROBER_PIDS)
 		return 0;
 	for (size_t i = 0; i < m->n_pids; i++)
 		pids[i] = m->pids[i].pid;
@@ -443,19 +442,17 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 
 static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 {
-	pid_t pids[MAX_PID_LINKS];
 	struct mp_prober_options o = {
 		.fs = &m->fs,
 		.points = m->o->points,
 		.features = &m->features,
 		.bpf = m->bpf,
-		.pids = pids,
-		.n_pids = link_pids(m, pids),
 		.emit = emit_event,
 		.data = &m->pipeline,
 	};
 	int error;
 
+	o.n_pids = link_pids(m, o.pids);
 	m->prober = mp_prober_new(&o);
 	if (!m->prober)
 		return -ENOMEM;
@@ -618,6 +615,8 @@ static void finish(struct mp_monitor *m, int exit_code)
 	mp_prober_detach(m->prober);
 	while (mp_ring_drain(m->ring, DRAIN_BATCH) == (int)DRAIN_BATCH)
 		;
+	/* Hooks that still run get their time, so that their results come before the summary. */
+	mp_pipeline_end(&m->pipeline);
 	put_losses(m);
 	put_end(m, exit_code);
 }

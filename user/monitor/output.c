@@ -11,6 +11,8 @@
 #include "report/textview.h"
 
 #define QUEUE_BYTES (1U << 20)
+/* Kept for decisions, actions and losses when a flood of probe events fills the queue. */
+#define RESERVED_BYTES (QUEUE_BYTES / 8)
 #define PATIENCE_MS 5000 /* how long the end waits for a slow reader */
 
 struct mp_output {
@@ -70,19 +72,21 @@ int mp_output_new(const struct mp_output_options *options, struct mp_output **re
 	return 0;
 }
 
-static void put(struct mp_sink *sink, const struct mp_text *text, bool wait)
+/* What may be cut short was: half a line is no line. */
+static void put(struct mp_sink *sink, const struct mp_text *text, size_t leave, bool wait)
 {
-	if (text->len == 0)
+	if (text->len == 0 || text->failed)
 		return;
 	if (wait)
 		mp_sink_put_wait(sink, text->data, text->len, PATIENCE_MS);
 	else
-		mp_sink_put(sink, text->data, text->len);
+		mp_sink_put(sink, text->data, text->len, leave);
 }
 
 static void write_event(struct mp_output *o, const struct mp_event *event, bool wait)
 {
 	const struct mp_text *line = &o->json;
+	size_t leave = event->type == MP_EVENT_PROBE ? RESERVED_BYTES : 0;
 
 	if (o->format == MP_FORMAT_JSON || o->record) {
 		mp_text_reset(&o->json);
@@ -93,9 +97,9 @@ static void write_event(struct mp_output *o, const struct mp_event *event, bool 
 		mp_textview_write(&o->view, &o->text, event);
 		line = &o->text;
 	}
-	put(o->out, line, wait);
+	put(o->out, line, leave, wait);
 	if (o->record)
-		put(o->record, &o->json, wait);
+		put(o->record, &o->json, leave, wait);
 }
 
 void mp_output_event(struct mp_output *o, const struct mp_event *event)

@@ -16,13 +16,14 @@
 struct mp_prober;
 
 #define MP_MAX_USDT_SITES 4096
+#define MP_MAX_PROBER_PIDS 8 /* more pid targets than this are filtered in the kernel instead */
 
 struct mp_prober_options {
 	const struct mp_fsroot *fs;
 	const struct mp_points *points;
 	const struct mp_features *features;
 	struct mp_bpf *bpf; /* NULL: only look, for `probes list` */
-	const pid_t *pids;  /* attach to these alone; n_pids 0: every process */
+	pid_t pids[MP_MAX_PROBER_PIDS]; /* attach to these alone; n_pids 0: to every process */
 	size_t n_pids;
 	mp_event_fn emit; /* a site event for each new site, with only `type` and `site` set */
 	void *data;

@@ -2,7 +2,9 @@
 #include "probe/resolve.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct resolver {
 	struct mp_sites *sites;
@@ -23,9 +25,21 @@ static void resolver_free(struct resolver *r)
 	free(r->matches);
 }
 
+/* A path that is a symbolic link to the file, such as /usr/bin/redis-server on Debian. */
+static bool is_link_to(const struct mp_binary *binary, const char *path)
+{
+	char full[PATH_MAX];
+	struct stat st;
+
+	snprintf(full, sizeof(full), "%s%s", binary->root, path);
+	return path[0] == '/' && stat(full, &st) == 0 && st.st_dev == binary->dev &&
+	       st.st_ino == binary->ino;
+}
+
 static bool may_hold(const struct resolver *r, const char *binary_glob)
 {
-	return !binary_glob || mp_binary_matches(r->binary->path, binary_glob);
+	return !binary_glob || mp_binary_matches(r->binary->path, binary_glob) ||
+	       is_link_to(r->binary, binary_glob);
 }
 
 static int collect_patterns(struct resolver *r)

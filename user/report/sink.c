@@ -216,13 +216,13 @@ static int drop(struct mp_sink *s, int err)
 	return err;
 }
 
-int mp_sink_put(struct mp_sink *s, const char *data, size_t len)
+int mp_sink_put(struct mp_sink *s, const char *data, size_t len, size_t leave)
 {
 	int err;
 
 	pthread_mutex_lock(&s->lock);
 	err = s->error;
-	if (!err && len > s->size - s->used)
+	if (!err && len + leave > s->size - s->used)
 		err = -ENOBUFS;
 	if (!err)
 		enqueue(s, data, len);

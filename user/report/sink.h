@@ -15,8 +15,12 @@ struct mp_sink;
 
 /* Does not take over `fd`. NULL: no memory, no thread, or an empty queue (errno). */
 struct mp_sink *mp_sink_new(int fd, size_t queue_bytes);
-/* Whole lines or nothing. Returns 0, -ENOBUFS (dropped, counted), or the write error once one happened. */
-int mp_sink_put(struct mp_sink *sink, const char *data, size_t len);
+/*
+ * Whole lines or nothing. `leave` bytes of the queue are left free for lines
+ * that matter more. Returns 0, -ENOBUFS (dropped, counted), or the write error
+ * once one happened.
+ */
+int mp_sink_put(struct mp_sink *sink, const char *data, size_t len, size_t leave);
 /*
  * For the summary: waits until there is room (at most timeout_ms), then puts.
  * Data longer than the queue goes through it in pieces. Returns 0, the write
