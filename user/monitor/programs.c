@@ -104,7 +104,7 @@ static int add_libraries(struct mp_prober *prober, const char *interpreter, cons
 {
 	MP_FREE char *loader = trusted_loader(interpreter);
 	MP_FCLOSE FILE *list = NULL;
-	pid_t pid;
+	pid_t pid = -1;
 	int fd = loader ? start_loader(loader, path, &pid) : -EPERM;
 	int error;
 
