@@ -150,15 +150,18 @@ static __always_inline void mp_rss_percpu(const struct mm_struct *mm, struct mp_
 	}
 }
 
-/* Before 6.2: the shared counts plus what the running task holds back. */
+/*
+ * Before 6.2: the shared counts plus what the running task holds back. 6.1's
+ * verifier follows no array whose elements are typedefs, so they are copied.
+ */
 static __always_inline void mp_rss_shared(const struct task_struct *task,
 					  const struct mm_struct *mm, struct mp_snapshot *snap)
 {
 	const struct mm_struct___before_6_2 *old = (const void *)mm;
 	const struct task_struct___before_6_2 *mine = (const void *)task;
 
+	bpf_probe_read_kernel(snap->rss, sizeof(snap->rss), &old->rss_stat.count);
 	for (int kind = 0; kind < MP_RSS_KINDS; kind++) {
-		snap->rss[kind] = old->rss_stat.count[kind].counter;
 		if (bpf_core_field_exists(mine->rss_stat))
 			snap->rss[kind] += (s64)mine->rss_stat.count[kind];
 	}

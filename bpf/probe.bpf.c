@@ -115,12 +115,14 @@ MP_RAISE(mp_raise_u64, u64)
 MP_RAISE(mp_raise_s64, s64)
 
 /*
- * Functions marked __noinline are global: the verifier looks at each once and
- * alone, which keeps the time to attach short. They find their data again.
+ * Functions marked __noinline find their data again, so that the verifier has
+ * few states to tell apart in them and the time to attach stays short. It would
+ * look at global ones only once, but from 6.10 to 6.14 it refuses to call those
+ * while preemption is disabled.
  */
 
 /* The same arithmetic as mp_hist_bucket() in user/state/histogram.c. */
-__noinline u32 mp_bucket(u64 ns)
+static __noinline u32 mp_bucket(u64 ns)
 {
 	u64 v = ns;
 	u32 log = 0;
@@ -139,8 +141,8 @@ __noinline u32 mp_bucket(u64 ns)
 	return bucket < MP_HIST_BUCKETS ? bucket : MP_HIST_BUCKETS - 1;
 }
 
-/* A step of the walk: inside the loop below the verifier would look at each turn anew. */
-__noinline int mp_memcg_next(u64 depth)
+/* A step of the walk: few states to tell apart from one turn of the loop to the next. */
+static __noinline int mp_memcg_next(u64 depth)
 {
 	struct mp_thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 
@@ -148,7 +150,7 @@ __noinline int mp_memcg_next(u64 depth)
 }
 
 /* Walks the task's memory cgroups. */
-__noinline int mp_memcg_look(u64 now)
+static __noinline int mp_memcg_look(u64 now)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct mp_thread *t = bpf_task_storage_get(&threads, task, NULL, 0);
@@ -225,7 +227,7 @@ static __always_inline u64 mp_usdt_value(const void *ctx, const struct mp_usdt_a
 }
 
 /* Argument `i` of a point as it stands in the registers. */
-__noinline u64 mp_arg(bpf_user_pt_regs_t *ctx, u32 index, u32 i)
+static __noinline u64 mp_arg(bpf_user_pt_regs_t *ctx, u32 index, u32 i)
 {
 	const struct mp_point_config *point = bpf_map_lookup_elem(&points, &index);
 
@@ -234,7 +236,7 @@ __noinline u64 mp_arg(bpf_user_pt_regs_t *ctx, u32 index, u32 i)
 	return mp_register(ctx, point->arg_reg[i]);
 }
 
-__noinline u64 mp_usdt_arg(bpf_user_pt_regs_t *ctx, u32 site, u32 i)
+static __noinline u64 mp_usdt_arg(bpf_user_pt_regs_t *ctx, u32 site, u32 i)
 {
 	const struct mp_usdt_site *args = bpf_map_lookup_elem(&usdt_sites, &site);
 
@@ -350,7 +352,7 @@ static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, const struct m
 }
 
 /* Puts out a record of what the thread's storage holds. Returns whether there was room. */
-__noinline int mp_put_out(bpf_user_pt_regs_t *ctx, u32 index, u32 phase, u32 want_stack)
+static __noinline int mp_put_out(bpf_user_pt_regs_t *ctx, u32 index, u32 phase, u32 want_stack)
 {
 	struct mp_thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
 	const struct mp_point_config *point = bpf_map_lookup_elem(&points, &index);

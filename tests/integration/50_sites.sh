@@ -171,6 +171,7 @@ test_glob() {
 }
 
 ten_thousand_functions() {
+	need gcc
 	python3 -c 'for i in range(10000): print(f"int many_{i}(int n) {{ return n + {i}; }}")' >"$T/many.c"
 	gcc -O1 -shared -fPIC "$T/many.c" -o "$T/libmany.so"
 }

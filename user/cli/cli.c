@@ -80,8 +80,11 @@ static const struct mp_option global_options[] = {
 	{"help", 'h', NULL, "print this help and leave", set_help},
 };
 
-static int say(const struct mp_error *err)
+static int say(struct mp_error *err, int error)
 {
+	/* Running out of memory is not put into words where it happens. */
+	if (!err->text[0])
+		mp_fail(err, err->exit_code, -error, "%s", strerror(-error));
 	fprintf(stderr, "memprobe-bpf: error: %s\n", err->text);
 	return (int)err->exit_code;
 }
@@ -181,15 +184,12 @@ static const struct mp_option *find_option(const struct getopt_table *t, int cod
 	return NULL;
 }
 
-static int fail_option(const struct getopt_table *t, const char *given, int code,
-		       const char *command, struct mp_error *err)
+static int fail_unknown_option(const struct getopt_table *t, const char *given, const char *command,
+			       struct mp_error *err)
 {
 	const char *names[MAX_OPTIONS];
 	const char *near;
 
-	if (code == ':')
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "%s needs a value: see memprobe-bpf %s--help", given, command);
 	for (size_t i = 0; i < t->n; i++)
 		names[i] = t->options[i]->name;
 	near = mp_name_suggest(names, t->n, given + strspn(given, "-"));
@@ -197,6 +197,26 @@ static int fail_option(const struct getopt_table *t, const char *given, int code
 		       "unknown option %s%s%s%s: see memprobe-bpf %s--help", given,
 		       near ? " (did you mean --" : "", near ? near : "", near ? "?)" : "",
 		       command);
+}
+
+/* getopt(3) leaves the letter or the value of the option in optopt, or 0 for an unknown long one.
+ */
+static int fail_option(const struct getopt_table *t, const char *word, int code,
+		       const char *command, struct mp_error *err)
+{
+	const struct mp_option *known = optopt ? find_option(t, optopt) : NULL;
+	char given[256];
+
+	if (optopt == 0)
+		snprintf(given, sizeof(given), "%.*s", (int)strcspn(word, "="), word);
+	else if (known && optopt >= FIRST_CODE)
+		snprintf(given, sizeof(given), "--%s", known->name);
+	else
+		snprintf(given, sizeof(given), "-%c", optopt);
+	if (!known)
+		return fail_unknown_option(t, given, command, err);
+	return mp_fail(err, MP_EXIT_USAGE, EINVAL, "%s %s: see memprobe-bpf %s--help", given,
+		       code == ':' ? "needs a value" : "takes no value", command);
 }
 
 static bool is_global(const struct mp_option *option)
@@ -255,37 +275,46 @@ static bool wants_help(char **argv)
 	return argv[1] && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 }
 
-static int run_command(struct mp_cli *cli, const struct mp_command *c, int argc, char **argv)
+/* Returns the exit code or a negative errno. */
+static int parse_and_run(struct mp_cli *cli, const struct mp_command *c, void *state, int argc,
+			 char **argv, struct mp_error *err)
 {
-	MP_FREE void *state = calloc(1, c->size ? c->size : 1);
-	struct mp_error err = {.exit_code = MP_EXIT_UNSUPPORTED};
 	int rest;
-	int result;
 
-	if (!state)
-		return MP_EXIT_OOM;
 	if (c->verbs && !wants_help(argv)) {
-		if (parse_verb(cli, c, argv[1], &err))
-			return say(&err);
+		int error = parse_verb(cli, c, argv[1], err);
+
+		if (error)
+			return error;
 		argc--;
 		argv++;
 	}
-	rest = parse_options(cli, c, state, argc, argv, &err);
+	rest = parse_options(cli, c, state, argc, argv, err);
 	if (rest < 0)
-		return say(&err);
+		return rest;
 	if (cli->help) {
 		print_command_help(c);
 		return MP_EXIT_OK;
 	}
-	if (argv[rest] && !c->takes_rest) {
-		mp_fail(&err, MP_EXIT_USAGE, EINVAL,
-			"unexpected argument %s: see memprobe-bpf %s --help", argv[rest], c->name);
-		return say(&err);
-	}
-	result = c->run(cli, state, argv + rest, &err);
-	if (result < 0)
-		return say(&err);
-	return result;
+	if (argv[rest] && !c->takes_rest)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "unexpected argument %s: see memprobe-bpf %s --help", argv[rest],
+			       c->name);
+	return c->run(cli, state, argv + rest, err);
+}
+
+static int run_command(struct mp_cli *cli, const struct mp_command *c, int argc, char **argv)
+{
+	MP_FREE void *state = calloc(1, c->size ? c->size : 1);
+	struct mp_error err = {.exit_code = MP_EXIT_UNSUPPORTED};
+	int result;
+
+	if (!state)
+		return MP_EXIT_OOM;
+	result = parse_and_run(cli, c, state, argc, argv, &err);
+	if (c->end)
+		c->end(state);
+	return result < 0 ? say(&err, result) : result;
 }
 
 static int unknown_command(const char *name)
@@ -293,13 +322,15 @@ static int unknown_command(const char *name)
 	const char *names[MP_ARRAY_SIZE(commands)];
 	struct mp_error err;
 	const char *near;
+	int error;
 
 	for (size_t i = 0; i < MP_ARRAY_SIZE(commands); i++)
 		names[i] = commands[i]->name;
 	near = mp_name_suggest(names, MP_ARRAY_SIZE(names), name);
-	mp_fail(&err, MP_EXIT_USAGE, EINVAL, "unknown command %s%s%s%s: see memprobe-bpf --help",
-		name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-	return say(&err);
+	error = mp_fail(&err, MP_EXIT_USAGE, EINVAL,
+			"unknown command %s%s%s%s: see memprobe-bpf --help", name,
+			near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	return say(&err, error);
 }
 
 int mp_cli_main(int argc, char **argv)
@@ -309,7 +340,7 @@ int mp_cli_main(int argc, char **argv)
 	int at = parse_options(&cli, NULL, NULL, argc, argv, &err);
 
 	if (at < 0)
-		return say(&err);
+		return say(&err, at);
 	if (cli.version) {
 		printf("memprobe-bpf %s\n", MP_VERSION);
 		return MP_EXIT_OK;

@@ -47,6 +47,7 @@ struct mp_command {
 	bool takes_rest; /* what stands after the options is a command line or words of its own */
 	size_t size;	 /* of the command's own state, zeroed before options are set */
 	int (*run)(struct mp_cli *cli, void *state, char **rest, struct mp_error *err);
+	void (*end)(void *state); /* frees what the options have stored; NULL: nothing */
 };
 
 extern const struct mp_command mp_cmd_attach;

@@ -61,4 +61,5 @@ const struct mp_command mp_cmd_attach = {
 	.n_options = MP_ARRAY_SIZE(options),
 	.size = sizeof(struct mp_watch_args),
 	.run = run,
+	.end = mp_watch_args_free,
 };

@@ -10,7 +10,7 @@
 #include "report/ndjson.h"
 
 struct probes_args {
-	struct mp_watch_args watch;
+	struct mp_watch_args watch; /* the first */
 	const char *binary;
 };
 
@@ -111,11 +111,12 @@ static int resolve(struct listing *l, struct probes_args *args)
 
 	for (size_t i = 0; i < args->watch.n_targets && !error; i++)
 		error = add_target(l, &args->watch.targets[i]);
-	if (!error && args->binary)
+	if (!error && args->binary) {
 		error = mp_programs_add(l->prober, args->binary, l->err);
-	if (error == -ENOENT && args->binary)
-		return mp_fail(l->err, MP_EXIT_USAGE, ENOENT, "--binary %s: %s", args->binary,
-			       strerror(ENOENT));
+		if (error == -ENOENT)
+			return mp_fail(l->err, MP_EXIT_USAGE, ENOENT, "--binary %s: %s",
+				       args->binary, strerror(ENOENT));
+	}
 	error = error ?: mp_prober_add_candidates(l->prober, l->err);
 	return error ? error : mp_prober_attach(l->prober);
 }
@@ -185,9 +186,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "--target or --binary is needed: where to look for the points");
 	error = mp_watch_load_points(cli, &args->watch, err);
-	error = error ?: list(&l, args, cli->verb == VERB_CHECK);
-	mp_watch_args_free(&args->watch);
-	return error;
+	return error ? error : list(&l, args, cli->verb == VERB_CHECK);
 }
 
 const struct mp_command mp_cmd_probes = {
@@ -205,4 +204,5 @@ const struct mp_command mp_cmd_probes = {
 	.verbs = verbs,
 	.size = sizeof(struct probes_args),
 	.run = run,
+	.end = mp_watch_args_free,
 };

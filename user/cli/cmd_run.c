@@ -44,4 +44,5 @@ const struct mp_command mp_cmd_run = {
 	.takes_rest = true,
 	.size = sizeof(struct mp_watch_args),
 	.run = run,
+	.end = mp_watch_args_free,
 };

@@ -146,15 +146,17 @@ int mp_watch_load_policy(const struct mp_cli *cli, const struct mp_watch_args *a
 	return error ? error : mp_actions_check(ret, err);
 }
 
-void mp_watch_args_free(struct mp_watch_args *args)
+void mp_watch_args_free(void *state)
 {
+	struct mp_watch_args *args = state;
+
 	mp_points_free(&args->points);
 	for (size_t i = 0; i < args->n_targets; i++)
 		mp_target_spec_free(&args->targets[i]);
 }
 
-static int watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *command,
-		 struct mp_error *err)
+int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *command,
+	     struct mp_error *err)
 {
 	MP_POLICY struct mp_policy policy = {0};
 	struct mp_monitor_options o = {
@@ -182,13 +184,4 @@ static int watch(const struct mp_cli *cli, struct mp_watch_args *args, char *con
 	error = mp_watch_load_points(cli, args, err);
 	error = error ?: mp_monitor_run(&o, &exit_code, err);
 	return error ? error : exit_code;
-}
-
-int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *command,
-	     struct mp_error *err)
-{
-	int result = watch(cli, args, command, err);
-
-	mp_watch_args_free(args);
-	return result;
 }

@@ -44,7 +44,8 @@ int mp_watch_load_points(const struct mp_cli *cli, struct mp_watch_args *args,
 int mp_watch_load_policy(const struct mp_cli *cli, const struct mp_watch_args *args,
 			 struct mp_policy *ret, struct mp_error *err);
 
-void mp_watch_args_free(struct mp_watch_args *args);
+/* The `end` of commands whose state is, or begins with, a struct mp_watch_args. */
+void mp_watch_args_free(void *args);
 
 /* Loads the files and watches; `command` is NULL for attach. Returns the exit code or a negative
  * errno. */

@@ -49,7 +49,7 @@ static int add_listed(struct mp_prober *prober, FILE *list, struct mp_error *err
 
 	while (getline(&line, &cap, list) > 0) {
 		const char *path = listed_path(line);
-		int error = path ? mp_prober_add_path(prober, path, err) : 0;
+		int error = path ? mp_prober_add_path(prober, path, false, err) : 0;
 
 		if (error == -E2BIG || error == -ENOMEM)
 			return error;
@@ -129,7 +129,7 @@ int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error 
 	snprintf(program, sizeof(program), "%s", path);
 	for (int i = 0; i < MAX_SHEBANGS && script_interpreter(program, interpreter) == 0; i++)
 		memcpy(program, interpreter, sizeof(program));
-	error = mp_prober_add_path(prober, program, err);
+	error = mp_prober_add_path(prober, program, true, err);
 	if (error == -E2BIG || error == -ENOMEM)
 		return error;
 	if (mp_elf_interpreter(program, interpreter, sizeof(interpreter)))
