@@ -30,6 +30,7 @@
 
 /* A size that is not known: no memory cgroup, a kernel thread, no limit. */
 #define MP_UNKNOWN ((__u64)-1)
+#define MP_UNKNOWN_DELTA ((__s64)(1ULL << 63)) /* the same for a change */
 
 enum mp_level {
 	MP_LEVEL_LOW = 0,
@@ -67,6 +68,8 @@ enum mp_rss_kind {
 enum mp_record_kind {
 	MP_RECORD_PROBE = 1,
 	MP_RECORD_PROCESS = 2,
+	MP_RECORD_OOM = 3,
+	MP_RECORD_IN_FLIGHT = 4,
 };
 
 enum mp_process_op {
@@ -131,6 +134,31 @@ struct mp_process_record {
 	__u32 parent;	 /* fork: thread group id of the parent */
 	__s32 exit_code; /* exit: as wait(2) gives it */
 	char comm[MP_COMM_LEN];
+};
+
+/* The OOM killer has chosen a process; any process, target or not. */
+struct mp_oom_record {
+	struct mp_record_header h;
+	__u32 pid; /* thread group id of the victim */
+	__u32 is_target;
+	__u32 by_pid; /* who ran into the limit */
+	__s32 oom_score_adj;
+	char comm[MP_COMM_LEN];
+	char by_comm[MP_COMM_LEN];
+	__u64 cgroup_id; /* the victim's memory cgroup; 0: not known */
+	__u64 rss[MP_RSS_KINDS];
+};
+
+/* A call that a thread of a victim was inside of when it ended. One record each, outermost first.
+ */
+struct mp_in_flight_record {
+	struct mp_record_header h;
+	__u32 pid;
+	__u32 tid;
+	__u32 point;
+	__u32 pad;
+	__u64 duration_ns; /* until the thread ended */
+	__s64 rss_delta;   /* from the entry to when the victim was chosen */
 };
 
 enum mp_arg_type {
@@ -253,6 +281,8 @@ _Static_assert(sizeof(struct mp_record_header) == 24, "record header");
 _Static_assert(sizeof(struct mp_probe_record) % 8 == 0, "probe record padding");
 _Static_assert(sizeof(struct mp_probe_record_full) % 8 == 0, "full record padding");
 _Static_assert(sizeof(struct mp_process_record) == 56, "process record");
+_Static_assert(sizeof(struct mp_oom_record) == 112, "oom record");
+_Static_assert(sizeof(struct mp_in_flight_record) == 56, "in flight record");
 _Static_assert(sizeof(struct mp_point_config) == 40, "point config");
 _Static_assert(sizeof(struct mp_usdt_arg) == 16, "usdt argument");
 #endif

@@ -115,13 +115,4 @@ static __always_inline u64 mp_wake_flags(void *ring)
 	return BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void mp_fill_header(struct mp_record_header *h, u32 size, u16 kind, u64 now)
-{
-	h->size = size;
-	h->kind = kind;
-	h->version = MP_ABI_VERSION;
-	h->ts_ns = now;
-	h->lost = lost_records;
-}
-
 #endif

@@ -107,6 +107,13 @@ struct task_rss_stat {
 
 struct signal_struct {
 	atomic_t live;
+	short oom_score_adj;
+	struct mm_struct *oom_mm; /* set once the OOM killer has chosen the process */
+};
+
+/* What mark_victim hands over: a task since 6.9 (72ba14deb40a), a pid before. */
+struct trace_event_raw_mark_victim {
+	unsigned long anon_rss;
 };
 
 struct task_struct {

@@ -23,7 +23,26 @@ struct mp_targets_map {
 
 extern struct mp_targets_map targets SEC(".maps");
 
+/* Apart from the events ring, so that a flood of those cannot hide an exit. */
+struct mp_processes_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+};
+
+extern struct mp_processes_ring processes SEC(".maps");
+extern __u64 lost_processes;
+
 extern const volatile struct mp_bpf_config cfg;
 extern struct mp_bpf_live live;
+
+static __always_inline void mp_fill_header(struct mp_record_header *h, u32 size, u16 kind, u64 now,
+					   u64 lost)
+{
+	h->size = size;
+	h->kind = kind;
+	h->version = MP_ABI_VERSION;
+	h->ts_ns = now;
+	h->lost = lost;
+}
 
 #endif

@@ -36,51 +36,17 @@ struct mp_snapshot {
 };
 
 /* Inactive file bytes of each limiting group, sampled by user space. Key: cgroup id. */
-struct {
+struct mp_reclaimable_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MP_MAX_CGROUPS);
 	__type(key, u64);
 	__type(value, u64);
-} reclaimable SEC(".maps");
+};
+
+extern struct mp_reclaimable_map reclaimable SEC(".maps");
 
 /* What to add to a per-CPU pointer on each CPU; filled once by mp_setup. */
-__u64 percpu_offset[MP_MAX_CPUS] = {};
-
-/*
- * A per-CPU map whose element is known both as the kernel keeps it (relative)
- * and as a program gets it (on one CPU): the difference is the CPU's offset.
- * The kernel's own table of offsets is not in kallsyms everywhere.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u64);
-} offset_probe SEC(".maps");
-
-__u64 offset_probe_addr = 0;
-
-/* Runs once before anything is attached, where RSS is counted per CPU (6.2 on). */
-SEC("syscall")
-int mp_setup(void *ctx)
-{
-	u64 relative = 0;
-	u32 zero = 0;
-
-	/* By way of memory, since the verifier allows no arithmetic on a map's address. */
-	*(volatile u64 *)&offset_probe_addr = (u64)&offset_probe;
-	if (bpf_probe_read_kernel(&relative, sizeof(relative),
-				  (void *)*(volatile u64 *)&offset_probe_addr +
-					  bpf_core_field_offset(struct bpf_array, pptrs)))
-		return 1;
-	for (u32 cpu = 0; cpu < MP_MAX_CPUS && cpu < cfg.nr_cpus; cpu++) {
-		void *there = bpf_map_lookup_percpu_elem(&offset_probe, &zero, cpu);
-
-		*(volatile u64 *)&percpu_offset[cpu] = (u64)there;
-		*(volatile u64 *)&percpu_offset[cpu] -= relative;
-	}
-	return 0;
-}
+extern __u64 percpu_offset[MP_MAX_CPUS];
 
 /*
  * CO-RE moves an array access only when its index is a literal: the kernel's
@@ -247,22 +213,28 @@ static __always_inline bool mp_memcg_is_fresh(const struct task_struct *task,
 	return view->css_set == (u64)task->cgroups && now < view->until_ns;
 }
 
-/* The task's memory cgroup, or NULL. Until a walk says more, the host is the limit. */
-static __always_inline const struct cgroup_subsys_state *
-mp_memcg_reset(const struct task_struct *task, struct mp_memcg_view *view, u64 now)
+/* The task's memory cgroup, or NULL. */
+static __always_inline const struct cgroup_subsys_state *mp_memcg_of(const struct task_struct *task)
 {
 	const struct css_set *set = task->cgroups;
 
-	view->css_set = (u64)set;
+	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
+		return NULL;
+	return set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
+}
+
+/* The same, at the beginning of a walk: until it says more, the host is the limit. */
+static __always_inline const struct cgroup_subsys_state *
+mp_memcg_reset(const struct task_struct *task, struct mp_memcg_view *view, u64 now)
+{
+	view->css_set = (u64)task->cgroups;
 	view->until_ns = now + MP_MEMCG_FRESH_NS;
 	view->usage_addr = 0;
 	view->cgroup_id = 0;
 	view->limit_cgroup_id = 0;
 	view->limit = cfg.host_bytes;
 	view->reclaimable = MP_UNKNOWN;
-	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, memory_cgrp_id))
-		return NULL;
-	return set->subsys[bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id)];
+	return mp_memcg_of(task);
 }
 
 /* The view must be fresh. `fast`: the kernel has bpf_rdonly_cast(). */

@@ -7,45 +7,8 @@
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "arch.bpf.h"
-#include "memory.bpf.h"
+#include "thread.bpf.h"
 #include "emit.bpf.h"
-
-/* A call that a thread is inside of. */
-struct mp_frame {
-	u64 sp; /* at the function's first instruction: what tells calls apart */
-	u64 ts_ns;
-	u64 rss;
-	u64 usage;
-	u32 point;
-	u32 emitted; /* its entry was put out, so its exit will be, too */
-};
-
-/* The call whose return is being handled. */
-struct mp_call {
-	u64 duration_ns;
-	s64 rss_delta;
-	s64 usage_delta;
-	u64 emitted; /* its entry was */
-	u64 matched; /* its entry was seen: the above is valid */
-};
-
-struct mp_thread {
-	u64 generation; /* of the verdict below; 0: none yet */
-	u32 is_target;
-	u32 depth;
-	u64 now;
-	struct mp_call call;
-	struct mp_memcg_view view;
-	struct mp_snapshot snap;
-	struct mp_frame frames[MP_FRAME_DEPTH];
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct mp_thread);
-} threads SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -299,7 +262,7 @@ static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, const struct 
 
 	if (!r)
 		return false;
-	mp_fill_header(&r->h, sizeof(*r), MP_RECORD_PROBE, t->now);
+	mp_fill_header(&r->h, sizeof(*r), MP_RECORD_PROBE, t->now, lost_records);
 	r->point = index;
 	r->phase = phase;
 	mp_fill(ctx, r, t, point);
@@ -333,7 +296,7 @@ static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, const struct m
 
 	if (!r)
 		return false;
-	mp_fill_header(&r->base.h, sizeof(*r), MP_RECORD_PROBE, t->now);
+	mp_fill_header(&r->base.h, sizeof(*r), MP_RECORD_PROBE, t->now, lost_records);
 	r->base.point = index;
 	r->base.phase = phase;
 	mp_fill(ctx, &r->base, t, point);

@@ -6,6 +6,7 @@
  */
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
+#include "memory.bpf.h"
 
 #define MP_CGROUP_DEPTH 32
 
@@ -31,14 +32,6 @@ struct {
 	__type(value, u32);
 } wanted_cgroup SEC(".maps");
 
-/* Apart from the events ring, so that a flood of those cannot hide an exit. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 16);
-} processes SEC(".maps");
-
-__u64 lost_processes = 0;
-
 static __always_inline void mp_tell(u32 op, const struct task_struct *task, u32 parent)
 {
 	struct mp_process_record *r = bpf_ringbuf_reserve(&processes, sizeof(*r), 0);
@@ -47,11 +40,7 @@ static __always_inline void mp_tell(u32 op, const struct task_struct *task, u32 
 		__sync_fetch_and_add(&lost_processes, 1);
 		return;
 	}
-	r->h.size = sizeof(*r);
-	r->h.kind = MP_RECORD_PROCESS;
-	r->h.version = MP_ABI_VERSION;
-	r->h.ts_ns = bpf_ktime_get_ns();
-	r->h.lost = lost_processes;
+	mp_fill_header(&r->h, sizeof(*r), MP_RECORD_PROCESS, bpf_ktime_get_ns(), lost_processes);
 	r->op = op;
 	r->pid = task->tgid;
 	r->parent = parent;

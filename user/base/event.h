@@ -18,7 +18,6 @@
 
 #include "abi.h"
 
-#define MP_UNKNOWN_DELTA INT64_MIN
 #define MP_EVENT_VERSION 1
 
 enum mp_event_type {
@@ -26,6 +25,7 @@ enum mp_event_type {
 	MP_EVENT_SITE,
 	MP_EVENT_PROBE,
 	MP_EVENT_PROCESS,
+	MP_EVENT_OOM,
 	MP_EVENT_DECISION,
 	MP_EVENT_ACTION,
 	MP_EVENT_LOST,
@@ -122,6 +122,31 @@ struct mp_event_process {
 	const char *comm;
 };
 
+/* A call that a thread of an OOM victim was inside of. */
+struct mp_in_flight {
+	const char *point;
+	uint32_t tid;
+	uint64_t duration_ns; /* until the thread ended */
+	int64_t rss_delta;    /* of the process, from the entry to when it was chosen */
+};
+
+struct mp_event_oom {
+	uint32_t pid; /* the victim */
+	const char *comm;
+	const char *cgroup;
+	bool is_target;
+	int oom_score_adj;
+	uint64_t rss; /* when it was chosen */
+	uint64_t rss_anon;
+	uint64_t rss_file;
+	uint64_t rss_shmem;
+	uint64_t swap;
+	uint32_t by_pid; /* who asked for the memory that there was not */
+	const char *by_comm;
+	const struct mp_in_flight *in_flight; /* a thread's outermost call first */
+	size_t n_in_flight;
+};
+
 struct mp_event_decision {
 	enum mp_severity severity;
 	enum mp_severity previous;
@@ -192,6 +217,7 @@ struct mp_event {
 		struct mp_event_site site;
 		struct mp_event_probe probe;
 		struct mp_event_process process;
+		struct mp_event_oom oom;
 		struct mp_event_decision decision;
 		struct mp_event_action action;
 		struct mp_event_lost lost;

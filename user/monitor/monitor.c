@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "monitor/child.h"
 #include "monitor/domains.h"
+#include "monitor/oom.h"
 #include "monitor/pipeline.h"
 #include "monitor/programs.h"
 #include "monitor/summary.h"
@@ -24,6 +25,7 @@
 #define DRAIN_BATCH 4096U
 #define BATCH_MS 20
 #define LOST_EVERY_NS 100000000ULL
+#define OOM_PATIENCE_NS 2000000000ULL /* how long a victim may take to end */
 #define MIN_TICK_NS 50000000ULL
 #define MAX_TICK_NS 5000000000ULL
 
@@ -44,6 +46,7 @@ struct mp_monitor {
 	struct mp_loop *loop;
 	struct mp_mmap_watch *mmaps;
 	struct mp_domains *domains;
+	struct mp_oom *oom;
 	struct mp_output *output;
 	struct mp_pipeline pipeline;
 	struct mp_child child;
@@ -119,8 +122,13 @@ static int on_record(void *data, struct mp_decoded *record)
 		m->received++;
 		note_lost(m, record->lost, now);
 		mp_domains_enrich(m->domains, record, now);
+	} else if (record->event.type == MP_EVENT_OOM) {
+		mp_oom_add(m->oom, &record->event, record->cgroup_id);
+		return 0;
 	} else if (record->event.process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, (pid_t)record->event.process.pid);
+	} else if (record->event.process.op == MP_PROCESS_EXIT) {
+		mp_oom_exit(m->oom, record->event.process.pid);
 	}
 	mp_pipeline_feed(&m->pipeline, &record->event);
 	return 0;
@@ -176,6 +184,7 @@ static void on_tick(void *data)
 
 	mp_timer_clear(m->tick);
 	mp_domains_refresh(m->domains, mp_clock_now_ns());
+	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);
 	if (mp_output_closed(m->output))
 		stop(m, "output_closed");
 }
@@ -509,7 +518,8 @@ static int open_sources(struct mp_monitor *m, struct mp_error *err)
 	m->ring = mp_ring_new(mp_bpf_events_ring(m->bpf), mp_bpf_processes_ring(m->bpf),
 			      m->o->points, on_record, m);
 	m->domains = mp_domains_new(&m->cgroups, m->bpf, m->o->policy);
-	if (!m->ring || !m->domains)
+	m->oom = mp_oom_new(&m->cgroups, emit_event, &m->pipeline);
+	if (!m->ring || !m->domains || !m->oom)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOMEM,
 			       "cannot map the ring buffer: choose a smaller --ring-size");
 	mp_domains_refresh(m->domains, mp_clock_now_ns());
@@ -621,6 +631,7 @@ static void finish(struct mp_monitor *m, int exit_code)
 	mp_prober_detach(m->prober);
 	while (mp_ring_drain(m->ring, DRAIN_BATCH) == (int)DRAIN_BATCH)
 		;
+	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
 	/* Hooks that still run get their time, so that their results come before the summary. */
 	mp_pipeline_end(&m->pipeline);
 	put_losses(m);
@@ -633,6 +644,7 @@ static void tear_down(struct mp_monitor *m)
 	mp_prober_free(m->prober);
 	mp_ring_free(m->ring);
 	mp_domains_free(m->domains);
+	mp_oom_free(m->oom);
 	mp_pipeline_end(&m->pipeline);
 	mp_bpf_free(m->bpf);
 	for (size_t i = 0; i < m->n_pids; i++)

@@ -15,7 +15,7 @@
 struct mp_bpf {
 	struct memprobe *skel;
 	int programs[MP_PROGRAM_COUNT];
-	struct bpf_link *tracking[4];
+	struct bpf_link *tracking[6];
 	size_t n_points;
 	unsigned int nr_cpus;
 };
@@ -103,6 +103,8 @@ static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *
 		{skel->progs.mp_fork, track},
 		{skel->progs.mp_exec, track},
 		{skel->progs.mp_exit, track},
+		{skel->progs.mp_mark_victim, o->features->oom_victims},
+		{skel->progs.mp_victim_exit, o->features->oom_victims},
 		{skel->progs.mp_cgroup_attach, track && o->want_cgroup},
 	};
 
@@ -290,6 +292,9 @@ int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)
 	struct bpf_program *const programs[] = {
 		bpf->skel->progs.mp_fork,
 		bpf->skel->progs.mp_exec,
+		/* Before mp_exit: the calls of a victim's last thread are told before its exit. */
+		bpf->skel->progs.mp_mark_victim,
+		bpf->skel->progs.mp_victim_exit,
 		bpf->skel->progs.mp_exit,
 		bpf->skel->progs.mp_cgroup_attach,
 	};

@@ -118,6 +118,7 @@ static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 		has_name(btf, len, "bpf_preempt_disable") && has_name(btf, len, "bpf_rdonly_cast");
 	f->rss_per_cpu = !has_name(btf, len, "mm_rss_stat");
 	f->process_tracking = has_name(btf, len, "btf_trace_sched_process_fork");
+	f->oom_victims = has_name(btf, len, "btf_trace_mark_victim");
 	f->memory_cgroup = has_name(btf, len, "memory_cgrp_id");
 }
 
@@ -221,6 +222,9 @@ size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[
 		{"process_tracking", f->process_tracking, false,
 		 "forks, execs and exits are followed",
 		 "--follow, comm:, exe: and cgroup: see only processes that run at the start"},
+		{"oom_victims", f->oom_victims, false,
+		 "OOM kills are told, with what the victim was doing",
+		 "an OOM kill shows as a process that ended"},
 		{"memory_cgroup", f->memory_cgroup, false, "usage and limit of cgroups are read",
 		 "the host's memory is the limit"},
 	};

@@ -22,6 +22,7 @@ struct mp_features {
 	bool preempt_disable;  /* kfunc, 6.10 */
 	bool rss_per_cpu;      /* 6.2: RSS kept per CPU */
 	bool process_tracking; /* BTF tracepoints sched_process_* */
+	bool oom_victims;      /* BTF tracepoint mark_victim */
 	bool memory_cgroup;
 	bool cap_sys_admin;
 	bool cap_bpf;	  /* or CAP_SYS_ADMIN */
@@ -44,7 +45,7 @@ struct mp_feature_row {
 	const char *meaning; /* when present */
 	const char *without; /* what is lost, and the fallback */
 };
-#define MP_FEATURE_ROWS 12
+#define MP_FEATURE_ROWS 13
 size_t mp_features_rows(const struct mp_features *features,
 			struct mp_feature_row rows[MP_FEATURE_ROWS]);
 

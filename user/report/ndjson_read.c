@@ -485,6 +485,48 @@ static void read_process(const struct object *o, struct mp_event *event)
 	e->exit_code = get_int(o, "exit_code");
 }
 
+static void read_in_flight(const struct object *o, struct mp_event_oom *e)
+{
+	const json_t *array = get_array(o, "in_flight");
+	size_t n = json_array_size(array);
+	struct mp_in_flight *calls = new_block(o->parse, n, sizeof(*calls));
+
+	for (size_t i = 0; calls && i < n; i++) {
+		struct object item = {.parse = o->parse, .json = json_array_get(array, i)};
+
+		snprintf(item.path, sizeof(item.path), "in_flight[%zu].", i);
+		if (!json_is_object(item.json)) {
+			bad(o, "in_flight", "holds something else than objects");
+			return;
+		}
+		calls[i].point = get_string(&item, "point");
+		calls[i].tid = get_pid(&item, "tid");
+		calls[i].duration_ns = get_u64(&item, "duration_ns");
+		calls[i].rss_delta = get_s64(&item, "rss_delta");
+	}
+	e->in_flight = calls;
+	e->n_in_flight = n;
+}
+
+static void read_oom(const struct object *o, struct mp_event *event)
+{
+	struct mp_event_oom *e = &event->oom;
+
+	e->pid = get_pid(o, "pid");
+	e->comm = get_string(o, "comm");
+	e->cgroup = get_string(o, "cgroup");
+	e->is_target = get_bool(o, "is_target");
+	e->oom_score_adj = get_int(o, "oom_score_adj");
+	e->rss = get_u64(o, "rss");
+	e->rss_anon = get_u64(o, "rss_anon");
+	e->rss_file = get_u64(o, "rss_file");
+	e->rss_shmem = get_u64(o, "rss_shmem");
+	e->swap = get_u64(o, "swap");
+	e->by_pid = get_pid(o, "by_pid");
+	e->by_comm = get_string(o, "by_comm");
+	read_in_flight(o, e);
+}
+
 static void read_decision(const struct object *o, struct mp_event *event)
 {
 	struct mp_event_decision *e = &event->decision;
@@ -585,11 +627,11 @@ static void read_stop(const struct object *o, struct mp_event *event)
 }
 
 static void (*const readers[])(const struct object *, struct mp_event *) = {
-	[MP_EVENT_START] = read_start,	     [MP_EVENT_SITE] = read_site,
-	[MP_EVENT_PROBE] = read_probe,	     [MP_EVENT_PROCESS] = read_process,
-	[MP_EVENT_DECISION] = read_decision, [MP_EVENT_ACTION] = read_action,
-	[MP_EVENT_LOST] = read_lost,	     [MP_EVENT_SUMMARY] = read_summary,
-	[MP_EVENT_STOP] = read_stop,
+	[MP_EVENT_START] = read_start,	   [MP_EVENT_SITE] = read_site,
+	[MP_EVENT_PROBE] = read_probe,	   [MP_EVENT_PROCESS] = read_process,
+	[MP_EVENT_OOM] = read_oom,	   [MP_EVENT_DECISION] = read_decision,
+	[MP_EVENT_ACTION] = read_action,   [MP_EVENT_LOST] = read_lost,
+	[MP_EVENT_SUMMARY] = read_summary, [MP_EVENT_STOP] = read_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(readers) == MP_EVENT_TYPE_COUNT, "a reader for every event");
 

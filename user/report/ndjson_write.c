@@ -126,6 +126,38 @@ static void write_process(struct mp_json *j, const struct mp_event *event)
 	mp_json_s64(j, "exit_code", e->op == MP_PROCESS_EXIT ? e->exit_code : MP_UNKNOWN_DELTA);
 }
 
+static void put_in_flight(struct mp_json *j, const struct mp_in_flight *call)
+{
+	mp_json_object(j, NULL);
+	mp_json_string(j, "point", call->point);
+	put_pid(j, "tid", call->tid);
+	mp_json_u64(j, "duration_ns", call->duration_ns);
+	mp_json_s64(j, "rss_delta", call->rss_delta);
+	mp_json_object_end(j);
+}
+
+static void write_oom(struct mp_json *j, const struct mp_event *event)
+{
+	const struct mp_event_oom *e = &event->oom;
+
+	put_pid(j, "pid", e->pid);
+	mp_json_string(j, "comm", e->comm);
+	mp_json_string(j, "cgroup", e->cgroup);
+	mp_json_bool(j, "is_target", e->is_target);
+	mp_json_s64(j, "oom_score_adj", e->oom_score_adj);
+	mp_json_u64(j, "rss", e->rss);
+	mp_json_u64(j, "rss_anon", e->rss_anon);
+	mp_json_u64(j, "rss_file", e->rss_file);
+	mp_json_u64(j, "rss_shmem", e->rss_shmem);
+	mp_json_u64(j, "swap", e->swap);
+	put_pid(j, "by_pid", e->by_pid);
+	mp_json_string(j, "by_comm", e->by_comm);
+	mp_json_array(j, "in_flight");
+	for (size_t i = 0; i < e->n_in_flight; i++)
+		put_in_flight(j, &e->in_flight[i]);
+	mp_json_array_end(j);
+}
+
 static void write_decision(struct mp_json *j, const struct mp_event *event)
 {
 	const struct mp_event_decision *e = &event->decision;
@@ -221,11 +253,11 @@ static void write_stop(struct mp_json *j, const struct mp_event *event)
 }
 
 static void (*const writers[])(struct mp_json *, const struct mp_event *) = {
-	[MP_EVENT_START] = write_start,	      [MP_EVENT_SITE] = write_site,
-	[MP_EVENT_PROBE] = write_probe,	      [MP_EVENT_PROCESS] = write_process,
-	[MP_EVENT_DECISION] = write_decision, [MP_EVENT_ACTION] = write_action,
-	[MP_EVENT_LOST] = write_lost,	      [MP_EVENT_SUMMARY] = write_summary,
-	[MP_EVENT_STOP] = write_stop,
+	[MP_EVENT_START] = write_start,	    [MP_EVENT_SITE] = write_site,
+	[MP_EVENT_PROBE] = write_probe,	    [MP_EVENT_PROCESS] = write_process,
+	[MP_EVENT_OOM] = write_oom,	    [MP_EVENT_DECISION] = write_decision,
+	[MP_EVENT_ACTION] = write_action,   [MP_EVENT_LOST] = write_lost,
+	[MP_EVENT_SUMMARY] = write_summary, [MP_EVENT_STOP] = write_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(writers) == MP_EVENT_TYPE_COUNT, "a writer for every event");
 

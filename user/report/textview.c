@@ -435,6 +435,42 @@ static void view_process(struct mp_textview *view, struct mp_text *out,
 	put_timed(view, out, event, &t, MP_COLOR_DIM);
 }
 
+/* "killed while inside load_model for 3.20 s, RSS +2.10 GiB since its entry" */
+static void view_in_flight(struct mp_textview *view, struct mp_text *out,
+			   const struct mp_in_flight *call)
+{
+	MP_TEXT struct mp_text t = {0};
+	char text[MP_HUMAN_LEN];
+
+	mp_text_puts(&t, "killed while inside ");
+	add_name(&t, call->point);
+	mp_text_printf(&t, " for %s", mp_duration_format(call->duration_ns, text));
+	if (call->rss_delta != MP_UNKNOWN_DELTA)
+		mp_text_printf(&t, ", RSS %s since its entry",
+			       mp_size_format_delta(call->rss_delta, text));
+	mp_text_printf(&t, " (thread %u)", call->tid);
+	put_sentence(view, out, INDENT, &t, MP_COLOR_RED);
+}
+
+static void view_oom(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
+{
+	const struct mp_event_oom *e = &event->oom;
+	MP_TEXT struct mp_text t = {0};
+	char size[MP_HUMAN_LEN];
+
+	mp_text_puts(&t, "! out of memory: the kernel kills ");
+	add_subject(&t, e->comm, e->pid, e->cgroup);
+	if (e->rss != MP_UNKNOWN)
+		mp_text_printf(&t, " with %s resident", mp_size_format(e->rss, size));
+	if (e->by_pid != e->pid) {
+		mp_text_puts(&t, ", asked for by ");
+		add_subject(&t, e->by_comm, e->by_pid, NULL);
+	}
+	put_timed(view, out, event, &t, MP_COLOR_ALARM);
+	for (size_t i = 0; i < e->n_in_flight; i++)
+		view_in_flight(view, out, &e->in_flight[i]);
+}
+
 static void add_evidence(struct mp_text *t, const struct mp_event_decision *e)
 {
 	char size[MP_HUMAN_LEN];
@@ -543,11 +579,11 @@ static void view_stop(struct mp_textview *view, struct mp_text *out, const struc
 }
 
 static void (*const viewers[])(struct mp_textview *, struct mp_text *, const struct mp_event *) = {
-	[MP_EVENT_START] = view_start,	     [MP_EVENT_SITE] = view_site,
-	[MP_EVENT_PROBE] = view_probe,	     [MP_EVENT_PROCESS] = view_process,
-	[MP_EVENT_DECISION] = view_decision, [MP_EVENT_ACTION] = view_action,
-	[MP_EVENT_LOST] = view_lost,	     [MP_EVENT_SUMMARY] = view_summary,
-	[MP_EVENT_STOP] = view_stop,
+	[MP_EVENT_START] = view_start,	   [MP_EVENT_SITE] = view_site,
+	[MP_EVENT_PROBE] = view_probe,	   [MP_EVENT_PROCESS] = view_process,
+	[MP_EVENT_OOM] = view_oom,	   [MP_EVENT_DECISION] = view_decision,
+	[MP_EVENT_ACTION] = view_action,   [MP_EVENT_LOST] = view_lost,
+	[MP_EVENT_SUMMARY] = view_summary, [MP_EVENT_STOP] = view_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(viewers) == MP_EVENT_TYPE_COUNT, "a view of every event");
 

@@ -5,10 +5,11 @@
 #include <math.h>
 #include <string.h>
 
-static void copy_comm(struct mp_decoded *d, const char comm[MP_COMM_LEN])
+static const char *copy_comm(char out[MP_COMM_LEN + 1], const char comm[MP_COMM_LEN])
 {
-	memcpy(d->comm, comm, MP_COMM_LEN);
-	d->comm[MP_COMM_LEN] = '\0';
+	memcpy(out, comm, MP_COMM_LEN);
+	out[MP_COMM_LEN] = '\0';
+	return out;
 }
 
 static const char *tail_string(struct mp_decoded *d, const struct mp_probe_record_full *full,
@@ -89,12 +90,17 @@ static uint64_t add_known(uint64_t a, uint64_t b)
 	return a == MP_UNKNOWN || b == MP_UNKNOWN ? MP_UNKNOWN : a + b;
 }
 
+static uint64_t rss_total(const __u64 rss[MP_RSS_KINDS])
+{
+	return add_known(add_known(rss[MP_RSS_ANON], rss[MP_RSS_FILE]), rss[MP_RSS_SHMEM]);
+}
+
 static void decode_memory(struct mp_event_probe *probe, const struct mp_probe_record *r)
 {
 	probe->rss_anon = r->rss[MP_RSS_ANON];
 	probe->rss_file = r->rss[MP_RSS_FILE];
 	probe->rss_shmem = r->rss[MP_RSS_SHMEM];
-	probe->rss = add_known(add_known(probe->rss_anon, probe->rss_file), probe->rss_shmem);
+	probe->rss = rss_total(r->rss);
 	probe->swap = r->rss[MP_RSS_SWAP];
 	probe->usage = r->usage;
 	probe->limit = r->limit;
@@ -121,7 +127,7 @@ static int decode_probe(const void *data, size_t len, const struct mp_points *po
 		full = data;
 	}
 	point = &points->items[r->point];
-	copy_comm(d, r->comm);
+	copy_comm(d->comm, r->comm);
 	d->event.type = MP_EVENT_PROBE;
 	d->event.probe = (struct mp_event_probe){
 		.point = point->name,
@@ -149,7 +155,7 @@ static int decode_process(const void *data, size_t len, struct mp_decoded *d)
 
 	if (len < sizeof(*r) || r->op < MP_PROCESS_FORK || r->op > MP_PROCESS_EXIT)
 		return -EBADMSG;
-	copy_comm(d, r->comm);
+	copy_comm(d->comm, r->comm);
 	d->event.type = MP_EVENT_PROCESS;
 	d->event.process = (struct mp_event_process){
 		.op = (enum mp_process_op)r->op,
@@ -157,6 +163,62 @@ static int decode_process(const void *data, size_t len, struct mp_decoded *d)
 		.parent = r->parent,
 		.exit_code = r->exit_code,
 		.comm = d->comm,
+	};
+	return 0;
+}
+
+static int decode_oom(const void *data, size_t len, struct mp_decoded *d)
+{
+	const struct mp_oom_record *r = data;
+	struct mp_event_oom *e = &d->event.oom;
+
+	if (len < sizeof(*r))
+		return -EBADMSG;
+	d->event.type = MP_EVENT_OOM;
+	*e = (struct mp_event_oom){
+		.pid = r->pid,
+		.comm = copy_comm(d->comm, r->comm),
+		.is_target = r->is_target,
+		.oom_score_adj = r->oom_score_adj,
+		.rss_anon = r->rss[MP_RSS_ANON],
+		.rss_file = r->rss[MP_RSS_FILE],
+		.rss_shmem = r->rss[MP_RSS_SHMEM],
+		.rss = rss_total(r->rss),
+		.swap = r->rss[MP_RSS_SWAP],
+		.by_pid = r->by_pid,
+		.by_comm = copy_comm(d->by_comm, r->by_comm),
+	};
+	d->cgroup_id = r->cgroup_id;
+	/* Before 6.9 the kernel tells no more than the pid. */
+	if (!d->comm[0])
+		e->comm = NULL;
+	return 0;
+}
+
+static int decode_in_flight(const void *data, size_t len, const struct mp_points *points,
+			    struct mp_decoded *d)
+{
+	const struct mp_in_flight_record *r = data;
+
+	if (len < sizeof(*r) || r->point >= points->n)
+		return -EBADMSG;
+	d->in_flight = (struct mp_in_flight){
+		.point = points->items[r->point].name,
+		.tid = r->tid,
+		.duration_ns = r->duration_ns,
+		.rss_delta = r->rss_delta,
+	};
+	d->event.type = MP_EVENT_OOM;
+	d->event.oom = (struct mp_event_oom){
+		.pid = r->pid,
+		.is_target = true,
+		.rss = MP_UNKNOWN,
+		.rss_anon = MP_UNKNOWN,
+		.rss_file = MP_UNKNOWN,
+		.rss_shmem = MP_UNKNOWN,
+		.swap = MP_UNKNOWN,
+		.in_flight = &d->in_flight,
+		.n_in_flight = 1,
 	};
 	return 0;
 }
@@ -174,6 +236,10 @@ int mp_decode(const void *data, size_t len, const struct mp_points *points, stru
 		return decode_probe(data, h->size, points, d);
 	case MP_RECORD_PROCESS:
 		return decode_process(data, h->size, d);
+	case MP_RECORD_OOM:
+		return decode_oom(data, h->size, d);
+	case MP_RECORD_IN_FLIGHT:
+		return decode_in_flight(data, h->size, points, d);
 	default:
 		return -EBADMSG;
 	}

@@ -18,12 +18,15 @@ struct mp_decoded {
 	struct mp_event_arg ret;
 	char strings[MP_MAX_ARGS][MP_ARG_STR_LEN + 1];
 	uint64_t stack[MP_STACK_DEPTH + 1];
+	char by_comm[MP_COMM_LEN + 1];
+	struct mp_in_flight in_flight;
 };
 
 /*
- * Decodes one record. cgroup, working_set and usage_pct stay unknown: they
- * need what user space has sampled. Returns 0, or -EBADMSG when the record is
- * cut, of another version, or names a point that does not exist.
+ * Decodes one record. A call that an OOM victim was inside of comes as an oom
+ * event of its own, with the pid and that one call: mp_oom_add() puts them together. cgroup,
+ * working_set and usage_pct stay unknown: they need what user space has sampled. Returns 0, or
+ * -EBADMSG when the record is cut, of another version, or names a point that does not exist.
  */
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
 

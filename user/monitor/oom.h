@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Puts an OOM kill's story together: the victim comes first, then the calls its
+ * threads were inside of as they end, then its exit. One event comes out.
+ */
+#ifndef MP_MONITOR_OOM_H
+#define MP_MONITOR_OOM_H
+
+#include "base/event.h"
+#include "cgroup/cgroup.h"
+
+struct mp_oom;
+
+/* Finished stories go to `emit`. */
+struct mp_oom *mp_oom_new(const struct mp_cgroups *cgroups, mp_event_fn emit, void *data);
+void mp_oom_free(struct mp_oom *oom);
+
+/*
+ * An oom event as decoded: a victim, or one call of it. `cgroup_id` is the
+ * victim's, 0 when it is not known. Victims that are no targets are told at once.
+ */
+void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id);
+/* The process is gone: nothing more comes of it. */
+void mp_oom_exit(struct mp_oom *oom, uint32_t pid);
+/* Tells the stories that are older than `age_ns`, whole or not; 0: all. */
+void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns);
+
+#endif
