@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly MAX_FUNCTION_LINES=100
+readonly MAX_FUNCTION_LINES=80
 # Those of Debian 12. Each version formats differently and warns about other things.
 declare -Ar KEPT_WITH=([format]='clang-format 14' [tidy]='clang-tidy 14' [cppcheck]='cppcheck 2.10'
 	[shell]='shellcheck 0.9')
