@@ -59,7 +59,7 @@ TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches
+.PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -89,6 +89,12 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+
+# Files that hold the share folder's path are made anew when PREFIX is another.
+$(BUILD)/obj/user/config/search.o $(BUILD)/obj/user/cli/cli.o: build/gen/prefix
+
+build/gen/prefix: FORCE | build/gen
+	@printf '%s\n' '$(PREFIX)' | cmp -s - $@ || printf '%s\n' '$(PREFIX)' >$@
 
 $(BUILD)/memprobe-bpf: $(BUILD)/obj/$(MAIN:.c=.o) $(OBJS)
 	$(call say,LINK,$@)
