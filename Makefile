@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz bench lint format install clean. V=1 shows
+# Targets: all test unit integration fuzz vm bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds everything with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -59,7 +59,7 @@ TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all test unit integration fuzz bench lint format install clean fuzzers targets benches
+.PHONY: all test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -89,6 +89,12 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+
+# Files that hold the share folder's path are made anew when PREFIX is another.
+$(BUILD)/obj/user/config/search.o $(BUILD)/obj/user/cli/cli.o: build/gen/prefix
+
+build/gen/prefix: FORCE | build/gen
+	@printf '%s\n' '$(PREFIX)' | cmp -s - $@ || printf '%s\n' '$(PREFIX)' >$@
 
 $(BUILD)/memprobe-bpf: $(BUILD)/obj/$(MAIN:.c=.o) $(OBJS)
 	$(call say,LINK,$@)
@@ -142,6 +148,10 @@ targets: $(TARGET_BINS) $(TARGET_LIBS)
 
 integration: all targets
 	$(Q)tests/integration/run.sh
+
+# KERNELS="6.1 newest" runs those only.
+vm: all targets
+	$(Q)tests/vm/run $(KERNELS)
 
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)

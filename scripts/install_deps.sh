@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs what is missing to build memprobe-bpf, by the system's package manager.
 #
-#   scripts/install_deps.sh [--demo] [--test] [--print]
+#   scripts/install_deps.sh [--demo] [--test] [--vm] [--print]
 #
 # --demo   also the program that the demo watches
 # --test   also what the tests, benchmarks and checks need
+# --vm     also what the tests on other kernels need (apt-get systems only)
 # --print  only lists what is missing, one package a line
 #
 # Says nothing and asks no package server when everything is there.
@@ -17,6 +18,7 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
 	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
+readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps)
 
 die() {
 	printf 'install_deps.sh: error: %s\n' "$*" >&2
@@ -175,9 +177,10 @@ main() {
 		case $1 in
 		--demo) wanted+=("${DEMO[@]}") ;;
 		--test) wanted+=("${TEST[@]}") ;;
+		--vm) wanted+=("${VM[@]}") ;;
 		--print) print=yes ;;
 		*)
-			printf 'usage: install_deps.sh [--demo] [--test] [--print]\n' >&2
+			printf 'usage: install_deps.sh [--demo] [--test] [--vm] [--print]\n' >&2
 			exit 2
 			;;
 		esac

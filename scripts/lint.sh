@@ -1,12 +1,30 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Every static check of the sources, or those named: format tidy cppcheck shell
-# includes lengths words. Prints all problems; exit code 1 if there is one.
+# includes lengths words. Prints all problems; exit code 1 if there is one. A
+# check by a tool of another version than the sources are kept with is skipped.
 # Needs compile_commands.json and the generated skeleton: run it by `make lint`.
+# With MP_RESULTS the checks, as one, and the skips are appended to that file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly MAX_FUNCTION_LINES=80
+# Those of Debian 12. Each version formats differently and warns about other things.
+declare -Ar KEPT_WITH=([format]='clang-format 14' [tidy]='clang-tidy 14' [cppcheck]='cppcheck 2.10'
+	[shell]='shellcheck 0.9')
+
+# Fails, and says why, when a check's tool is not of the version that it is kept with.
+has_version() {
+	local tool version found
+	[ -n "${KEPT_WITH[$1]:-}" ] || return 0
+	read -r tool version <<<"${KEPT_WITH[$1]}"
+	found=$("$tool" --version 2>/dev/null | grep -oE '[0-9]+(\.[0-9]+)+' | head -n 1) || found=none
+	case $found in
+	"$version" | "$version".*) return 0 ;;
+	esac
+	printf 'kept with %s %s, here is %s' "$tool" "$version" "$found"
+	return 1
+}
 
 # Tracked files and new ones, so that a check sees a file before its first commit.
 files() {
@@ -100,16 +118,21 @@ check_words() {
 }
 
 main() {
-	local checks=("$@") failed=0 check output
+	local checks=("$@") failed=0 skipped=0 check output
 	[ $# -gt 0 ] || checks=(format includes lengths words shell cppcheck tidy)
 	for check in "${checks[@]}"; do
-		if output=$("check_$check" 2>&1); then
+		if ! output=$(has_version "$check"); then
+			printf '  %-8s skip: %s\n' "$check" "$output"
+			skipped=$((skipped + 1))
+		elif output=$("check_$check" 2>&1); then
 			printf '  %-8s ok\n' "$check"
 		else
 			printf '  %-8s FAILED\n%s\n' "$check" "$output"
 			failed=1
 		fi
 	done
+	[ -z "${MP_RESULTS:-}" ] ||
+		printf 'lint %d %d %d\n' $((1 - failed)) $failed $skipped >>"$MP_RESULTS"
 	return $failed
 }
 

@@ -26,10 +26,6 @@ part() {
 	fi
 }
 
-lint() {
-	make lint && printf 'lint 1 0 0\n' >>"$MP_RESULTS"
-}
-
 main() {
 	local jobs
 	jobs=$(nproc)
@@ -37,7 +33,7 @@ main() {
 	scripts/install_deps.sh --test
 	headline 'build'
 	if make -j"$jobs" all targets; then
-		part lint lint
+		part lint make lint
 		part unit make -j"$jobs" unit
 		part fuzz make -j"$jobs" fuzz
 		part integration make integration

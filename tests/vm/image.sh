@@ -48,7 +48,8 @@ copy_python() {
 import $PYTHON_MODULES, encodings.latin_1, encodings.idna
 print(*{m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)}, sep='\n')")
 	copy_in "$root" "${files[@]}"
-	mapfile -t files < <(libraries_of $(printf '%s\n' "${files[@]}" | grep '\.so$'))
+	mapfile -t files < <(printf '%s\n' "${files[@]}" | grep '\.so$')
+	mapfile -t files < <(libraries_of "${files[@]}")
 	copy_in "$root" "${files[@]}"
 }
 

@@ -12,6 +12,7 @@ readonly FLAVOUR=cloud-amd64
 readonly LISTS_KEEP_MINUTES=10080
 
 debian_mirror() {
+	# shellcheck disable=SC2016 # apt expands these
 	apt-get indextargets --format '$(ORIGIN) $(RELEASE) $(SITE)' 'Identifier: Packages' |
 		awk '$1 == "Debian" && $2 !~ /-/ { print $3; exit }'
 }
@@ -81,7 +82,7 @@ find_package() {
 fetch_kernel() (
 	dir=$(mktemp -d "$CACHE/fetch.XXXXXX")
 	trap 'rm -rf "$dir"' EXIT
-	cd "$dir"
+	cd "$dir" || die "there is no $dir"
 	printf 'vm: fetching %s\n' "$1" >&2
 	own_apt apt-get download "$1" >&2
 	dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards '*/vmlinuz*'

@@ -117,6 +117,22 @@ struct point_reader {
 	yaml_node_t *args; /* read last: their range depends on the kind of point */
 };
 
+/* What is wrong with a text, or NULL. */
+typedef const char *(*problem_fn)(const char *text);
+
+/* Borrowed text that has no problem. */
+static int sound_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
+		      problem_fn problem_of, const char **ret)
+{
+	const char *problem;
+	int err = mp_yaml_text(y, what, node, max, ret);
+
+	if (err)
+		return err;
+	problem = problem_of(*ret);
+	return problem ? mp_yaml_fail(y, node, "%s", problem) : 0;
+}
+
 static int copy_text(struct mp_yaml *y, const char *text, char **ret)
 {
 	*ret = strdup(text);
@@ -127,16 +143,10 @@ static int read_name(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_
 		     void *data)
 {
 	struct point_reader *reader = data;
-	const char *problem;
 	const char *text;
-	int err = mp_yaml_text(y, field->name, value, SIZE_MAX, &text);
+	int err = sound_text(y, field->name, value, SIZE_MAX, mp_name_problem, &text);
 
-	if (err)
-		return err;
-	problem = mp_name_problem(text);
-	if (problem)
-		return mp_yaml_fail(y, value, "%s", problem);
-	return copy_text(y, text, &reader->point.name);
+	return err ? err : copy_text(y, text, &reader->point.name);
 }
 
 static void level_names(const char *names[MP_LEVEL_COUNT])
@@ -164,30 +174,20 @@ static int read_python(struct mp_yaml *y, const struct mp_yaml_field *field, yam
 		       void *data)
 {
 	struct point_reader *reader = data;
-	const char *problem;
 	const char *text;
-	int err = mp_yaml_text(y, field->name, value, MAX_PATTERN, &text);
+	int err = sound_text(y, field->name, value, MAX_PATTERN, mp_python_problem, &text);
 
-	if (err)
-		return err;
-	problem = mp_python_problem(text);
-	if (problem)
-		return mp_yaml_fail(y, value, "%s", problem);
-	return copy_text(y, text, &reader->point.python);
+	return err ? err : copy_text(y, text, &reader->point.python);
 }
 
 static int read_symbol(struct mp_yaml *y, yaml_node_t *item, void *data)
 {
 	struct point_reader *reader = data;
-	const char *problem;
 	const char *text;
-	int err = mp_yaml_text(y, "a symbol", item, MAX_PATTERN, &text);
+	int err = sound_text(y, "a symbol", item, MAX_PATTERN, mp_symbol_problem, &text);
 
 	if (err)
 		return err;
-	problem = mp_symbol_problem(text);
-	if (problem)
-		return mp_yaml_fail(y, item, "%s", problem);
 	if (reader->point.n_symbols == MAX_PATTERNS)
 		return mp_yaml_fail(y, item, "a point has at most %d symbols", MAX_PATTERNS);
 	return add_symbol(&reader->point, text) ? mp_yaml_no_memory(y) : 0;
@@ -202,15 +202,11 @@ static int read_symbols(struct mp_yaml *y, const struct mp_yaml_field *field, ya
 static int read_usdt(struct mp_yaml *y, yaml_node_t *item, void *data)
 {
 	struct point_reader *reader = data;
-	const char *problem;
 	const char *text;
-	int err = mp_yaml_text(y, "a usdt probe", item, MAX_PATTERN, &text);
+	int err = sound_text(y, "a usdt probe", item, MAX_PATTERN, mp_usdt_problem, &text);
 
 	if (err)
 		return err;
-	problem = mp_usdt_problem(text);
-	if (problem)
-		return mp_yaml_fail(y, item, "%s", problem);
 	if (reader->point.n_usdt == MAX_PATTERNS)
 		return mp_yaml_fail(y, item, "a point has at most %d usdt probes", MAX_PATTERNS);
 	return add_usdt(&reader->point, text) ? mp_yaml_no_memory(y) : 0;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define MAX_NAME_BYTES (64 << 10)
 
 struct symbol_table {
@@ -103,15 +105,8 @@ int mp_elf_functions_add(void *data, const struct mp_elf_function *fn)
 {
 	struct mp_elf_functions *list = data;
 
-	if (list->n == list->cap) {
-		size_t cap = list->cap ? list->cap * 2 : 64;
-		void *grown = reallocarray(list->items, cap, sizeof(*list->items));
-
-		if (!grown)
-			return -ENOMEM;
-		list->items = grown;
-		list->cap = cap;
-	}
+	if (MP_RESERVE_ONE(list->items, list->n, list->cap))
+		return -ENOMEM;
 	list->items[list->n] = *fn;
 	list->items[list->n].order = list->n;
 	list->n++;

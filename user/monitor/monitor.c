@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "monitor/child.h"
@@ -91,15 +92,8 @@ static void mark_dirty(struct mp_monitor *m, pid_t pid)
 		if (m->dirty[i] == pid)
 			return;
 	}
-	if (m->n_dirty == m->cap_dirty) {
-		size_t cap = m->cap_dirty ? m->cap_dirty * 2 : 16;
-		pid_t *grown = realloc(m->dirty, cap * sizeof(*grown));
-
-		if (!grown)
-			return;
-		m->dirty = grown;
-		m->cap_dirty = cap;
-	}
+	if (MP_RESERVE_ONE(m->dirty, m->n_dirty, m->cap_dirty))
+		return;
 	m->dirty[m->n_dirty++] = pid;
 }
 

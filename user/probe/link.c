@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
+#include "base/array.h"
 #include "base/fsroot.h"
 #include "base/size.h"
 
@@ -15,16 +16,9 @@
 
 static int keep_fd(struct mp_links *links, int fd)
 {
-	if (links->n == links->cap) {
-		size_t cap = links->cap ? links->cap * 2 : 16;
-		int *fds = realloc(links->fds, cap * sizeof(*fds));
-
-		if (!fds) {
-			close(fd);
-			return -ENOMEM;
-		}
-		links->fds = fds;
-		links->cap = cap;
+	if (MP_RESERVE_ONE(links->fds, links->n, links->cap)) {
+		close(fd);
+		return -ENOMEM;
 	}
 	links->fds[links->n++] = fd;
 	return 0;

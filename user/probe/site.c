@@ -3,19 +3,14 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 struct mp_site *mp_sites_add(struct mp_sites *sites)
 {
 	struct mp_site *site;
 
-	if (sites->n == sites->cap) {
-		size_t cap = sites->cap ? sites->cap * 2 : 16;
-		struct mp_site *items = realloc(sites->items, cap * sizeof(*items));
-
-		if (!items)
-			return NULL;
-		sites->items = items;
-		sites->cap = cap;
-	}
+	if (MP_RESERVE_ONE(sites->items, sites->n, sites->cap))
+		return NULL;
 	site = &sites->items[sites->n++];
 	memset(site, 0, sizeof(*site));
 	return site;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/array.h"
 #include "target/private.h"
 
 #define MAX_MAPS (64U << 20)
@@ -295,21 +296,6 @@ static bool binary_set_has(const struct binary_set *set, const struct mp_binary 
 	return false;
 }
 
-static int binary_set_reserve(struct binary_set *set)
-{
-	size_t cap = set->cap ? set->cap * 2 : 32;
-	struct mp_binary *items;
-
-	if (set->n < set->cap)
-		return 0;
-	items = realloc(set->items, cap * sizeof(*items));
-	if (!items)
-		return -ENOMEM;
-	set->items = items;
-	set->cap = cap;
-	return 0;
-}
-
 static int binary_set_add(void *data, const struct mp_binary *binary)
 {
 	struct binary_set *set = data;
@@ -323,7 +309,7 @@ static int binary_set_add(void *data, const struct mp_binary *binary)
 	path = strdup(binary->path);
 	open_path = strdup(binary->open_path);
 	root = strdup(binary->root);
-	if (!root || !path || !open_path || binary_set_reserve(set))
+	if (!root || !path || !open_path || MP_RESERVE_ONE(set->items, set->n, set->cap))
 		return -ENOMEM;
 	item = &set->items[set->n++];
 	*item = *binary;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/array.h"
 #include "target/private.h"
 
 #define LD_CACHE "/etc/ld.so.cache"
@@ -29,6 +30,7 @@ struct search {
 	void *data;
 	struct file_id *seen;
 	size_t n_seen;
+	size_t cap_seen;
 };
 
 static void search_free(struct search *search)
@@ -39,17 +41,13 @@ static void search_free(struct search *search)
 /* 1 for a file that was not there before, 0 for one that was. */
 static int remember(struct search *search, const struct stat *st)
 {
-	struct file_id *seen;
-
 	for (size_t i = 0; i < search->n_seen; i++) {
 		if (search->seen[i].ino == st->st_ino && search->seen[i].dev == st->st_dev)
 			return 0;
 	}
-	seen = realloc(search->seen, (search->n_seen + 1) * sizeof(*seen));
-	if (!seen)
+	if (MP_RESERVE_ONE(search->seen, search->n_seen, search->cap_seen))
 		return -ENOMEM;
-	search->seen = seen;
-	seen[search->n_seen++] = (struct file_id){st->st_dev, st->st_ino};
+	search->seen[search->n_seen++] = (struct file_id){st->st_dev, st->st_ino};
 	return 1;
 }
 

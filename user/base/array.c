@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "base/array.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ROOM 16
+
+int mp_array_reserve_one(void *items, size_t n, size_t *cap, size_t item_size)
+{
+	size_t room = *cap ? *cap * 2 : FIRST_ROOM;
+	void *grown;
+
+	if (n < *cap)
+		return 0;
+	/* Copied: the pointer is one to a type that is not known here. */
+	memcpy(&grown, items, sizeof(grown));
+	grown = reallocarray(grown, room, item_size);
+	if (!grown)
+		return -ENOMEM;
+	memcpy(items, &grown, sizeof(grown));
+	*cap = room;
+	return 0;
+}
