@@ -10,13 +10,14 @@
 int mp_array_reserve_one(void *items, size_t n, size_t *cap, size_t item_size)
 {
 	size_t room = *cap ? *cap * 2 : FIRST_ROOM;
+	void *old;
 	void *grown;
 
 	if (n < *cap)
 		return 0;
 	/* Copied: the pointer is one to a type that is not known here. */
-	memcpy(&grown, items, sizeof(grown));
-	grown = reallocarray(grown, room, item_size);
+	memcpy(&old, items, sizeof(old));
+	grown = reallocarray(old, room, item_size);
 	if (!grown)
 		return -ENOMEM;
 	memcpy(items, &grown, sizeof(grown));
