@@ -171,8 +171,10 @@ lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
 # The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
-compile_commands.json: Makefile $(SRCS) $(MAIN)
-	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(SRCS) $(MAIN) >$@.tmp && mv $@.tmp $@
+COMPILED := $(SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(BENCH_SRCS)
+
+compile_commands.json: Makefile $(COMPILED)
+	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(COMPILED) >$@.tmp && mv $@.tmp $@
 
 install: all
 	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf

@@ -25,7 +25,7 @@
 /* Duration histogram: MP_HIST_SUB linear steps in each power of two, in ns. */
 #define MP_HIST_SUB_BITS 2
 #define MP_HIST_SUB (1 << MP_HIST_SUB_BITS)
-#define MP_HIST_OCTAVES 44 /* the last bucket starts near 4.8 hours */
+#define MP_HIST_OCTAVES 44 /* the last one starts near 4.9 hours */
 #define MP_HIST_BUCKETS (MP_HIST_OCTAVES * MP_HIST_SUB)
 
 /* A size that is not known: no memory cgroup, a kernel thread, no limit. */
@@ -111,7 +111,7 @@ struct mp_probe_record {
 	__s64 rss_delta;   /* exit: change since the entry, all kinds but swap */
 	__s64 usage_delta; /* exit: change of usage since the entry */
 	__u64 ret;
-	__u64 args[MP_MAX_ARGS]; /* value, or the index of the string in the tail */
+	__u64 args[MP_MAX_ARGS]; /* value; of a str its address, with the text in the tail */
 };
 
 /* What only some points ask for; a record without it is a third of the size. */

@@ -69,7 +69,7 @@ demo_redis() {
 	PIDS+=("$load")
 	show $MEMPROBE attach --target "$pid" --duration 12 \
 		--point 'command=medium@/usr/bin/redis-server:processCommand' \
-		--point 'new_object=high@/usr/bin/redis-server:createObject' \
+		--point 'new_string=high@/usr/bin/redis-server:createStringObject' \
 		--point 'evict=critical@/usr/bin/redis-server:performEvictions' \
 		--point 'malloc=low@libjemalloc.so.2:malloc'
 	kill "$load" 2>/dev/null || true

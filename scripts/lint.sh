@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly MAX_FUNCTION_LINES=100
+readonly MAX_FUNCTION_LINES=80
 
 # Tracked files and new ones, so that a check sees a file before its first commit.
 files() {

@@ -12,7 +12,8 @@ for bin in "$@"; do
 	"$bin" >"$log" 2>&1
 	code=$?
 	p=$(grep -c '^\[       OK \]' "$log")
-	f=$(grep -cE '^\[  FAILED  \] [a-z_0-9]+$' "$log")
+	# Each is named where it failed and, again, at the end.
+	f=$(grep -E '^\[  FAILED  \] [a-z_0-9]+$' "$log" | sort -u | wc -l)
 	s=$(grep -c '^\[  SKIPPED \] [a-z_0-9]*$' "$log")
 	if [ "$code" -ne 0 ] || [ "$p" -eq 0 ]; then
 		cat "$log"

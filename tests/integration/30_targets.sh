@@ -61,7 +61,7 @@ test_cgroup() {
 # the old root is gone, or only a changed root (chroot).
 # $1: how the root is changed, in shell.
 start_in_own_root() {
-	need unshare
+	need_mount_namespace
 	mkdir "$T/root"
 	cat >"$T/enter.sh" <<-EOT
 		set -e

@@ -10,9 +10,10 @@ one_line_error() {
 test_not_root() {
 	need setpriv
 	CODE=0
-	cp "$MEMPROBE" "$T/memprobe-bpf"
-	chmod 755 "$T" "$T/memprobe-bpf"
-	setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all \
+	# The tree may be in a folder that only root can enter.
+	cp -r "$MEMPROBE" configs "$T"
+	chmod -R a+rX "$T"
+	MEMPROBE_CONFIG_DIR=$T/configs setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all --bounding-set=-all \
 		"$T/memprobe-bpf" attach --target $$ --point 'a=low@x:y' >"$T/out" 2>"$T/err" || CODE=$?
 	expect_eq 4 "$CODE" 'exit code'
 	grep -qE 'CAP_(BPF|SYS_ADMIN|PERFMON)' "$T/err" || fail 'the capability is not named'
@@ -20,7 +21,7 @@ test_not_root() {
 }
 
 test_no_btf() {
-	need unshare
+	need_mount_namespace
 	[ -e /sys/kernel/btf/vmlinux ] || skip 'no BTF to hide'
 	CODE=0
 	# shellcheck disable=SC2016

@@ -25,7 +25,7 @@ test_redis_under_load() {
 		--point 'command=medium@/usr/bin/redis-server:processCommand' \
 		--point 'call=high@/usr/bin/redis-server:call' \
 		--point 'malloc=low@libjemalloc.so.2:malloc' \
-		--point 'object=medium@/usr/bin/redis-server:createObject'
+		--point 'object=medium@/usr/bin/redis-server:createStringObject'
 	redis-cli -s "$T/redis.sock" config resetstat >/dev/null
 	redis_load -n 20000 -t set,get,lpush -d 512
 	redis-cli -s "$T/redis.sock" info stats | tr -d '\r' |

@@ -194,6 +194,13 @@ need() {
 	command -v "$1" >/dev/null || skip "no $1"
 }
 
+# In a root that is no mount point, a plain chroot, the kernel lets mounts not be
+# kept apart, and a root not be exchanged.
+need_mount_namespace() {
+	need unshare
+	unshare -m true 2>/dev/null || skip 'no mount namespace of its own can be had here'
+}
+
 # Policy that asks for a record of every call.
 every_call_policy() {
 	printf 'version: 1\ncheck_interval_ms: 0\n' >"$T/policy.yaml"

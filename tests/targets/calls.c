@@ -111,7 +111,7 @@ static void prepare(struct worker *w, const struct options *o, uint64_t index)
 {
 	w->options = o;
 	w->calls = o->calls / o->threads + (index < o->calls % o->threads);
-	if (strcmp(o->function, "grow") || !w->calls)
+	if (strcmp(o->function, "grow") != 0 || !w->calls)
 		return;
 	w->memory = mmap(NULL, w->calls * o->bytes, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

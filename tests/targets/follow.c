@@ -103,7 +103,7 @@ int main(int argc, char **argv)
 {
 	struct options o = {.children = 4, .calls = 1009, .depth = 1};
 	uint64_t execs;
-	uint64_t total;
+	uint64_t processes;
 
 	parse(&o, argc, argv);
 	target_ready(o.wait);
@@ -114,11 +114,9 @@ int main(int argc, char **argv)
 	if (!reap(o.children))
 		return 1;
 	execs = o.exec ? o.children / 2 * o.depth : 0;
-	total = (o.children * o.depth + 1) * o.calls;
-	printf("{\"calls\": %llu, \"parent_calls\": %llu, \"exec_calls\": %llu, \"processes\": "
-	       "%llu}\n",
-	       (unsigned long long)total, (unsigned long long)o.calls,
-	       (unsigned long long)(execs * o.calls),
-	       (unsigned long long)(o.children * o.depth + 1));
+	processes = o.children * o.depth + 1;
+	printf("{\"calls\": %" PRIu64 ", \"parent_calls\": %" PRIu64 ", \"exec_calls\": %" PRIu64
+	       ", \"processes\": %" PRIu64 "}\n",
+	       processes * o.calls, o.calls, execs * o.calls, processes);
 	return 0;
 }

@@ -792,7 +792,8 @@ static void a_job_left_behind_does_not_hold_up_the_hook(void **state)
 	struct fixture *f = *state;
 	const struct result *r =
 		run_script(f, "#!/bin/sh\n"
-			      "(while [ ! -e \"${0%/*}/go\" ]; do sleep 0.01; done) &\n");
+			      "d=${0%/*}\n"
+			      "(while [ -d \"$d\" ] && [ ! -e \"$d/go\" ]; do sleep 0.01; done) &\n");
 
 	assert_int_equal(r->result, MP_RESULT_DONE);
 	assert_string_equal(r->detail, "exit status 0");

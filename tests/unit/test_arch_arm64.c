@@ -54,12 +54,12 @@ static void test_classes(void **state)
 
 static void test_decode_errors(void **state)
 {
-	static const uint8_t zeros[4];
+	static const uint8_t undefined[4] = {0xff, 0xff, 0xff, 0xff};
 	struct mp_insn insn;
 
 	(void)state;
-	assert_int_equal(mp_arch_decode(zeros, 3, 0, &insn), -EINVAL);
-	assert_int_equal(mp_arch_decode(zeros, 4, 0, &insn), -EINVAL);
+	assert_int_equal(mp_arch_decode(undefined, 3, 0, &insn), -EINVAL);
+	assert_int_equal(mp_arch_decode(undefined, 4, 0, &insn), -EINVAL);
 }
 
 static int jumps(uint32_t word, uint64_t addr, uint64_t dest)

@@ -153,6 +153,31 @@ static void test_top(void **state)
 static const struct mp_command *const commands[] = {&mp_cmd_attach, &mp_cmd_run, &mp_cmd_probes,
 						    &mp_cmd_doctor};
 
+/* Lines are broken where there is room: each run of spaces and newlines becomes one space. */
+static void join_lines(char *text)
+{
+	char *out = text;
+
+	for (const char *in = text; *in; in++) {
+		bool is_space = *in == ' ' || *in == '\n';
+
+		if (!is_space || out == text || out[-1] != ' ')
+			*out++ = is_space ? ' ' : *in;
+	}
+	*out = '\0';
+}
+
+static void check_width(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		if (len > 80)
+			fail_msg("%zu columns: %.*s", len, (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
 /* Help names each option with its value and what it does, and has examples. */
 static void test_help_of_each_command(void **state)
 {
@@ -168,6 +193,8 @@ static void test_help_of_each_command(void **state)
 		assert_non_null(strstr(t->out, c->details));
 		assert_non_null(strstr(t->out, c->examples));
 		assert_non_null(strstr(t->out, "--config-dir DIR"));
+		check_width(t->out);
+		join_lines(t->out);
 		for (size_t j = 0; j < c->n_options; j++) {
 			snprintf(line, sizeof(line), "--%s%s%s", c->options[j].name,
 				 c->options[j].arg ? " " : "",

@@ -233,8 +233,41 @@ static void test_detect_without_btf(void **state)
 	tree_write(&tree, "/proc/self/cgroup", "0::/\n");
 	tree_write(&tree, "/sys/kernel/btf/vmlinux", "");
 	check_no_btf(&tree);
-	tree_write(&tree, "/sys/kernel/btf/vmlinux", "\x9f\xeb\x01 cut short");
+	tree_write(&tree, "/sys/kernel/btf/vmlinux", "\x9f");
 	check_no_btf(&tree);
+	tree_write(&tree, "/sys/kernel/btf/vmlinux", "no type information");
+	check_no_btf(&tree);
+	tree_remove(&tree);
+}
+
+/* The names that the strings of type information hold: whole ones, between two NULs. */
+static void test_detect_names(void **state)
+{
+	static const char whole[] = "\x9f\xeb\x01\0bpf_ringbuf_reserve\0mm_rss_stat\0"
+				    "btf_trace_sched_process_fork\0memory_cgrp_id";
+	static const char parts[] = "\x9f\xeb\x01\0my_bpf_ringbuf_reserve\0mm_rss_stat_x\0"
+				    "btf_trace_sched_process_forks\0mem_cgroup";
+	struct mp_fsroot fs;
+	struct mp_features f;
+	struct tree tree;
+
+	(void)state;
+	tree_make(&tree);
+	fs = (struct mp_fsroot){tree.root};
+	tree_write(&tree, "/proc/self/cgroup", "0::/\n");
+	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", whole, sizeof(whole));
+	mp_features_detect(&fs, &f);
+	assert_true(f.btf && f.ringbuf && f.process_tracking && f.memory_cgroup);
+	assert_false(f.rss_per_cpu);
+	assert_false(f.preempt_disable);
+	/* Cut within its last name. */
+	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", whole, sizeof(whole) - 1);
+	mp_features_detect(&fs, &f);
+	assert_false(f.memory_cgroup);
+	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", parts, sizeof(parts));
+	mp_features_detect(&fs, &f);
+	assert_true(f.btf && f.rss_per_cpu);
+	assert_false(f.ringbuf || f.process_tracking || f.memory_cgroup);
 	tree_remove(&tree);
 }
 
@@ -276,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_rows_match),
 		cmocka_unit_test(test_required_rows),
 		cmocka_unit_test(test_detect_without_btf),
+		cmocka_unit_test(test_detect_names),
 		cmocka_unit_test(test_detect_pid_namespace),
 	};
 

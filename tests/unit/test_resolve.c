@@ -552,7 +552,7 @@ static int add_path(struct probing *p, const struct dir *dir, const char *name)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/%s", dir->path, name);
-	return mp_prober_add_path(p->prober, path, &p->err);
+	return mp_prober_add_path(p->prober, path, false, &p->err);
 }
 
 static void check_events(struct probing *p, const char *expected)

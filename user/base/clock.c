@@ -140,7 +140,7 @@ static bool is_valid(const struct civil *c)
 
 int mp_clock_parse(const char *text, uint64_t *ret_realtime_ns)
 {
-	unsigned int hour, minute, second, ns;
+	unsigned int hour, minute, second, ns, of_day;
 	const char *p = text;
 	struct civil c;
 
@@ -151,9 +151,7 @@ int mp_clock_parse(const char *text, uint64_t *ret_realtime_ns)
 		return -EINVAL;
 	if (!is_valid(&c) || hour > 23 || minute > 59 || second > 59)
 		return -EINVAL;
-	*ret_realtime_ns =
-		((uint64_t)days_from_civil(&c) * SEC_PER_DAY + hour * 3600 + minute * 60 + second) *
-			NS_PER_SEC +
-		ns;
+	of_day = (hour * 60 + minute) * 60 + second;
+	*ret_realtime_ns = ((uint64_t)days_from_civil(&c) * SEC_PER_DAY + of_day) * NS_PER_SEC + ns;
 	return 0;
 }

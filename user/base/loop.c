@@ -108,6 +108,15 @@ int mp_timer_new(uint64_t first_ns, uint64_t interval_ns)
 	return mp_take_fd(&fd);
 }
 
+void mp_timer_set(int fd, uint64_t ns)
+{
+	struct itimerspec spec = {
+		.it_value = {(time_t)(ns / NS_PER_SEC), (long)(ns % NS_PER_SEC)},
+	};
+
+	timerfd_settime(fd, 0, &spec, NULL);
+}
+
 void mp_timer_clear(int fd)
 {
 	uint64_t expirations;

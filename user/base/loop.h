@@ -20,6 +20,8 @@ void mp_loop_remove(struct mp_loop *loop, int fd);
 /* A timerfd that fires every `interval_ns` (0: once after `first_ns`). Returns it, or a negative
  * errno. */
 int mp_timer_new(uint64_t first_ns, uint64_t interval_ns);
+/* Fires once after `ns` from now. */
+void mp_timer_set(int fd, uint64_t ns);
 /* Takes the expirations off, so that the fd is quiet again. */
 void mp_timer_clear(int fd);
 

@@ -113,7 +113,7 @@ struct id_search {
 static int compare_id(void *data, const char *path)
 {
 	struct id_search *search = data;
-	uint64_t id;
+	uint64_t id = 0;
 
 	if (mp_cgroup_id(search->cg, path, &id) || id != search->id)
 		return 0;

@@ -344,7 +344,7 @@ int mp_yaml_choice(struct mp_yaml *y, const char *what, yaml_node_t *node, const
 		   size_t n)
 {
 	char problem[MP_CHOICE_LEN];
-	const char *text;
+	const char *text = "";
 	int found = mp_yaml_text(y, what, node, SIZE_MAX, &text);
 
 	if (found)
@@ -382,7 +382,7 @@ int mp_yaml_number(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_no
 {
 	static const char wanted[] = "a whole number";
 	uint64_t number = 0;
-	const char *text;
+	const char *text = "";
 	int err = plain_text(y, field, wanted, value, &text);
 
 	if (err)
@@ -421,7 +421,7 @@ int mp_yaml_to_double(struct mp_yaml *y, const struct mp_yaml_field *field, yaml
 {
 	static const char wanted[] = "a number";
 	double number = 0;
-	const char *text;
+	const char *text = "";
 	int err = plain_text(y, field, wanted, value, &text);
 
 	if (err)
@@ -451,7 +451,7 @@ int mp_yaml_to_bool(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_n
 		    void *data)
 {
 	static const char *const names[] = {"false", "False", "FALSE", "true", "True", "TRUE"};
-	const char *text;
+	const char *text = "";
 	int found;
 	int err = plain_text(y, field, "true or false", value, &text);
 
@@ -468,7 +468,7 @@ int mp_yaml_to_bool(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_n
 int mp_yaml_to_ns(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 		  void *data)
 {
-	uint64_t ms;
+	uint64_t ms = 0;
 	int err = mp_yaml_number(y, field, value, &ms);
 
 	if (err)
@@ -481,7 +481,7 @@ int mp_yaml_version(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_n
 		    void *data)
 {
 	const struct mp_yaml_field any = {.name = field->name, .max = UINT32_MAX};
-	uint64_t version;
+	uint64_t version = 0;
 	int err = mp_yaml_number(y, &any, value, &version);
 
 	(void)data;

@@ -11,7 +11,7 @@
 
 /* Longer names are shown as they are in the file. */
 #define MAX_MANGLED 2048
-#define MAX_DEMANGLED (16 * 1024)
+#define MAX_DEMANGLED (16 << 10)
 
 struct output {
 	struct mp_text text;

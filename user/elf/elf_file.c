@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* A longer function is not searched for jumps, so it is probed at its first byte. */
-#define MAX_SEARCHED_BYTES (64 * 1024)
+#define MAX_SEARCHED_BYTES (64 << 10)
 #define MAX_INSN_BYTES 16
 
 void mp_elf_free(struct mp_elf *elf)

@@ -59,10 +59,10 @@ typedef int (*mp_elf_symbol_fn)(void *data, size_t pattern, const struct mp_elf_
  * (fnmatch(3): * ? [...]) matches: by its name as it is in the file, by the
  * name without its @VERSION, by the demangled name, or by the demangled name
  * without parameters. Symbols come from .symtab, else .dynsym plus the debug
- * file's .symtab. Each (pattern, file offset) is reported once; of aliases the
- * first global one in the symbol table. One pass over the symbols, whatever the number of
- * patterns: exact names cost a lookup, only globs and possible demangled
- * matches are tried in turn.
+ * file's .symtab. Matches come by rising offset. Each (pattern, file offset) is reported once; of
+ * aliases the first global one in the symbol table. One pass over the symbols, whatever the number
+ * of patterns: exact names cost a lookup, only globs and possible demangled matches are tried in
+ * turn.
  */
 int mp_elf_match(struct mp_elf *elf, const char *const *patterns, size_t n_patterns,
 		 mp_elf_symbol_fn fn, void *data);

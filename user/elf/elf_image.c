@@ -13,7 +13,7 @@
 #define DEBUG_DIR "/usr/lib/debug"
 #define MAX_SECTION_BYTES (1ULL << 30)
 #define MAX_BUILD_ID 64
-#define READ_CHUNK (64 * 1024)
+#define READ_CHUNK (64 << 10)
 
 #if __BYTE_ORDER == __LITTLE_ENDIAN
 #define NATIVE_DATA ELFDATA2LSB

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MAX_NAME_BYTES (64 * 1024)
+#define MAX_NAME_BYTES (64 << 10)
 
 struct symbol_table {
 	Elf_Data *symbols;

@@ -101,8 +101,8 @@ static void fork_child(struct mp_child *child, char *const argv[], const int go[
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err)
 {
 	struct mp_child child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1};
-	int go[2];
-	int failed[2];
+	int go[2] = {-1, -1};
+	int failed[2] = {-1, -1};
 	int error;
 
 	child.path = find_program(argv[0]);

@@ -23,6 +23,7 @@
 
 #define DRAIN_BATCH 4096U
 #define BATCH_MS 20
+#define LOST_EVERY_NS 100000000ULL
 #define MIN_TICK_NS 50000000ULL
 #define MAX_TICK_NS 5000000000ULL
 
@@ -62,7 +63,8 @@ struct mp_monitor {
 	int stop_signal;
 	uint64_t start_ns;
 	uint64_t received;
-	uint64_t lost_told; /* ring losses already reported */
+	uint64_t lost_told;    /* ring losses already reported … */
+	uint64_t lost_told_ns; /* … and when */
 };
 
 static void stop(struct mp_monitor *m, const char *reason)
@@ -98,13 +100,25 @@ static void mark_dirty(struct mp_monitor *m, pid_t pid)
 	m->dirty[m->n_dirty++] = pid;
 }
 
+/* Told where it happened in the stream, but not at every record of a flood. */
+static void note_lost(struct mp_monitor *m, uint64_t lost, uint64_t now_ns)
+{
+	if (lost <= m->lost_told || now_ns - m->lost_told_ns < LOST_EVERY_NS)
+		return;
+	tell_lost(m, "ring", lost - m->lost_told);
+	m->lost_told = lost;
+	m->lost_told_ns = now_ns;
+}
+
 static int on_record(void *data, struct mp_decoded *record)
 {
 	struct mp_monitor *m = data;
+	uint64_t now = mp_clock_now_ns();
 
 	if (record->event.type == MP_EVENT_PROBE) {
 		m->received++;
-		mp_domains_enrich(m->domains, record, mp_clock_now_ns());
+		note_lost(m, record->lost, now);
+		mp_domains_enrich(m->domains, record, now);
 	} else if (record->event.process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, (pid_t)record->event.process.pid);
 	}
@@ -159,13 +173,9 @@ static void look_again(struct mp_monitor *m)
 static void on_tick(void *data)
 {
 	struct mp_monitor *m = data;
-	uint64_t lost = mp_bpf_lost_records(m->bpf);
 
 	mp_timer_clear(m->tick);
 	mp_domains_refresh(m->domains, mp_clock_now_ns());
-	if (lost > m->lost_told)
-		tell_lost(m, "ring", lost - m->lost_told);
-	m->lost_told = lost;
 	if (mp_output_closed(m->output))
 		stop(m, "output_closed");
 }

@@ -49,7 +49,7 @@ static int add_listed(struct mp_prober *prober, FILE *list, struct mp_error *err
 
 	while (getline(&line, &cap, list) > 0) {
 		const char *path = listed_path(line);
-		int error = path ? mp_prober_add_path(prober, path, err) : 0;
+		int error = path ? mp_prober_add_path(prober, path, false, err) : 0;
 
 		if (error == -E2BIG || error == -ENOMEM)
 			return error;
@@ -104,7 +104,7 @@ static int add_libraries(struct mp_prober *prober, const char *interpreter, cons
 {
 	MP_FREE char *loader = trusted_loader(interpreter);
 	MP_FCLOSE FILE *list = NULL;
-	pid_t pid;
+	pid_t pid = -1;
 	int fd = loader ? start_loader(loader, path, &pid) : -EPERM;
 	int error;
 
@@ -129,7 +129,7 @@ int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error 
 	snprintf(program, sizeof(program), "%s", path);
 	for (int i = 0; i < MAX_SHEBANGS && script_interpreter(program, interpreter) == 0; i++)
 		memcpy(program, interpreter, sizeof(program));
-	error = mp_prober_add_path(prober, program, err);
+	error = mp_prober_add_path(prober, program, true, err);
 	if (error == -E2BIG || error == -ENOMEM)
 		return error;
 	if (mp_elf_interpreter(program, interpreter, sizeof(interpreter)))

@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/btf.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -86,7 +87,10 @@ static void detect_multi(struct mp_features *f)
  */
 static bool has_name(const char *btf, size_t len, const char *name)
 {
-	return memmem(btf, len, name, strlen(name) + 1) != NULL;
+	char entry[64];
+	int n = snprintf(entry, sizeof(entry), "%c%s", '\0', name);
+
+	return memmem(btf, len, entry, (size_t)n + 1) != NULL;
 }
 
 static bool path_exists(const struct mp_fsroot *fs, const char *path)
@@ -100,10 +104,12 @@ static bool path_exists(const struct mp_fsroot *fs, const char *path)
 
 static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 {
+	const __u16 magic = BTF_MAGIC;
 	MP_FREE char *btf = NULL;
 	size_t len;
 
-	if (mp_read_file_at(fs, MAX_BTF_BYTES, &btf, &len, "/sys/kernel/btf/vmlinux"))
+	if (mp_read_file_at(fs, MAX_BTF_BYTES, &btf, &len, "/sys/kernel/btf/vmlinux") ||
+	    len < sizeof(magic) || memcmp(btf, &magic, sizeof(magic)) != 0)
 		return;
 	f->btf = true;
 	f->ringbuf = has_name(btf, len, "bpf_ringbuf_reserve");
@@ -112,7 +118,7 @@ static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 		has_name(btf, len, "bpf_preempt_disable") && has_name(btf, len, "bpf_rdonly_cast");
 	f->rss_per_cpu = !has_name(btf, len, "mm_rss_stat");
 	f->process_tracking = has_name(btf, len, "btf_trace_sched_process_fork");
-	f->memory_cgroup = has_name(btf, len, "mem_cgroup");
+	f->memory_cgroup = has_name(btf, len, "memory_cgrp_id");
 }
 
 static bool has_capability(const __u32 effective[2], unsigned int cap)

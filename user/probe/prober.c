@@ -108,9 +108,9 @@ int mp_prober_add_binary(struct mp_prober *p, const struct mp_binary *binary, st
 	return 0;
 }
 
-int mp_prober_add_path(struct mp_prober *p, const char *path, struct mp_error *err)
+int mp_prober_add_path(struct mp_prober *p, const char *path, bool is_exe, struct mp_error *err)
 {
-	struct mp_binary binary = {.path = path, .open_path = path, .root = ""};
+	struct mp_binary binary = {.path = path, .open_path = path, .root = "", .is_exe = is_exe};
 	struct stat st;
 
 	if (stat(path, &st))
@@ -142,7 +142,7 @@ int mp_prober_add_process(struct mp_prober *p, pid_t pid, struct mp_error *err)
 static int add_candidate(void *data, const char *path)
 {
 	struct adding *a = data;
-	int error = mp_prober_add_path(a->prober, path, a->err);
+	int error = mp_prober_add_path(a->prober, path, false, a->err);
 
 	/* A candidate that cannot be read is no error: nothing has mapped it yet. */
 	return error == -E2BIG || error == -ENOMEM ? error : 0;

@@ -40,8 +40,9 @@ void mp_prober_free(struct mp_prober *prober);
  */
 int mp_prober_add_binary(struct mp_prober *prober, const struct mp_binary *binary,
 			 struct mp_error *err);
-/* A file by its path on this system. */
-int mp_prober_add_path(struct mp_prober *prober, const char *path, struct mp_error *err);
+/* A file by its path on this system; `is_exe`: a program, not a library. */
+int mp_prober_add_path(struct mp_prober *prober, const char *path, bool is_exe,
+		       struct mp_error *err);
 /* Everything that a process has mapped executable. -ESRCH when it is gone. */
 int mp_prober_add_process(struct mp_prober *prober, pid_t pid, struct mp_error *err);
 /* Files on disk that the points' binary globs name, before anyone has mapped them. */

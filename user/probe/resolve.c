@@ -15,6 +15,7 @@ struct resolver {
 	size_t *owners;	       /* … and the point each belongs to */
 	size_t n_patterns;
 	size_t *matches; /* by point */
+	uint64_t *last;	 /* by point: offset of the function matched last, plus one */
 };
 
 static void resolver_free(struct resolver *r)
@@ -23,6 +24,7 @@ static void resolver_free(struct resolver *r)
 	free(r->patterns);
 	free(r->owners);
 	free(r->matches);
+	free(r->last);
 }
 
 /* A path that is a symbolic link to the file, such as /usr/bin/redis-server on Debian. */
@@ -51,7 +53,8 @@ static int collect_patterns(struct resolver *r)
 	r->patterns = calloc(max + 1, sizeof(*r->patterns));
 	r->owners = calloc(max + 1, sizeof(*r->owners));
 	r->matches = calloc(r->points->n + 1, sizeof(*r->matches));
-	if (!r->patterns || !r->owners || !r->matches)
+	r->last = calloc(r->points->n + 1, sizeof(*r->last));
+	if (!r->patterns || !r->owners || !r->matches || !r->last)
 		return -ENOMEM;
 	for (size_t i = 0; i < r->points->n; i++) {
 		const struct mp_point *point = &r->points->items[i];
@@ -77,7 +80,6 @@ static struct mp_site *add_site(struct resolver *r, size_t point, enum mp_site_k
 	site->point = point;
 	site->kind = kind;
 	site->offset = offset;
-	site->function = offset;
 	site->dev = r->binary->dev;
 	site->ino = r->binary->ino;
 	site->binary = strdup(r->binary->path);
@@ -91,20 +93,6 @@ static void refuse(struct mp_site *site, const char *reason)
 	site->status = MP_SITE_FAILED;
 	site->reason = strdup(reason);
 }
-
-static bool is_known(const struct resolver *r, size_t first, size_t point, uint64_t offset)
-{
-	for (size_t i = first; i < r->sites->n; i++) {
-		if (r->sites->items[i].point == point && r->sites->items[i].function == offset)
-			return true;
-	}
-	return false;
-}
-
-struct symbol_walk {
-	struct resolver *r;
-	size_t first; /* site of this file */
-};
 
 static void judge_function(const struct resolver *r, struct mp_site *site,
 			   const struct mp_elf_symbol *symbol)
@@ -131,15 +119,15 @@ static void judge_function(const struct resolver *r, struct mp_site *site,
 
 static int on_symbol(void *data, size_t pattern, const struct mp_elf_symbol *symbol)
 {
-	struct symbol_walk *walk = data;
-	struct resolver *r = walk->r;
+	struct resolver *r = data;
 	size_t owner = r->owners[pattern];
 	const struct mp_point *point = &r->points->items[owner];
 	struct mp_site *site;
 
-	/* Two patterns of one point may name the same function. */
-	if (point->n_symbols > 1 && is_known(r, walk->first, owner, symbol->offset))
+	/* Two patterns of one point may name the same function; offsets only rise. */
+	if (r->last[owner] == symbol->offset + 1)
 		return 0;
+	r->last[owner] = symbol->offset + 1;
 	if (++r->matches[owner] > point->max_sites)
 		return 0;
 	site = add_site(r, owner, MP_SITE_UPROBE,
@@ -242,13 +230,12 @@ static bool wants_usdt(const struct resolver *r)
 	return false;
 }
 
-static int resolve(struct resolver *r, size_t first, struct mp_error *err)
+static int resolve(struct resolver *r, struct mp_error *err)
 {
-	struct symbol_walk walk = {r, first};
 	int error = 0;
 
 	if (r->n_patterns)
-		error = mp_elf_match(r->elf, r->patterns, r->n_patterns, on_symbol, &walk);
+		error = mp_elf_match(r->elf, r->patterns, r->n_patterns, on_symbol, r);
 	if (!error && wants_usdt(r))
 		error = mp_elf_for_each_usdt(r->elf, on_usdt, r);
 	return error ? error : check_counts(r, err);
@@ -259,7 +246,7 @@ int mp_resolve_binary(struct mp_sites *sites, const struct mp_points *points,
 		      struct mp_error *err)
 {
 	struct resolver MP_CLEANUP(resolver_free)
-		r = {sites, points, binary, NULL, NULL, NULL, 0, NULL};
+		r = {.sites = sites, .points = points, .binary = binary};
 	size_t first = sites->n;
 	int error = collect_patterns(&r);
 
@@ -271,7 +258,7 @@ int mp_resolve_binary(struct mp_sites *sites, const struct mp_points *points,
 	if (error)
 		return error;
 	*ret_elf_flags = mp_elf_flags(r.elf);
-	error = resolve(&r, first, err);
+	error = resolve(&r, err);
 	if (error) {
 		mp_sites_truncate(sites, first);
 		return error;

@@ -19,9 +19,8 @@ struct mp_site {
 	char *open_path; /* what the kernel opens */
 	uint64_t dev;	 /* st_dev and st_ino of open_path: which file it is */
 	uint64_t ino;
-	char *symbol;	   /* demangled where mangled; provider:name for USDT */
-	uint64_t offset;   /* of the probe in the file … */
-	uint64_t function; /* … and of the function's first byte, which may be a landing pad */
+	char *symbol;	 /* demangled where mangled; provider:name for USDT */
+	uint64_t offset; /* of the probe in the file; behind a landing pad where that is cheaper */
 	uint64_t semaphore_offset;
 	struct mp_insn insn;
 	bool with_return;

@@ -52,9 +52,7 @@ static void put_value(struct mp_json *j, const struct mp_event_arg *arg)
 {
 	if (arg->type == MP_ARG_STR)
 		mp_json_string(j, arg->name, arg->str);
-	else if (arg->type == MP_ARG_S64)
-		mp_json_int(j, arg->name, (int64_t)arg->value);
-	else if (arg->type == MP_ARG_PTR || arg->value > INT64_MAX)
+	else if (arg->type == MP_ARG_PTR || (arg->type != MP_ARG_S64 && arg->value > INT64_MAX))
 		mp_json_hex(j, arg->name, arg->value);
 	else
 		mp_json_int(j, arg->name, (int64_t)arg->value);

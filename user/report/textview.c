@@ -240,18 +240,29 @@ static void add_subject(struct mp_text *t, const char *point, uint32_t pid, cons
 	}
 }
 
-static void put_stack(const struct mp_textview *view, struct mp_text *out,
-		      const char *const *frames, const uint64_t *addresses, size_t n)
+static void put_frame(const struct mp_textview *view, struct mp_text *out, size_t i,
+		      const char *frame)
+{
+	mp_text_printf(out, INDENT "  #%-2zu ", i);
+	mp_cell_name(out, frame, view->width - sizeof(INDENT) - 5);
+	mp_text_putc(out, '\n');
+}
+
+static void put_frames(const struct mp_textview *view, struct mp_text *out,
+		       const char *const *frames, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_frame(view, out, i, frames[i]);
+}
+
+static void put_addresses(const struct mp_textview *view, struct mp_text *out,
+			  const uint64_t *addresses, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		char number[CELL_LEN];
 
-		snprintf(number, sizeof(number), INDENT "  #%-2zu ", i);
-		mp_text_puts(out, number);
-		if (!frames)
-			snprintf(number, sizeof(number), "0x%" PRIx64, addresses[i]);
-		mp_cell_name(out, frames ? frames[i] : number, view->width - sizeof(INDENT) - 5);
-		mp_text_putc(out, '\n');
+		snprintf(number, sizeof(number), "0x%" PRIx64, addresses[i]);
+		put_frame(view, out, i, number);
 	}
 }
 
@@ -384,15 +395,19 @@ static void view_values(struct mp_textview *view, struct mp_text *out,
 
 static void view_probe(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
 {
-	struct line line = {.view = view, .event = event, .probe = &event->probe};
+	const struct mp_event_probe *e = &event->probe;
+	struct line line = {.view = view, .event = event, .probe = e};
 
 	put_header_if_due(view, out);
 	put_columns(view, out, &line);
 	view->lines++;
 	if (!view->verbose)
 		return;
-	view_values(view, out, &event->probe);
-	put_stack(view, out, event->probe.stack_text, event->probe.stack, event->probe.n_stack);
+	view_values(view, out, e);
+	if (e->stack_text)
+		put_frames(view, out, e->stack_text, e->n_stack);
+	else
+		put_addresses(view, out, e->stack, e->n_stack);
 }
 
 static void add_exit(struct mp_text *t, int status)
@@ -494,7 +509,7 @@ static void view_action(struct mp_textview *view, struct mp_text *out, const str
 	add_subject(&t, e->point, e->pid, view->verbose ? e->cgroup : NULL);
 	add_outcome(&t, e);
 	put_timed(view, out, event, &t, colors[e->result]);
-	put_stack(view, out, e->stack, NULL, e->n_stack);
+	put_frames(view, out, e->stack, e->n_stack);
 }
 
 static void view_lost(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)

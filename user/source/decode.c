@@ -2,6 +2,7 @@
 #include "source/decode.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 static void copy_comm(struct mp_decoded *d, const char comm[MP_COMM_LEN])
@@ -188,6 +189,9 @@ void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, u
 	else
 		probe->working_set = probe->usage;
 	probe->usage_pct = -1;
-	if (probe->working_set != MP_UNKNOWN && probe->limit && probe->limit != MP_UNKNOWN)
-		probe->usage_pct = 100.0 * (double)probe->working_set / (double)probe->limit;
+	if (probe->working_set == MP_UNKNOWN || !probe->limit || probe->limit == MP_UNKNOWN)
+		return;
+	/* Two decimals, as it is written: a recording must lead to the same decisions. */
+	probe->usage_pct =
+		round(10000.0 * (double)probe->working_set / (double)probe->limit) / 100.0;
 }

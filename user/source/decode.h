@@ -28,7 +28,7 @@ struct mp_decoded {
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
 
 /*
- * Working set and its percentage of the limit, by the documented rule: usage
+ * Working set and its percentage (two decimals) of the limit, by the documented rule: usage
  * minus inactive file pages; on the host, memory in use. Unknown inputs give
  * unknown results (MP_UNKNOWN, -1).
  */

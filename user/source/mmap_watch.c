@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -10,6 +11,7 @@
 #include "base/cleanup.h"
 
 #define DATA_PAGES 4
+#define CALM_NS 20000000ULL
 
 struct cpu_ring {
 	struct mp_mmap_watch *watch;
@@ -22,6 +24,7 @@ struct mp_mmap_watch {
 	mp_mmap_fn fn;
 	void *data;
 	size_t page_size;
+	int calm; /* timer: runs while the rings are read by the clock */
 	size_t n_cpus;
 	struct cpu_ring cpus[];
 };
@@ -46,11 +49,12 @@ static void ring_copy(const struct cpu_ring *ring, uint64_t at, void *out, size_
 	memcpy((char *)out + first, base, len - first);
 }
 
-static void on_readable(void *data)
+/* Hands over what one CPU's ring holds. Returns whether there was anything. */
+static bool drain(struct cpu_ring *ring)
 {
-	struct cpu_ring *ring = data;
 	uint64_t head = __atomic_load_n(&ring->page->data_head, __ATOMIC_ACQUIRE);
 	uint64_t tail = ring->page->data_tail;
+	bool any = tail < head;
 	pid_t last = -1;
 
 	while (tail < head) {
@@ -70,6 +74,63 @@ static void on_readable(void *data)
 		last = (pid_t)record.pid;
 	}
 	__atomic_store_n(&ring->page->data_tail, tail, __ATOMIC_RELEASE);
+	return any;
+}
+
+static bool drain_all(struct mp_mmap_watch *watch)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < watch->n_cpus; i++) {
+		if (watch->cpus[i].page)
+			any |= drain(&watch->cpus[i]);
+	}
+	return any;
+}
+
+static void stop_listening(struct mp_mmap_watch *watch)
+{
+	for (size_t i = 0; i < watch->n_cpus; i++) {
+		if (watch->cpus[i].page)
+			mp_loop_remove(watch->loop, watch->cpus[i].fd);
+	}
+}
+
+static void on_readable(void *data);
+
+static void listen_again(struct mp_mmap_watch *watch)
+{
+	for (size_t i = 0; i < watch->n_cpus; i++) {
+		struct cpu_ring *ring = &watch->cpus[i];
+
+		if (ring->page)
+			mp_loop_add(watch->loop, ring->fd, on_readable, ring);
+	}
+}
+
+/*
+ * The first record after a calm is read at once. After it, the rings are read
+ * by the clock until they stay empty, so that a machine which starts thousands
+ * of programs does not wake the monitor for each.
+ */
+static void on_readable(void *data)
+{
+	struct mp_mmap_watch *watch = ((struct cpu_ring *)data)->watch;
+
+	drain_all(watch);
+	stop_listening(watch);
+	mp_timer_set(watch->calm, CALM_NS);
+}
+
+static void on_calm(void *data)
+{
+	struct mp_mmap_watch *watch = data;
+
+	mp_timer_clear(watch->calm);
+	if (drain_all(watch))
+		mp_timer_set(watch->calm, CALM_NS);
+	else
+		listen_again(watch);
 }
 
 static int open_cpu(struct mp_mmap_watch *watch, struct cpu_ring *ring, int cpu)
@@ -111,6 +172,11 @@ int mp_mmap_watch_new(struct mp_loop *loop, mp_mmap_fn fn, void *data, struct mp
 	watch->fn = fn;
 	watch->data = data;
 	watch->page_size = (size_t)sysconf(_SC_PAGESIZE);
+	watch->calm = mp_timer_new(0, 0);
+	if (watch->calm < 0 || mp_loop_add(loop, watch->calm, on_calm, watch)) {
+		mp_mmap_watch_free(watch);
+		return -ENOMEM;
+	}
 	while (watch->n_cpus < (size_t)n) {
 		int cpu = (int)watch->n_cpus++;
 		int err = open_cpu(watch, &watch->cpus[cpu], cpu);
@@ -128,15 +194,18 @@ void mp_mmap_watch_free(struct mp_mmap_watch *watch)
 {
 	if (!watch)
 		return;
+	stop_listening(watch);
 	for (size_t i = 0; i < watch->n_cpus; i++) {
 		struct cpu_ring *ring = &watch->cpus[i];
 
-		if (ring->page) {
-			mp_loop_remove(watch->loop, ring->fd);
+		if (ring->page)
 			munmap(ring->page, (1 + DATA_PAGES) * watch->page_size);
-		}
 		if (ring->fd >= 0)
 			close(ring->fd);
+	}
+	if (watch->calm >= 0) {
+		mp_loop_remove(watch->loop, watch->calm);
+		close(watch->calm);
 	}
 	free(watch);
 }

@@ -94,7 +94,7 @@ static char *copy_text(enum mp_target_kind kind, const char *text)
 int mp_target_parse(const char *text, struct mp_target_spec *ret, struct mp_error *err)
 {
 	MP_CLEANUP(mp_target_spec_free) struct mp_target_spec spec = {0};
-	const char *rest = NULL;
+	const char *rest = "";
 	int failed = parse_kind(text, &spec.kind, &rest, err);
 
 	if (failed)
