@@ -22,6 +22,7 @@ static struct mp_features everything(void)
 		.preempt_disable = true,
 		.rss_per_cpu = true,
 		.process_tracking = true,
+		.oom_victims = true,
 		.memory_cgroup = true,
 		.cap_sys_admin = true,
 		.cap_bpf = true,
@@ -167,6 +168,7 @@ static void test_rows_match(void **state)
 		ROW(uprobe_perf),
 		ROW(preempt_disable),
 		ROW(process_tracking),
+		ROW(oom_victims),
 		ROW(memory_cgroup),
 #undef ROW
 	};
