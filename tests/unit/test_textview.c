@@ -352,8 +352,7 @@ static void start_and_sites(void **state)
 		   "memprobe-bpf 0.1.0 on 6.18.0 \u00b7 cgroup hybrid \u00b7 comm:redis-server, "
 		   "pid:7\n");
 	check_view(&view, &attached, "");
-	check_view(&view, &waiting,
-		   "  waiting cache.get: uprobe /usr/bin/app:cache_get (no binary has it yet)\n");
+	check_view(&view, &waiting, "");
 	check_view(&view, &failed,
 		   "  failed cache.get: uprobe /usr/bin/app:cache_get (instruction cannot be "
 		   "probed)\n");
@@ -365,6 +364,20 @@ static void start_and_sites(void **state)
 	check_view(&view, &attached, "");
 	mp_textview_tell_sites(&view, &out);
 	assert_string_equal(out.data, "2 sites attached, 1 waiting, 1 failed\n");
+}
+
+/* When nothing is attached, the user wants to know why. */
+static void waiting_alone_is_explained(void **state)
+{
+	struct mp_textview view = {.width = 80};
+	struct mp_event waiting = site_of(MP_SITE_WAITING, "no binary has it yet");
+
+	(void)state;
+	check_view(&view, &waiting,
+		   "  waiting cache.get: uprobe /usr/bin/app:cache_get (no binary has it yet)\n");
+	waiting.site.binary = NULL;
+	waiting.site.symbol = NULL;
+	check_view(&view, &waiting, "  waiting cache.get (no binary has it yet)\n");
 }
 
 /* A thousand points that wait are not a thousand lines. */
@@ -765,6 +778,7 @@ int main(void)
 		cmocka_unit_test(plain_log_is_silent),
 		cmocka_unit_test(losses),
 		cmocka_unit_test(start_and_sites),
+		cmocka_unit_test(waiting_alone_is_explained),
 		cmocka_unit_test(many_sites_are_only_counted),
 		cmocka_unit_test(verbose_tells_all),
 		cmocka_unit_test(summary_table),

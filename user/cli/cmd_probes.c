@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/watch.h"
 #include "monitor/programs.h"
@@ -67,6 +68,9 @@ static int on_site(void *data, const struct mp_event *event)
 {
 	struct listing *l = data;
 	struct mp_event stamped = *event;
+
+	stamped.ts_ns = mp_clock_now_ns();
+	stamped.realtime_ns = stamped.ts_ns + (uint64_t)mp_clock_realtime_offset_ns();
 
 	if (l->format == MP_FORMAT_TEXT) {
 		print_site(&event->site);

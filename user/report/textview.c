@@ -305,6 +305,31 @@ static unsigned int *count_of(struct mp_textview *view, enum mp_site_status stat
 	return status == MP_SITE_WAITING ? &view->sites_waiting : &view->sites_failed;
 }
 
+/*
+ * Without -v: what failed, and what is waited for when nothing is attached; a
+ * file of points for many programs always has some that a program lacks.
+ */
+static bool site_matters(const struct mp_textview *view, enum mp_site_status status)
+{
+	if (view->verbose)
+		return true;
+	if (status == MP_SITE_ATTACHED || (status == MP_SITE_WAITING && view->sites_attached))
+		return false;
+	return view->sites_waiting + view->sites_failed <= SITES_SHOWN;
+}
+
+static void add_place(struct mp_text *t, const struct mp_event_site *e)
+{
+	if (!e->binary && !e->symbol)
+		return;
+	mp_text_printf(t, ": %s ", mp_site_kind_name(e->kind));
+	if (e->binary) {
+		add_name(t, e->binary);
+		mp_text_putc(t, ':');
+	}
+	add_name(t, e->symbol);
+}
+
 static void view_site(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
 {
 	const struct mp_event_site *e = &event->site;
@@ -312,17 +337,11 @@ static void view_site(struct mp_textview *view, struct mp_text *out, const struc
 	MP_TEXT struct mp_text t = {0};
 
 	++*count_of(view, e->status);
-	if (!view->verbose && (e->status == MP_SITE_ATTACHED ||
-			       view->sites_waiting + view->sites_failed > SITES_SHOWN))
+	if (!site_matters(view, e->status))
 		return;
 	mp_text_printf(&t, "%s ", mp_site_status_name(e->status));
 	add_name(&t, e->point);
-	mp_text_printf(&t, ": %s ", mp_site_kind_name(e->kind));
-	if (e->binary) {
-		add_name(&t, e->binary);
-		mp_text_putc(&t, ':');
-	}
-	add_name(&t, e->symbol);
+	add_place(&t, e);
 	if (e->status == MP_SITE_ATTACHED) {
 		mp_text_printf(&t, " at 0x%" PRIx64 ", ", e->offset);
 		add_name(&t, e->insn);
