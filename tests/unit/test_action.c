@@ -790,10 +790,10 @@ static void at_most_eight_hooks_run_at_once(void **state)
 static void a_job_left_behind_does_not_hold_up_the_hook(void **state)
 {
 	struct fixture *f = *state;
-	const struct result *r =
-		run_script(f, "#!/bin/sh\n"
-			      "d=${0%/*}\n"
-			      "(while [ -d \"$d\" ] && [ ! -e \"$d/go\" ]; do sleep 0.01; done) &\n");
+	const struct result *r = run_script(
+		f, "#!/bin/sh\n"
+		   "d=${0%/*}\n"
+		   "(while [ -d \"$d\" ] && [ ! -e \"$d/go\" ]; do sleep 0.01; done) &\n");
 
 	assert_int_equal(r->result, MP_RESULT_DONE);
 	assert_string_equal(r->detail, "exit status 0");

@@ -162,7 +162,7 @@ static void join_lines(char *text)
 		bool is_space = *in == ' ' || *in == '\n';
 
 		if (!is_space || out == text || out[-1] != ' ')
-			*out++ = is_space ? ' ' : *in;
+			*out++ = (char)(is_space ? ' ' : *in);
 	}
 	*out = '\0';
 }
