@@ -392,62 +392,79 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 	return true;
 }
 
+#define MP_NO_FRAME MP_FRAME_DEPTH
+
 /*
- * Remembers a call. Stacks grow down: a frame below the new one belongs to a
- * call that was left without a return (longjmp, an exception), and so does one
- * of this point at the very same place. Another point's frame at the same
- * place is alive: it jumped here (a tail call), and both will return.
+ * The frame of a point's call whose stack pointer was `sp`, or MP_NO_FRAME.
+ *
+ * Stacks grow down: a frame below belongs to a call that was left without a
+ * return (longjmp, an exception), and is forgotten. Frames of other points at
+ * the very same place are alive: they are on the same function, or it jumped
+ * here (a tail call), and all of them will return.
  */
-static __always_inline void mp_push(const struct mp_hit *hit, u64 sp, bool emitted)
+static __always_inline u32 mp_find(struct mp_thread *t, u64 sp, u32 point)
 {
-	struct mp_thread *t = hit->thread;
 	u32 depth = t->depth;
-	struct mp_frame *frame;
 
 	for (int i = 0; i < MP_FRAME_DEPTH && depth; i++) {
-		frame = &t->frames[(depth - 1) & (MP_FRAME_DEPTH - 1)];
-		if (frame->sp > sp || (frame->sp == sp && frame->point != hit->index))
+		if (t->frames[(depth - 1) & (MP_FRAME_DEPTH - 1)].sp >= sp)
 			break;
 		depth--;
 	}
-	if (depth >= MP_FRAME_DEPTH) {
-		t->depth = MP_FRAME_DEPTH;
-		mp_count(hit->alone, &hit->stats->missed, 1);
-		return;
+	t->depth = depth;
+	for (int i = 0; i < MP_FRAME_DEPTH && depth; i++) {
+		const struct mp_frame *frame = &t->frames[--depth & (MP_FRAME_DEPTH - 1)];
+
+		if (frame->sp != sp)
+			break;
+		if (frame->point == point)
+			return depth;
 	}
-	frame = &t->frames[depth & (MP_FRAME_DEPTH - 1)];
+	return MP_NO_FRAME;
+}
+
+/* Remembers a call. A frame that it finds in its place was never returned from. */
+static __always_inline void mp_push(const struct mp_hit *hit, u64 sp, bool emitted)
+{
+	struct mp_thread *t = hit->thread;
+	u32 at = mp_find(t, sp, hit->index);
+	struct mp_frame *frame;
+
+	if (at == MP_NO_FRAME) {
+		at = t->depth;
+		if (at >= MP_FRAME_DEPTH) {
+			mp_count(hit->alone, &hit->stats->missed, 1);
+			return;
+		}
+		t->depth = at + 1;
+	}
+	frame = &t->frames[at & (MP_FRAME_DEPTH - 1)];
 	frame->sp = sp;
 	frame->ts_ns = t->now;
 	frame->rss = t->snap.rss_total;
 	frame->usage = t->snap.usage;
 	frame->point = hit->index;
 	frame->emitted = emitted;
-	t->depth = depth + 1;
 }
 
-/* Finds the frame that a return belongs to, and forgets it and all above it. */
+/* Takes the frame of the call that returns. False: its entry was not seen. */
 static __always_inline bool mp_pop(const struct mp_hit *hit, u64 sp)
 {
 	struct mp_thread *t = hit->thread;
-	u32 depth = t->depth;
+	u32 at = mp_find(t, sp, hit->index);
+	struct mp_frame *frame = &t->frames[at & (MP_FRAME_DEPTH - 1)];
 
-	for (int i = 0; i < MP_FRAME_DEPTH && depth; i++) {
-		const struct mp_frame *frame = &t->frames[(depth - 1) & (MP_FRAME_DEPTH - 1)];
-
-		if (frame->sp > sp)
-			return false;
-		depth--;
-		if (frame->sp != sp || frame->point != hit->index)
-			continue;
-		t->depth = depth;
-		t->call.duration_ns = t->now - frame->ts_ns;
-		t->call.rss_delta = t->snap.rss_total - frame->rss;
-		t->call.usage_delta = t->snap.usage - frame->usage;
-		t->call.emitted = frame->emitted;
-		t->call.matched = 1;
-		return true;
-	}
-	return false;
+	if (at == MP_NO_FRAME)
+		return false;
+	t->call.duration_ns = t->now - frame->ts_ns;
+	t->call.rss_delta = t->snap.rss_total - frame->rss;
+	t->call.usage_delta = t->snap.usage - frame->usage;
+	t->call.emitted = frame->emitted;
+	t->call.matched = 1;
+	/* Those above it are at the same place, where order does not matter. */
+	t->depth--;
+	*frame = t->frames[t->depth & (MP_FRAME_DEPTH - 1)];
+	return true;
 }
 
 static __always_inline void mp_count_call(const struct mp_hit *hit)

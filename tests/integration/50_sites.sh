@@ -102,6 +102,18 @@ test_usdt_with_arguments() {
 		'all(s.kind == "usdt" for s in of("site"))'
 }
 
+test_two_points_on_one_function() {
+	start_target calls --calls 10007 --threads 2 --function push --wait
+	start_monitor --target "$TARGET_PID" --point "one=high@$TARGETS/calls:probe_push" \
+		--point "two=low@$TARGETS/calls:probe_*" --policy "$(every_call_policy)"
+	finish_target
+	end_monitor
+	check 'point("one").hits == point("one").returns == 10007' \
+		'point("two").hits == point("two").returns == 10007' \
+		'sum(p.missed for p in summary.points) == 0' \
+		'all(r.duration_ns is not None for r in probes(None, "exit"))'
+}
+
 test_longjmp_recursion_and_tail_calls() {
 	local name points=()
 	for name in probe_jump probe_jump_inner probe_recurse probe_tail probe_tail_end; do
