@@ -21,7 +21,8 @@ import json
 import re
 import sys
 
-TYPES = {"start", "stop", "site", "probe", "process", "decision", "action", "lost", "summary"}
+TYPES = {"start", "stop", "site", "probe", "process", "decision", "action", "lost", "summary",
+         "oom"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
