@@ -31,6 +31,7 @@
 /* A size that is not known: no memory cgroup, a kernel thread, no limit. */
 #define MP_UNKNOWN ((__u64)-1)
 #define MP_UNKNOWN_DELTA ((__s64)(1ULL << 63)) /* the same for a change */
+#define MP_UNKNOWN_ADJ ((__s32)(1U << 31))     /* and for oom_score_adj */
 
 enum mp_level {
 	MP_LEVEL_LOW = 0,

@@ -22,7 +22,7 @@ static __always_inline void mp_oom_fill(struct mp_oom_record *r, u32 pid)
 	r->pid = pid;
 	r->is_target = bpf_map_lookup_elem(&targets, &pid) != NULL;
 	r->by_pid = by->tgid;
-	r->oom_score_adj = 0;
+	r->oom_score_adj = MP_UNKNOWN_ADJ;
 	bpf_get_current_comm(r->by_comm, sizeof(r->by_comm));
 	r->comm[0] = '\0';
 	r->cgroup_id = 0;

@@ -129,3 +129,69 @@ test_hook() {
 	check 'any(a.action.startswith("hook") and a.result == "done" for a in of("action"))'
 	grep -q "=$TARGET_PID\$" "$T/hook.env" || fail "the hook was not told the pid: $(cat "$T/hook.env")"
 }
+
+# run_to_oom ARG…: `run ARG…` of a program that grows beyond 64 MiB. The command's
+# group is the monitor's, as with `systemd-run -p MemoryMax=64M`, so a part of
+# these is the monitor's; it is left alone, and the program is not.
+run_to_oom() {
+	make_group 67108864
+	# shellcheck disable=SC2016 # the scripts expand these
+	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\necho -1000 >/proc/self/oom_score_adj\nexec "$@"\n' \
+		"$OWN_GROUP" >"$T/enter"
+	printf '#!/bin/sh\necho 300 >/proc/self/oom_score_adj\nexec %s/calls "$@"\n' "$TARGETS" >"$T/grow"
+	chmod +x "$T/enter" "$T/grow"
+	CODE=0
+	"$T/enter" "$MEMPROBE" run "$@" -- "$T/grow" --function grow --calls 101 --bytes 1048576 \
+		>"$T/out" 2>"$T/err" || CODE=$?
+	expect_eq 7 "$CODE" 'exit code'
+}
+
+# Kernels before 6.9 tell who was chosen, but not what it held.
+test_oom_story() {
+	run_to_oom --format json --record "$T/record.json" \
+		--point "outer=high@$TARGETS/calls:work" \
+		--point "grow=critical@$TARGETS/calls:probe_grow" --policy "$(every_call_policy)"
+	check "$T/record.json" 'len(ooms(True)) == 1' \
+		'[c.point for c in ooms(True)[0].in_flight] == ["outer", "grow"]' \
+		'all(c.tid == ooms(True)[0].pid for c in ooms(True)[0].in_flight)' \
+		'ooms(True)[0].in_flight[0].duration_ns > ooms(True)[0].in_flight[1].duration_ns > 0' \
+		'ooms(True)[0].pid == probes("grow", "enter")[-1].pid' \
+		'ooms(True)[0].by_pid is not None and ooms(True)[0].by_comm is not None' \
+		'probes("grow", "enter")[-1].ts_ns < ooms(True)[0].ts_ns < stop.ts_ns' \
+		'point("outer").returns == 0 and point("grow").returns == point("grow").hits - 1' \
+		'stop.exit_code == 7' \
+		'ooms(True)[0].rss is not None or kernel < [6, 9]'
+	check "$T/record.json" group="/${OWN_GROUP##*/}" \
+		'all(r.comm == "calls" and r.oom_score_adj == 300 for r in ooms(True) if r.rss is not None)' \
+		'all(r.cgroup.endswith(group) for r in ooms(True) if r.rss is not None)' \
+		'all(r.rss == r.rss_anon + r.rss_file + r.rss_shmem for r in ooms(True) if r.rss is not None)' \
+		'all(48 << 20 < r.rss < 64 << 20 for r in ooms(True) if r.rss is not None)' \
+		'all(r.rss - r.in_flight[0].rss_delta == probes("outer", "enter")[0].rss for r in ooms(True) if r.rss is not None)' \
+		'all(r.rss - r.in_flight[1].rss_delta == probes("grow", "enter")[-1].rss for r in ooms(True) if r.rss is not None)' \
+		'all(abs(r.in_flight[0].rss_delta - r.rss) < r.rss / 20 for r in ooms(True) if r.rss is not None)' \
+		'all(c.rss_delta is None for r in ooms(True) if r.rss is None for c in r.in_flight)'
+}
+
+# What is killed beside the targets is told, too; of what it did nothing is known.
+test_oom_of_another() {
+	local watched
+	start_target calls --function push --wait
+	start_monitor --target "$TARGET_PID" --point "push=low@$TARGETS/calls:probe_push" \
+		--point "grow=low@$TARGETS/calls:probe_grow" --policy "$(every_call_policy)"
+	watched=$TARGET_PID
+	make_group 67108864
+	start_in_group calls --function grow --calls 101 --bytes 1048576 --wait
+	release
+	end_target
+	expect_eq 137 "$TARGET_CODE" 'exit code of the one that is killed'
+	wait_until 10 has_line "\"type\": *\"oom\".*\"pid\": *$TARGET_PID," "$T/out.json"
+	release "$watched"
+	end_monitor
+	check victim="$TARGET_PID" group="/${OWN_GROUP##*/}" \
+		'[r.pid for r in of("oom")].count(victim) == 1 and ooms(True) == []' \
+		'all(r.in_flight == [] for r in of("oom"))' \
+		'point("grow").hits == 0 and point("push").hits == 1009' \
+		'all(r.rss is not None for r in of("oom")) or kernel < [6, 9]' \
+		'all(r.comm == "calls" and r.cgroup.endswith(group) for r in of("oom") if r.rss is not None and r.pid == victim)' \
+		'all(56 << 20 < r.rss < 68 << 20 for r in of("oom") if r.rss is not None and r.pid == victim)'
+}

@@ -420,6 +420,167 @@ static void test_process(void **state)
 	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
 }
 
+static struct mp_oom_record oom_record(void)
+{
+	return (struct mp_oom_record){
+		.h = {.size = sizeof(struct mp_oom_record),
+		      .kind = MP_RECORD_OOM,
+		      .version = MP_ABI_VERSION,
+		      .ts_ns = 77,
+		      .lost = 3},
+		.pid = 10,
+		.is_target = 1,
+		.by_pid = 9,
+		.oom_score_adj = -998,
+		.comm = "eater",
+		.by_comm = "asker",
+		.cgroup_id = 0x100000002a,
+		.rss = {[MP_RSS_FILE] = 100,
+			[MP_RSS_ANON] = 2000,
+			[MP_RSS_SWAP] = 30,
+			[MP_RSS_SHMEM] = 4},
+	};
+}
+
+static void decode_oom(const struct mp_oom_record *r, struct mp_decoded *ret)
+{
+	memset(ret, 0xa5, sizeof(*ret));
+	assert_int_equal(decode_bytes(r, sizeof(*r), ret), 0);
+	assert_int_equal(ret->event.type, MP_EVENT_OOM);
+	assert_int_equal(ret->event.oom.n_in_flight, 0);
+	assert_null(ret->event.oom.in_flight);
+	/* Found by its id, by whom the event goes to. */
+	assert_null(ret->event.oom.cgroup);
+}
+
+static void test_oom(void **state)
+{
+	struct mp_oom_record r = oom_record();
+	struct mp_decoded d;
+	const struct mp_event_oom *e = &d.event.oom;
+
+	(void)state;
+	decode_oom(&r, &d);
+	assert_int_equal(d.event.ts_ns, 77);
+	assert_int_equal(d.event.realtime_ns, 0);
+	assert_int_equal(d.lost, 3);
+	assert_true(d.cgroup_id == 0x100000002a);
+	assert_int_equal(e->pid, 10);
+	assert_true(e->is_target);
+	assert_int_equal(e->by_pid, 9);
+	assert_int_equal(e->oom_score_adj, -998);
+	assert_string_equal(e->comm, "eater");
+	assert_string_equal(e->by_comm, "asker");
+	assert_int_equal(e->rss, 2104);
+	assert_int_equal(e->rss_anon, 2000);
+	assert_int_equal(e->rss_file, 100);
+	assert_int_equal(e->rss_shmem, 4);
+	assert_int_equal(e->swap, 30);
+	r.is_target = 0;
+	memcpy(r.comm, "\x1b[31m\n\xff\"\\2345678", MP_COMM_LEN);
+	memcpy(r.by_comm, "fedcba9876543210", MP_COMM_LEN);
+	decode_oom(&r, &d);
+	assert_false(e->is_target);
+	assert_int_equal(strlen(e->comm), MP_COMM_LEN);
+	assert_memory_equal(e->comm, r.comm, MP_COMM_LEN);
+	assert_string_equal(e->by_comm, "fedcba9876543210");
+}
+
+/* Kernels before 6.9 tell the pid alone. */
+static void test_oom_of_whom_little_is_known(void **state)
+{
+	struct mp_oom_record r = oom_record();
+	struct mp_decoded d;
+	const struct mp_event_oom *e = &d.event.oom;
+
+	(void)state;
+	memset(r.comm, 0, sizeof(r.comm));
+	r.oom_score_adj = MP_UNKNOWN_ADJ;
+	r.cgroup_id = 0;
+	for (size_t i = 0; i < MP_RSS_KINDS; i++)
+		r.rss[i] = MP_UNKNOWN;
+	decode_oom(&r, &d);
+	assert_int_equal(e->pid, 10);
+	assert_null(e->comm);
+	assert_string_equal(e->by_comm, "asker");
+	assert_true(e->oom_score_adj == MP_UNKNOWN_DELTA);
+	assert_int_equal(d.cgroup_id, 0);
+	assert_true(e->rss == MP_UNKNOWN);
+	assert_true(e->rss_anon == MP_UNKNOWN);
+	assert_true(e->rss_file == MP_UNKNOWN);
+	assert_true(e->rss_shmem == MP_UNKNOWN);
+	assert_true(e->swap == MP_UNKNOWN);
+	r.rss[MP_RSS_ANON] = 1;
+	r.rss[MP_RSS_FILE] = 2;
+	decode_oom(&r, &d);
+	assert_int_equal(e->rss_anon, 1);
+	assert_true(e->rss == MP_UNKNOWN);
+}
+
+static struct mp_in_flight_record in_flight_record(uint32_t point)
+{
+	return (struct mp_in_flight_record){
+		.h = {.size = sizeof(struct mp_in_flight_record),
+		      .kind = MP_RECORD_IN_FLIGHT,
+		      .version = MP_ABI_VERSION,
+		      .ts_ns = 78,
+		      .lost = 4},
+		.pid = 10,
+		.tid = 12,
+		.point = point,
+		.duration_ns = 3200000000,
+		.rss_delta = -4096,
+	};
+}
+
+static void test_in_flight(void **state)
+{
+	struct mp_in_flight_record r = in_flight_record(ARGS);
+	struct mp_decoded d;
+	const struct mp_event_oom *e = &d.event.oom;
+
+	(void)state;
+	memset(&d, 0xa5, sizeof(d));
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+	assert_int_equal(d.event.type, MP_EVENT_OOM);
+	assert_int_equal(d.event.ts_ns, 78);
+	assert_int_equal(d.lost, 4);
+	assert_int_equal(d.cgroup_id, 0);
+	assert_int_equal(e->pid, 10);
+	assert_true(e->is_target);
+	assert_int_equal(e->n_in_flight, 1);
+	assert_string_equal(e->in_flight[0].point, "args");
+	assert_int_equal(e->in_flight[0].tid, 12);
+	assert_int_equal(e->in_flight[0].duration_ns, 3200000000);
+	assert_int_equal(e->in_flight[0].rss_delta, -4096);
+	/* Of the victim itself it says nothing. */
+	assert_null(e->comm);
+	assert_null(e->by_comm);
+	assert_true(e->oom_score_adj == MP_UNKNOWN_DELTA);
+	assert_true(e->rss == MP_UNKNOWN);
+	assert_true(e->rss_anon == MP_UNKNOWN);
+	assert_true(e->rss_file == MP_UNKNOWN);
+	assert_true(e->rss_shmem == MP_UNKNOWN);
+	assert_true(e->swap == MP_UNKNOWN);
+	r.rss_delta = MP_UNKNOWN_DELTA;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+	assert_true(e->in_flight[0].rss_delta == MP_UNKNOWN_DELTA);
+}
+
+static void test_in_flight_of_no_point(void **state)
+{
+	struct mp_in_flight_record r = in_flight_record((uint32_t)points.n);
+	struct mp_decoded d;
+
+	(void)state;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.point = UINT32_MAX;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.point = (uint32_t)points.n - 1;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+	assert_string_equal(d.event.oom.in_flight[0].point, "text");
+}
+
 /* Both by the bytes there are and by the size that the record claims. */
 static void check_cuts(const void *record, size_t whole)
 {
@@ -445,12 +606,16 @@ static void test_cut_at_every_length(void **state)
 	struct mp_probe_record_full small = probe_record(ARGS, MP_PHASE_ENTER);
 	struct mp_probe_record_full full = probe_record(ARGS, MP_PHASE_ENTER);
 	struct mp_process_record process = process_record(MP_PROCESS_EXEC);
+	struct mp_oom_record oom = oom_record();
+	struct mp_in_flight_record in_flight = in_flight_record(PLAIN);
 
 	(void)state;
 	with_tail(&full);
 	check_cuts(&small, sizeof(small.base));
 	check_cuts(&full, sizeof(full));
 	check_cuts(&process, sizeof(process));
+	check_cuts(&oom, sizeof(oom));
+	check_cuts(&in_flight, sizeof(in_flight));
 }
 
 /* The ring rounds up: bytes behind the record are none of its. */
@@ -475,7 +640,7 @@ static void check_refused(const struct mp_probe_record_full *r)
 
 static void test_refused(void **state)
 {
-	static const uint16_t kinds[] = {0, 3, UINT16_MAX};
+	static const uint16_t kinds[] = {0, MP_RECORD_IN_FLIGHT + 1, UINT16_MAX};
 	static const uint16_t versions[] = {0, MP_ABI_VERSION + 1, UINT16_MAX};
 	struct mp_probe_record_full r;
 
@@ -540,6 +705,10 @@ int main(void)
 		cmocka_unit_test(test_stack),
 		cmocka_unit_test(test_deepest_stack),
 		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_oom),
+		cmocka_unit_test(test_oom_of_whom_little_is_known),
+		cmocka_unit_test(test_in_flight),
+		cmocka_unit_test(test_in_flight_of_no_point),
 		cmocka_unit_test(test_cut_at_every_length),
 		cmocka_unit_test(test_longer_buffer),
 		cmocka_unit_test(test_refused),

@@ -109,6 +109,7 @@ static void test_optional(void **state)
 	f.preempt_disable = false;
 	f.rss_per_cpu = false;
 	f.process_tracking = false;
+	f.oom_victims = false;
 	f.memory_cgroup = false;
 	f.cap_sys_ptrace = false;
 	f.initial_pid_namespace = false;
@@ -222,6 +223,7 @@ static void check_no_btf(const struct tree *tree)
 	assert_false(f.preempt_disable);
 	assert_false(f.rss_per_cpu);
 	assert_false(f.process_tracking);
+	assert_false(f.oom_victims);
 	assert_false(f.memory_cgroup);
 }
 
@@ -246,9 +248,11 @@ static void test_detect_without_btf(void **state)
 static void test_detect_names(void **state)
 {
 	static const char whole[] = "\x9f\xeb\x01\0bpf_ringbuf_reserve\0mm_rss_stat\0"
-				    "btf_trace_sched_process_fork\0memory_cgrp_id";
+				    "btf_trace_sched_process_fork\0btf_trace_mark_victim\0"
+				    "memory_cgrp_id";
 	static const char parts[] = "\x9f\xeb\x01\0my_bpf_ringbuf_reserve\0mm_rss_stat_x\0"
-				    "btf_trace_sched_process_forks\0mem_cgroup";
+				    "btf_trace_sched_process_forks\0btf_trace_mark_victims\0"
+				    "mem_cgroup";
 	struct mp_fsroot fs;
 	struct mp_features f;
 	struct tree tree;
@@ -260,6 +264,7 @@ static void test_detect_names(void **state)
 	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", whole, sizeof(whole));
 	mp_features_detect(&fs, &f);
 	assert_true(f.btf && f.ringbuf && f.process_tracking && f.memory_cgroup);
+	assert_true(f.oom_victims);
 	assert_false(f.rss_per_cpu);
 	assert_false(f.preempt_disable);
 	/* Cut within its last name. */
@@ -269,7 +274,7 @@ static void test_detect_names(void **state)
 	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", parts, sizeof(parts));
 	mp_features_detect(&fs, &f);
 	assert_true(f.btf && f.rss_per_cpu);
-	assert_false(f.ringbuf || f.process_tracking || f.memory_cgroup);
+	assert_false(f.ringbuf || f.process_tracking || f.memory_cgroup || f.oom_victims);
 	tree_remove(&tree);
 }
 

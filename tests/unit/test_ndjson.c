@@ -234,6 +234,81 @@ static void process(void **state)
 					   "\"sh\",\"exit_code\":768}\n");
 }
 
+static void oom(void **state)
+{
+	static const struct mp_in_flight calls[] = {
+		{.point = "outer", .tid = 8, .duration_ns = 3200000000, .rss_delta = 2254857830},
+		{.point = hostile, .tid = 0, .duration_ns = 5, .rss_delta = MP_UNKNOWN_DELTA},
+	};
+	struct mp_event event = event_of(MP_EVENT_OOM);
+
+	(void)state;
+	event.oom = (struct mp_event_oom){
+		.pid = 7,
+		.comm = "eater",
+		.cgroup = "/app",
+		.is_target = true,
+		.oom_score_adj = -500,
+		.rss = 2104,
+		.rss_anon = 2000,
+		.rss_file = 100,
+		.rss_shmem = 4,
+		.swap = 30,
+		.by_pid = 9,
+		.by_comm = "asker",
+		.in_flight = calls,
+		.n_in_flight = 1,
+	};
+	check_line(&event, HEAD("oom") "\"pid\":7,\"comm\":\"eater\",\"cgroup\":\"/app\","
+				       "\"is_target\":true,\"oom_score_adj\":-500,\"rss\":2104,"
+				       "\"rss_anon\":2000,\"rss_file\":100,\"rss_shmem\":4,"
+				       "\"swap\":30,\"by_pid\":9,\"by_comm\":\"asker\","
+				       "\"in_flight\":[{\"point\":\"outer\",\"tid\":8,"
+				       "\"duration_ns\":3200000000,\"rss_delta\":2254857830}]}\n");
+	event.oom.n_in_flight = 2;
+	event.oom.comm = event.oom.by_comm = event.oom.cgroup = hostile;
+	check_line(&event, NULL);
+	event.oom = (struct mp_event_oom){
+		.pid = 7,
+		.oom_score_adj = MP_UNKNOWN_DELTA,
+		.rss = MP_UNKNOWN,
+		.rss_anon = MP_UNKNOWN,
+		.rss_file = MP_UNKNOWN,
+		.rss_shmem = MP_UNKNOWN,
+		.swap = MP_UNKNOWN,
+	};
+	check_line(&event, HEAD("oom") "\"pid\":7,\"comm\":null,\"cgroup\":null,"
+				       "\"is_target\":false,\"oom_score_adj\":null,\"rss\":null,"
+				       "\"rss_anon\":null,\"rss_file\":null,\"rss_shmem\":null,"
+				       "\"swap\":null,\"by_pid\":null,\"by_comm\":null,"
+				       "\"in_flight\":[]}\n");
+}
+
+/* A line of which nothing is said reads as nothing known. */
+static void oom_of_nothing_known(void **state)
+{
+	static const char line[] =
+		"{\"v\":1,\"type\":\"oom\",\"in_flight\":[{},{\"point\":\"a\\\\nb\",\"x\":1}]}";
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event e;
+
+	(void)state;
+	assert_int_equal(mp_ndjson_parse(reader, line, strlen(line), &e, NULL), 0);
+	assert_int_equal(e.type, MP_EVENT_OOM);
+	assert_int_equal(e.oom.pid, 0);
+	assert_null(e.oom.comm);
+	assert_false(e.oom.is_target);
+	assert_true(e.oom.oom_score_adj == MP_UNKNOWN_DELTA);
+	assert_true(e.oom.rss == MP_UNKNOWN);
+	assert_int_equal(e.oom.n_in_flight, 2);
+	assert_null(e.oom.in_flight[0].point);
+	assert_int_equal(e.oom.in_flight[0].tid, 0);
+	assert_true(e.oom.in_flight[0].duration_ns == MP_UNKNOWN);
+	assert_true(e.oom.in_flight[0].rss_delta == MP_UNKNOWN_DELTA);
+	assert_string_equal(e.oom.in_flight[1].point, "a\nb");
+	mp_ndjson_reader_free(reader);
+}
+
 static void decision_and_action(void **state)
 {
 	static const char *const stack[] = {"load_model+0x10 (app)"};
@@ -455,7 +530,7 @@ static const struct bad_line bad_lines[] = {
 	{"{\"v\":1.0,\"type\":\"lost\"}", -EBADMSG, "\"v\" is not an unsigned integer"},
 	{"{\"v\":1}", -EBADMSG, "\"type\" is missing"},
 	{"{\"v\":1,\"type\":7}", -EBADMSG, "\"type\" is not a string"},
-	{"{\"v\":1,\"type\":\"oom\"}", -ENOTSUP, "\"oom\""},
+	{"{\"v\":1,\"type\":\"later\"}", -ENOTSUP, "\"later\""},
 	{"{\"v\":1,\"type\":\"a\\u001bb\"}", -ENOTSUP, "\"a\\eb\""},
 	{"{\"v\":1,\"type\":\"lost\",\"ts_ns\":-1}", -EBADMSG, "\"ts_ns\" is not an unsigned"},
 	{"{\"v\":1,\"type\":\"lost\",\"ts_ns\":9223372036854775808}", -EBADMSG, "too big"},
@@ -493,6 +568,19 @@ static const struct bad_line bad_lines[] = {
 	{"{\"v\":1,\"type\":\"summary\",\"points\":[{\"level\":\"low\"},{\"level\":\"low\","
 	 "\"enter\":{\"hits\":-1}}]}",
 	 -EBADMSG, "\"points[1].enter.hits\""},
+	{"{\"v\":1,\"type\":\"oom\",\"pid\":-1}", -EBADMSG, "\"pid\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"oom\",\"comm\":7}", -EBADMSG, "\"comm\" is not a string"},
+	{"{\"v\":1,\"type\":\"oom\",\"is_target\":1}", -EBADMSG, "\"is_target\" is not true"},
+	{"{\"v\":1,\"type\":\"oom\",\"oom_score_adj\":0.5}", -EBADMSG,
+	 "\"oom_score_adj\" is not an integer"},
+	{"{\"v\":1,\"type\":\"oom\",\"rss\":\"1\"}", -EBADMSG, "\"rss\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"oom\",\"in_flight\":{}}", -EBADMSG, "\"in_flight\" is not an array"},
+	{"{\"v\":1,\"type\":\"oom\",\"in_flight\":[{},null]}", -EBADMSG,
+	 "\"in_flight\" holds something else than objects"},
+	{"{\"v\":1,\"type\":\"oom\",\"in_flight\":[{},{\"tid\":4294967296}]}", -EBADMSG,
+	 "\"in_flight[1].tid\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"oom\",\"in_flight\":[{\"rss_delta\":true}]}", -EBADMSG,
+	 "\"in_flight[0].rss_delta\" is not an integer"},
 };
 
 static void bad_lines_say_where(void **state)
@@ -617,6 +705,8 @@ int main(void)
 		cmocka_unit_test(probe_exit),
 		cmocka_unit_test(nothing_known),
 		cmocka_unit_test(process),
+		cmocka_unit_test(oom),
+		cmocka_unit_test(oom_of_nothing_known),
 		cmocka_unit_test(decision_and_action),
 		cmocka_unit_test(lost_and_stop),
 		cmocka_unit_test(summary),

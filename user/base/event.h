@@ -135,8 +135,8 @@ struct mp_event_oom {
 	const char *comm;
 	const char *cgroup;
 	bool is_target;
-	int oom_score_adj;
-	uint64_t rss; /* when it was chosen */
+	int64_t oom_score_adj; /* MP_UNKNOWN_DELTA: the kernel does not tell, as comm and rss */
+	uint64_t rss;	       /* when it was chosen */
 	uint64_t rss_anon;
 	uint64_t rss_file;
 	uint64_t rss_shmem;

@@ -86,9 +86,14 @@ static const char *keep_name(char out[MP_COMM_LEN + 1], const char *name)
 
 static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id)
 {
-	struct story *story = new_story(oom);
-	struct mp_event_oom *e = &story->event.oom;
+	struct story *story;
+	struct mp_event_oom *e;
 
+	/* The kernel tells of each thread that it lets use reserves: the first is the kill. */
+	if (find_story(oom, event->oom.pid))
+		return;
+	story = new_story(oom);
+	e = &story->event.oom;
 	story->used = true;
 	story->event = *event;
 	e->comm = keep_name(story->comm, event->oom.comm);
@@ -123,12 +128,18 @@ void mp_oom_exit(struct mp_oom *oom, uint32_t pid)
 		tell(oom, story);
 }
 
+/* A record that was made after the clock was read is new, not very old. */
+static uint64_t age_of(const struct story *story, uint64_t now_ns)
+{
+	return now_ns > story->event.ts_ns ? now_ns - story->event.ts_ns : 0;
+}
+
 void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns)
 {
 	for (size_t i = 0; i < MAX_STORIES; i++) {
 		struct story *story = &oom->stories[i];
 
-		if (story->used && now_ns - story->event.ts_ns >= age_ns)
+		if (story->used && age_of(story, now_ns) >= age_ns)
 			tell(oom, story);
 	}
 }

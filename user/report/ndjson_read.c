@@ -516,7 +516,7 @@ static void read_oom(const struct object *o, struct mp_event *event)
 	e->comm = get_string(o, "comm");
 	e->cgroup = get_string(o, "cgroup");
 	e->is_target = get_bool(o, "is_target");
-	e->oom_score_adj = get_int(o, "oom_score_adj");
+	e->oom_score_adj = get_s64(o, "oom_score_adj");
 	e->rss = get_u64(o, "rss");
 	e->rss_anon = get_u64(o, "rss_anon");
 	e->rss_file = get_u64(o, "rss_file");

@@ -463,7 +463,8 @@ static void view_in_flight(struct mp_textview *view, struct mp_text *out,
 
 	mp_text_puts(&t, "killed while inside ");
 	add_name(&t, call->point);
-	mp_text_printf(&t, " for %s", mp_duration_format(call->duration_ns, text));
+	if (call->duration_ns != MP_UNKNOWN)
+		mp_text_printf(&t, " for %s", mp_duration_format(call->duration_ns, text));
 	if (call->rss_delta != MP_UNKNOWN_DELTA)
 		mp_text_printf(&t, ", RSS %s since its entry",
 			       mp_size_format_delta(call->rss_delta, text));
@@ -481,7 +482,7 @@ static void view_oom(struct mp_textview *view, struct mp_text *out, const struct
 	add_subject(&t, e->comm, e->pid, e->cgroup);
 	if (e->rss != MP_UNKNOWN)
 		mp_text_printf(&t, " with %s resident", mp_size_format(e->rss, size));
-	if (e->by_pid != e->pid) {
+	if (e->by_pid && e->by_pid != e->pid) {
 		mp_text_puts(&t, ", asked for by ");
 		add_subject(&t, e->by_comm, e->by_pid, NULL);
 	}

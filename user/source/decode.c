@@ -179,7 +179,8 @@ static int decode_oom(const void *data, size_t len, struct mp_decoded *d)
 		.pid = r->pid,
 		.comm = copy_comm(d->comm, r->comm),
 		.is_target = r->is_target,
-		.oom_score_adj = r->oom_score_adj,
+		.oom_score_adj =
+			r->oom_score_adj == MP_UNKNOWN_ADJ ? MP_UNKNOWN_DELTA : r->oom_score_adj,
 		.rss_anon = r->rss[MP_RSS_ANON],
 		.rss_file = r->rss[MP_RSS_FILE],
 		.rss_shmem = r->rss[MP_RSS_SHMEM],
@@ -208,10 +209,12 @@ static int decode_in_flight(const void *data, size_t len, const struct mp_points
 		.duration_ns = r->duration_ns,
 		.rss_delta = r->rss_delta,
 	};
+	d->cgroup_id = 0;
 	d->event.type = MP_EVENT_OOM;
 	d->event.oom = (struct mp_event_oom){
 		.pid = r->pid,
 		.is_target = true,
+		.oom_score_adj = MP_UNKNOWN_DELTA,
 		.rss = MP_UNKNOWN,
 		.rss_anon = MP_UNKNOWN,
 		.rss_file = MP_UNKNOWN,

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What becomes of the parts of an OOM kill, in the order they come and in others. */
+#include "monitor/oom.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "tree.h"
+
+#define MAX_TOLD 64
+#define MAX_STORIES 16
+#define MAX_CALLS 64
+
+/* A story as it came out: what it points to is valid during the call only. */
+struct told {
+	struct mp_event event;
+	char comm[64];
+	char by_comm[64];
+	char cgroup[256];
+	struct mp_in_flight calls[MAX_CALLS];
+};
+
+struct fixture {
+	struct tree tree;
+	struct mp_cgroups cgroups;
+	struct mp_oom *oom;
+	struct told told[MAX_TOLD];
+	size_t n_told;
+};
+
+static void keep(char *out, size_t size, const char *s)
+{
+	snprintf(out, size, "%s", s ? s : "(null)");
+}
+
+static int on_story(void *data, const struct mp_event *event)
+{
+	struct fixture *f = data;
+	struct told *told = &f->told[f->n_told];
+
+	assert_true(f->n_told < MAX_TOLD);
+	assert_int_equal(event->type, MP_EVENT_OOM);
+	assert_true(event->oom.n_in_flight <= MAX_CALLS);
+	told->event = *event;
+	keep(told->comm, sizeof(told->comm), event->oom.comm);
+	keep(told->by_comm, sizeof(told->by_comm), event->oom.by_comm);
+	keep(told->cgroup, sizeof(told->cgroup), event->oom.cgroup);
+	for (size_t i = 0; i < event->oom.n_in_flight; i++)
+		told->calls[i] = event->oom.in_flight[i];
+	f->n_told++;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	assert_non_null(f);
+	tree_make(&f->tree);
+	tree_write(&f->tree, "/proc/self/mountinfo",
+		   "1 2 0:1 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+	tree_write(&f->tree, "/sys/fs/cgroup/cgroup.controllers", "memory\n");
+	tree_write(&f->tree, "/sys/fs/cgroup/app/memory.current", "0\n");
+	tree_write(&f->tree, "/sys/fs/cgroup/app/job/memory.current", "0\n");
+	mp_cgroups_detect(&(struct mp_fsroot){f->tree.root}, &f->cgroups);
+	assert_int_equal(f->cgroups.mode, MP_CGROUP_V2);
+	f->oom = mp_oom_new(&f->cgroups, on_story, f);
+	assert_non_null(f->oom);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	mp_oom_free(f->oom);
+	tree_remove(&f->tree);
+	free(f);
+	return 0;
+}
+
+static struct mp_event victim(uint32_t pid, uint64_t ts_ns, bool is_target)
+{
+	return (struct mp_event){
+		.type = MP_EVENT_OOM,
+		.ts_ns = ts_ns,
+		.oom = {.pid = pid,
+			.comm = "eater",
+			.is_target = is_target,
+			.oom_score_adj = 300,
+			.rss = 2104,
+			.rss_anon = 2000,
+			.rss_file = 100,
+			.rss_shmem = 4,
+			.swap = 30,
+			.by_pid = 9,
+			.by_comm = "asker"},
+	};
+}
+
+static void add_victim(struct fixture *f, uint32_t pid, uint64_t ts_ns)
+{
+	struct mp_event event = victim(pid, ts_ns, true);
+
+	mp_oom_add(f->oom, &event, 0);
+}
+
+/* As decoded, in memory that is used again for the next record. */
+static void add_call(struct fixture *f, uint32_t pid, uint32_t tid, const char *point)
+{
+	struct mp_in_flight call = {
+		.point = point, .tid = tid, .duration_ns = tid * 10, .rss_delta = -(int64_t)tid};
+	struct mp_event event = {.type = MP_EVENT_OOM,
+				 .ts_ns = 1,
+				 .oom = {.pid = pid,
+					 .is_target = true,
+					 .rss = MP_UNKNOWN,
+					 .in_flight = &call,
+					 .n_in_flight = 1}};
+
+	mp_oom_add(f->oom, &event, 0);
+	memset(&call, 0xa5, sizeof(call));
+}
+
+static void check_call(const struct told *told, size_t i, uint32_t tid, const char *point)
+{
+	assert_true(i < told->event.oom.n_in_flight);
+	assert_string_equal(told->calls[i].point, point);
+	assert_int_equal(told->calls[i].tid, tid);
+	assert_int_equal(told->calls[i].duration_ns, tid * 10);
+	assert_int_equal(told->calls[i].rss_delta, -(int64_t)tid);
+}
+
+static void a_target_is_told_at_its_exit(void **state)
+{
+	struct fixture *f = *state;
+	const struct told *told = &f->told[0];
+	const struct mp_event_oom *e = &told->event.oom;
+
+	add_victim(f, 10, 77);
+	add_call(f, 10, 12, "outer");
+	add_call(f, 10, 12, "inner");
+	add_call(f, 10, 10, "main");
+	mp_oom_exit(f->oom, 11);
+	assert_int_equal(f->n_told, 0);
+	mp_oom_exit(f->oom, 10);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(told->event.ts_ns, 77);
+	assert_int_equal(e->pid, 10);
+	assert_string_equal(told->comm, "eater");
+	assert_string_equal(told->cgroup, "(null)");
+	assert_true(e->is_target);
+	assert_int_equal(e->oom_score_adj, 300);
+	assert_int_equal(e->rss, 2104);
+	assert_int_equal(e->rss_anon, 2000);
+	assert_int_equal(e->rss_file, 100);
+	assert_int_equal(e->rss_shmem, 4);
+	assert_int_equal(e->swap, 30);
+	assert_int_equal(e->by_pid, 9);
+	assert_string_equal(told->by_comm, "asker");
+	assert_int_equal(e->n_in_flight, 3);
+	check_call(told, 0, 12, "outer");
+	check_call(told, 1, 12, "inner");
+	check_call(told, 2, 10, "main");
+	mp_oom_exit(f->oom, 10);
+	mp_oom_flush(f->oom, UINT64_MAX, 0);
+	assert_int_equal(f->n_told, 1);
+}
+
+static void one_that_is_no_target_is_told_at_once(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_event event = victim(10, 77, false);
+
+	mp_oom_add(f->oom, &event, 0);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.pid, 10);
+	assert_false(f->told[0].event.oom.is_target);
+	assert_string_equal(f->told[0].comm, "eater");
+	add_call(f, 10, 10, "late");
+	mp_oom_exit(f->oom, 10);
+	mp_oom_flush(f->oom, UINT64_MAX, 0);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 0);
+}
+
+/* The record's names are gone when the story is told. */
+static void names_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	char comm[] = "0123456789abcdef";
+	char by_comm[] = "\033[31m\n\xff";
+	struct mp_event event = victim(10, 77, true);
+
+	event.oom.comm = comm;
+	event.oom.by_comm = by_comm;
+	mp_oom_add(f->oom, &event, 0);
+	memset(comm, 'x', sizeof(comm) - 1);
+	memset(by_comm, 'x', sizeof(by_comm) - 1);
+	event = victim(11, 78, true);
+	event.oom.comm = NULL;
+	event.oom.by_comm = NULL;
+	mp_oom_add(f->oom, &event, 0);
+	mp_oom_exit(f->oom, 10);
+	mp_oom_exit(f->oom, 11);
+	assert_int_equal(f->n_told, 2);
+	assert_string_equal(f->told[0].comm, "0123456789abcdef");
+	assert_string_equal(f->told[0].by_comm, "\033[31m\n\xff");
+	assert_null(f->told[1].event.oom.comm);
+	assert_null(f->told[1].event.oom.by_comm);
+}
+
+static void calls_go_to_their_own_story(void **state)
+{
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 1);
+	add_victim(f, 20, 2);
+	add_call(f, 20, 21, "b1");
+	add_call(f, 10, 11, "a1");
+	add_call(f, 30, 31, "nobody's");
+	add_call(f, 0, 0, "nobody's");
+	add_call(f, 20, 22, "b2");
+	mp_oom_exit(f->oom, 20);
+	mp_oom_exit(f->oom, 10);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 2);
+	check_call(&f->told[0], 0, 21, "b1");
+	check_call(&f->told[0], 1, 22, "b2");
+	assert_int_equal(f->told[1].event.oom.n_in_flight, 1);
+	check_call(&f->told[1], 0, 11, "a1");
+}
+
+/* Each of its threads that asks for memory while it is killed is marked, too. */
+static void a_victim_is_told_once(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_event again = victim(10, 99, true);
+
+	add_victim(f, 10, 77);
+	add_call(f, 10, 11, "first");
+	again.oom.rss = 1;
+	mp_oom_add(f->oom, &again, 0);
+	add_call(f, 10, 12, "second");
+	mp_oom_exit(f->oom, 10);
+	mp_oom_flush(f->oom, UINT64_MAX, 0);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.ts_ns, 77);
+	assert_int_equal(f->told[0].event.oom.rss, 2104);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 2);
+	check_call(&f->told[0], 1, 12, "second");
+	/* The same number may come again. */
+	add_victim(f, 10, 200);
+	mp_oom_exit(f->oom, 10);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[1].event.ts_ns, 200);
+	assert_int_equal(f->told[1].event.oom.n_in_flight, 0);
+}
+
+static void the_oldest_makes_room(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint32_t i = 0; i < MAX_STORIES; i++)
+		add_victim(f, 100 + i, i == 5 ? 10 : 1000 + i);
+	add_call(f, 105, 1, "so far");
+	assert_int_equal(f->n_told, 0);
+	add_victim(f, 200, 2000);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.pid, 105);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 1);
+	check_call(&f->told[0], 0, 1, "so far");
+	add_call(f, 105, 1, "too late");
+	add_victim(f, 201, 2001);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[1].event.oom.pid, 100);
+	mp_oom_exit(f->oom, 200);
+	assert_int_equal(f->n_told, 3);
+	assert_int_equal(f->told[2].event.oom.pid, 200);
+	assert_int_equal(f->told[2].event.oom.n_in_flight, 0);
+	mp_oom_flush(f->oom, 3000, 0);
+	assert_int_equal(f->n_told, MAX_STORIES + 2);
+}
+
+static void more_calls_than_there_is_room_for(void **state)
+{
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 1);
+	for (uint32_t i = 0; i < MAX_CALLS + 10; i++)
+		add_call(f, 10, 100 + i, "deep");
+	add_victim(f, 11, 2);
+	add_call(f, 11, 7, "next");
+	mp_oom_exit(f->oom, 10);
+	mp_oom_exit(f->oom, 11);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, MAX_CALLS);
+	for (uint32_t i = 0; i < MAX_CALLS; i++)
+		check_call(&f->told[0], i, 100 + i, "deep");
+	assert_int_equal(f->told[1].event.oom.n_in_flight, 1);
+	check_call(&f->told[1], 0, 7, "next");
+}
+
+static void flush_by_age(void **state)
+{
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 1000);
+	add_victim(f, 11, 1500);
+	add_call(f, 10, 10, "stuck");
+	mp_oom_flush(f->oom, 1999, 1000);
+	assert_int_equal(f->n_told, 0);
+	mp_oom_flush(f->oom, 2000, 1000);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.pid, 10);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 1);
+	mp_oom_flush(f->oom, 2499, 1000);
+	assert_int_equal(f->n_told, 1);
+	mp_oom_flush(f->oom, 2500, 1000);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[1].event.oom.pid, 11);
+}
+
+/* The clock was read before the record was made. */
+static void flush_of_what_is_later_than_now(void **state)
+{
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 1001);
+	add_victim(f, 11, UINT64_MAX);
+	mp_oom_flush(f->oom, 1000, 1);
+	mp_oom_flush(f->oom, 0, 2000);
+	assert_int_equal(f->n_told, 0);
+	mp_oom_flush(f->oom, 1002, 1);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.pid, 10);
+	/* At the end all are told, however new. */
+	mp_oom_flush(f->oom, 1002, 0);
+	assert_int_equal(f->n_told, 2);
+	assert_int_equal(f->told[1].event.oom.pid, 11);
+	mp_oom_flush(f->oom, 1002, 0);
+	assert_int_equal(f->n_told, 2);
+}
+
+static void check_group(struct fixture *f, uint64_t id, const char *expected)
+{
+	struct mp_event event = victim(10, 77, true);
+	size_t n = f->n_told;
+
+	mp_oom_add(f->oom, &event, id);
+	mp_oom_exit(f->oom, 10);
+	event.oom.is_target = false;
+	mp_oom_add(f->oom, &event, id);
+	assert_int_equal(f->n_told, n + 2);
+	assert_string_equal(f->told[n].cgroup, expected);
+	assert_string_equal(f->told[n + 1].cgroup, expected);
+}
+
+static void cgroup_by_id(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_event event = victim(11, 78, true);
+	uint64_t app, job;
+
+	assert_int_equal(mp_cgroup_id(&f->cgroups, "/app", &app), 0);
+	assert_int_equal(mp_cgroup_id(&f->cgroups, "/app/job", &job), 0);
+	check_group(f, job, "/app/job");
+	check_group(f, app, "/app");
+	check_group(f, 0, "(null)");
+	check_group(f, UINT64_MAX, "(null)");
+	/* Left behind: freed with the rest. */
+	mp_oom_add(f->oom, &event, job);
+}
+
+static void no_memory_controller(void **state)
+{
+	struct fixture *f = *state;
+
+	f->cgroups.mode = MP_CGROUP_NONE;
+	check_group(f, 1, "(null)");
+	mp_oom_free(NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_target_is_told_at_its_exit),
+		TEST(one_that_is_no_target_is_told_at_once),
+		TEST(names_are_kept),
+		TEST(calls_go_to_their_own_story),
+		TEST(a_victim_is_told_once),
+		TEST(the_oldest_makes_room),
+		TEST(more_calls_than_there_is_room_for),
+		TEST(flush_by_age),
+		TEST(flush_of_what_is_later_than_now),
+		TEST(cgroup_by_id),
+		TEST(no_memory_controller),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
