@@ -130,6 +130,13 @@ static void add_call(struct fixture *f, uint32_t pid, uint32_t tid, const char *
 	memset(&call, 0xa5, sizeof(call));
 }
 
+/* Its exit, and the time until nothing more can come. */
+static void end_process(struct fixture *f, uint32_t pid)
+{
+	mp_oom_exit(f->oom, pid, 1);
+	mp_oom_flush(f->oom, 1 + MP_OOM_SETTLE_NS, UINT64_MAX);
+}
+
 static void check_call(const struct told *told, size_t i, uint32_t tid, const char *point)
 {
 	assert_true(i < told->event.oom.n_in_flight);
@@ -149,9 +156,9 @@ static void a_target_is_told_at_its_exit(void **state)
 	add_call(f, 10, 12, "outer");
 	add_call(f, 10, 12, "inner");
 	add_call(f, 10, 10, "main");
-	mp_oom_exit(f->oom, 11);
+	end_process(f, 11);
 	assert_int_equal(f->n_told, 0);
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	assert_int_equal(f->n_told, 1);
 	assert_int_equal(told->event.ts_ns, 77);
 	assert_int_equal(e->pid, 10);
@@ -170,9 +177,25 @@ static void a_target_is_told_at_its_exit(void **state)
 	check_call(told, 0, 12, "outer");
 	check_call(told, 1, 12, "inner");
 	check_call(told, 2, 10, "main");
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	mp_oom_flush(f->oom, UINT64_MAX, 0);
 	assert_int_equal(f->n_told, 1);
+}
+
+static void calls_may_come_shortly_after_the_exit(void **state)
+{
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 77);
+	mp_oom_exit(f->oom, 10, 1000);
+	mp_oom_flush(f->oom, 1000 + MP_OOM_SETTLE_NS - 1, UINT64_MAX);
+	assert_int_equal(f->n_told, 0);
+	add_call(f, 10, 12, "late");
+	mp_oom_exit(f->oom, 10, 2000);
+	mp_oom_flush(f->oom, 1000 + MP_OOM_SETTLE_NS, UINT64_MAX);
+	assert_int_equal(f->n_told, 1);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, 1);
+	check_call(&f->told[0], 0, 12, "late");
 }
 
 static void one_that_is_no_target_is_told_at_once(void **state)
@@ -186,7 +209,7 @@ static void one_that_is_no_target_is_told_at_once(void **state)
 	assert_false(f->told[0].event.oom.is_target);
 	assert_string_equal(f->told[0].comm, "eater");
 	add_call(f, 10, 10, "late");
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	mp_oom_flush(f->oom, UINT64_MAX, 0);
 	assert_int_equal(f->n_told, 1);
 	assert_int_equal(f->told[0].event.oom.n_in_flight, 0);
@@ -209,8 +232,8 @@ static void names_are_kept(void **state)
 	event.oom.comm = NULL;
 	event.oom.by_comm = NULL;
 	mp_oom_add(f->oom, &event, 0);
-	mp_oom_exit(f->oom, 10);
-	mp_oom_exit(f->oom, 11);
+	end_process(f, 10);
+	end_process(f, 11);
 	assert_int_equal(f->n_told, 2);
 	assert_string_equal(f->told[0].comm, "0123456789abcdef");
 	assert_string_equal(f->told[0].by_comm, "\033[31m\n\xff");
@@ -229,8 +252,8 @@ static void calls_go_to_their_own_story(void **state)
 	add_call(f, 30, 31, "nobody's");
 	add_call(f, 0, 0, "nobody's");
 	add_call(f, 20, 22, "b2");
-	mp_oom_exit(f->oom, 20);
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 20);
+	end_process(f, 10);
 	assert_int_equal(f->n_told, 2);
 	assert_int_equal(f->told[0].event.oom.n_in_flight, 2);
 	check_call(&f->told[0], 0, 21, "b1");
@@ -250,7 +273,7 @@ static void a_victim_is_told_once(void **state)
 	again.oom.rss = 1;
 	mp_oom_add(f->oom, &again, 0);
 	add_call(f, 10, 12, "second");
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	mp_oom_flush(f->oom, UINT64_MAX, 0);
 	assert_int_equal(f->n_told, 1);
 	assert_int_equal(f->told[0].event.ts_ns, 77);
@@ -259,7 +282,7 @@ static void a_victim_is_told_once(void **state)
 	check_call(&f->told[0], 1, 12, "second");
 	/* The same number may come again. */
 	add_victim(f, 10, 200);
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	assert_int_equal(f->n_told, 2);
 	assert_int_equal(f->told[1].event.ts_ns, 200);
 	assert_int_equal(f->told[1].event.oom.n_in_flight, 0);
@@ -282,7 +305,7 @@ static void the_oldest_makes_room(void **state)
 	add_victim(f, 201, 2001);
 	assert_int_equal(f->n_told, 2);
 	assert_int_equal(f->told[1].event.oom.pid, 100);
-	mp_oom_exit(f->oom, 200);
+	end_process(f, 200);
 	assert_int_equal(f->n_told, 3);
 	assert_int_equal(f->told[2].event.oom.pid, 200);
 	assert_int_equal(f->told[2].event.oom.n_in_flight, 0);
@@ -299,8 +322,8 @@ static void more_calls_than_there_is_room_for(void **state)
 		add_call(f, 10, 100 + i, "deep");
 	add_victim(f, 11, 2);
 	add_call(f, 11, 7, "next");
-	mp_oom_exit(f->oom, 10);
-	mp_oom_exit(f->oom, 11);
+	end_process(f, 10);
+	end_process(f, 11);
 	assert_int_equal(f->n_told, 2);
 	assert_int_equal(f->told[0].event.oom.n_in_flight, MAX_CALLS);
 	for (uint32_t i = 0; i < MAX_CALLS; i++)
@@ -356,7 +379,7 @@ static void check_group(struct fixture *f, uint64_t id, const char *expected)
 	size_t n = f->n_told;
 
 	mp_oom_add(f->oom, &event, id);
-	mp_oom_exit(f->oom, 10);
+	end_process(f, 10);
 	event.oom.is_target = false;
 	mp_oom_add(f->oom, &event, id);
 	assert_int_equal(f->n_told, n + 2);
@@ -395,6 +418,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_target_is_told_at_its_exit),
+		TEST(calls_may_come_shortly_after_the_exit),
 		TEST(one_that_is_no_target_is_told_at_once),
 		TEST(names_are_kept),
 		TEST(calls_go_to_their_own_story),

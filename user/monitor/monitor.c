@@ -122,7 +122,7 @@ static int on_record(void *data, struct mp_decoded *record)
 	} else if (record->event.process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, (pid_t)record->event.process.pid);
 	} else if (record->event.process.op == MP_PROCESS_EXIT) {
-		mp_oom_exit(m->oom, record->event.process.pid);
+		mp_oom_exit(m->oom, record->event.process.pid, now);
 	}
 	mp_pipeline_feed(&m->pipeline, &record->event);
 	return 0;

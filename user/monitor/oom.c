@@ -9,6 +9,8 @@
 
 struct story {
 	bool used;
+	bool exited;
+	uint64_t exited_ns;
 	struct mp_event event;
 	char comm[MP_COMM_LEN + 1];
 	char by_comm[MP_COMM_LEN + 1];
@@ -95,6 +97,7 @@ static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgr
 	story = new_story(oom);
 	e = &story->event.oom;
 	story->used = true;
+	story->exited = false;
 	story->event = *event;
 	e->comm = keep_name(story->comm, event->oom.comm);
 	e->by_comm = keep_name(story->by_comm, event->oom.by_comm);
@@ -120,18 +123,20 @@ void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgrou
 		story->calls[story->event.oom.n_in_flight++] = event->oom.in_flight[0];
 }
 
-void mp_oom_exit(struct mp_oom *oom, uint32_t pid)
+void mp_oom_exit(struct mp_oom *oom, uint32_t pid, uint64_t now_ns)
 {
 	struct story *story = find_story(oom, pid);
 
-	if (story)
-		tell(oom, story);
+	if (!story || story->exited)
+		return;
+	story->exited = true;
+	story->exited_ns = now_ns;
 }
 
 /* A record that was made after the clock was read is new, not very old. */
-static uint64_t age_of(const struct story *story, uint64_t now_ns)
+static uint64_t elapsed_ns(uint64_t since_ns, uint64_t now_ns)
 {
-	return now_ns > story->event.ts_ns ? now_ns - story->event.ts_ns : 0;
+	return now_ns > since_ns ? now_ns - since_ns : 0;
 }
 
 void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns)
@@ -139,7 +144,10 @@ void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns)
 	for (size_t i = 0; i < MAX_STORIES; i++) {
 		struct story *story = &oom->stories[i];
 
-		if (story->used && age_of(story, now_ns) >= age_ns)
+		if (!story->used)
+			continue;
+		if (elapsed_ns(story->event.ts_ns, now_ns) >= age_ns ||
+		    (story->exited && elapsed_ns(story->exited_ns, now_ns) >= MP_OOM_SETTLE_NS))
 			tell(oom, story);
 	}
 }

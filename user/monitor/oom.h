@@ -20,9 +20,15 @@ void mp_oom_free(struct mp_oom *oom);
  * victim's, 0 when it is not known. Victims that are no targets are told at once.
  */
 void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id);
-/* The process is gone: nothing more comes of it. */
-void mp_oom_exit(struct mp_oom *oom, uint32_t pid);
-/* Tells the stories that are older than `age_ns`, whole or not; 0: all. */
+/* How long after a process's exit the calls of its threads may still come. */
+#define MP_OOM_SETTLE_NS 100000000ULL
+
+/*
+ * The process has ended. Its threads leave side by side: a call of one may be
+ * reported after the exit of the last that was counted.
+ */
+void mp_oom_exit(struct mp_oom *oom, uint32_t pid, uint64_t now_ns);
+/* Tells the stories that have settled, and those older than `age_ns`, whole or not; 0: all. */
 void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns);
 
 #endif
