@@ -51,12 +51,13 @@ test_kernel_that_is_too_old() {
 	expect_eq 1 "$(wc -l <"$T/err")" 'lines on stderr'
 }
 
-# The command's group is the monitor's, as with `systemd-run -p MemoryMax=64M`; the
-# command offers itself, since the kernel may choose either of them.
+# The command's group is the monitor's, as with `systemd-run -p MemoryMax=64M`. Only
+# the command may be chosen: before its memory is free the kernel may look again.
 test_run_that_is_oom_killed() {
 	make_group 67108864
 	# shellcheck disable=SC2016
-	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec "$@"\n' "$OWN_GROUP" >"$T/enter"
+	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\necho -1000 >/proc/self/oom_score_adj\nexec "$@"\n' \
+		"$OWN_GROUP" >"$T/enter"
 	# shellcheck disable=SC2016
 	printf '#!/bin/sh\necho 1000 >/proc/self/oom_score_adj\nexec "$@"\n' >"$T/offer"
 	chmod +x "$T/enter" "$T/offer"
