@@ -133,6 +133,9 @@ static __noinline int mp_memcg_look(u64 now)
 	return 1;
 }
 
+/* Hits of threads for which there was no memory. */
+__u64 lost_hits = 0;
+
 /* The thread's storage if its process is under watch, else NULL. */
 static __always_inline struct mp_thread *mp_thread_get(struct task_struct *task)
 {
@@ -150,8 +153,10 @@ static __always_inline struct mp_thread *mp_thread_get(struct task_struct *task)
 	}
 	if (!thread)
 		thread = bpf_task_storage_get(&threads, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!thread)
+	if (!thread) {
+		mp_count(false, &lost_hits, 1);
 		return NULL;
+	}
 	thread->generation = generation;
 	thread->is_target = 1;
 	return thread;

@@ -579,6 +579,7 @@ static void put_losses(struct mp_monitor *m)
 		uint64_t count;
 	} losses[] = {
 		{"ring", lost - m->lost_told},
+		{"hits", mp_bpf_lost_hits(m->bpf)},
 		{"process_ring", processes},
 		{"malformed", malformed},
 		{"output", mp_output_dropped(m->output)},
@@ -603,7 +604,7 @@ static void put_end(struct mp_monitor *m, int exit_code)
 	uint64_t now = mp_clock_now_ns();
 	uint64_t wall = now + (uint64_t)m->pipeline.realtime_offset_ns;
 	struct mp_event event = {.type = MP_EVENT_SUMMARY, .ts_ns = now, .realtime_ns = wall};
-	bool all_shown = mp_output_dropped(m->output) == 0;
+	bool all_shown = mp_output_dropped(m->output) == 0 && mp_bpf_lost_hits(m->bpf) == 0;
 
 	event.summary.duration_ns = now - m->start_ns;
 	if (mp_summary_read(m->bpf, m->o->points, m->received, all_shown, &points,

@@ -440,6 +440,11 @@ int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_
 	return 0;
 }
 
+uint64_t mp_bpf_lost_hits(const struct mp_bpf *bpf)
+{
+	return __atomic_load_n(&bpf->skel->bss->lost_hits, __ATOMIC_RELAXED);
+}
+
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf)
 {
 	return __atomic_load_n(&bpf->skel->bss->lost_records, __ATOMIC_RELAXED);

@@ -70,6 +70,8 @@ int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt
 /* Sums the per-CPU counters of a point. */
 int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_stats *ret);
 
+/* Hits that were not counted, because a thread's first one found no memory for its state. */
+uint64_t mp_bpf_lost_hits(const struct mp_bpf *bpf);
 /* Records lost so far: by the events ring and by the process ring. */
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
