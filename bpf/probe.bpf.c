@@ -398,6 +398,7 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 }
 
 #define MP_NO_FRAME MP_FRAME_DEPTH
+#define MP_SAME_PLACE 8 /* points on one function, and tail calls in a row, told apart */
 
 /*
  * The frame of a point's call whose stack pointer was `sp`, or MP_NO_FRAME.
@@ -417,7 +418,7 @@ static __always_inline u32 mp_find(struct mp_thread *t, u64 sp, u32 point)
 		depth--;
 	}
 	t->depth = depth;
-	for (int i = 0; i < MP_FRAME_DEPTH && depth; i++) {
+	for (int i = 0; i < MP_SAME_PLACE && depth; i++) {
 		const struct mp_frame *frame = &t->frames[--depth & (MP_FRAME_DEPTH - 1)];
 
 		if (frame->sp != sp)

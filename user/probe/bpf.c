@@ -89,6 +89,8 @@ static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *
 {
 	bool unpreempted = o->features->preempt_disable;
 	bool track = o->features->process_tracking;
+	/* Each costs some milliseconds to load: what cannot add a target is left out. */
+	bool takes_children = o->follow || o->want_comm || o->want_exe || o->want_cgroup;
 	const struct {
 		struct bpf_program *program;
 		bool load;
@@ -100,7 +102,7 @@ static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *
 		{skel->progs.mp_enter_preemptible, !unpreempted},
 		{skel->progs.mp_return_preemptible, !unpreempted},
 		{skel->progs.mp_usdt_preemptible, !unpreempted && o->has_usdt},
-		{skel->progs.mp_fork, track},
+		{skel->progs.mp_fork, track && takes_children},
 		{skel->progs.mp_exec, track},
 		{skel->progs.mp_exit, track},
 		{skel->progs.mp_mark_victim, o->features->oom_victims},
