@@ -15,48 +15,11 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "workdir.h"
 
 #define FLAGS "-O1 -nostdlib -fcf-protection=full -fno-asynchronous-unwind-tables "
 
 /* --- fixtures --------------------------------------------------------------- */
-
-struct dir {
-	char path[64];
-};
-
-static int make_dir(void **state)
-{
-	struct dir *dir = calloc(1, sizeof(*dir));
-
-	strcpy(dir->path, "/tmp/mp_test_elf.XXXXXX");
-	if (!mkdtemp(dir->path))
-		return -1;
-	*state = dir;
-	return 0;
-}
-
-static void MP_PRINTF(2, 3) shell(const struct dir *dir, const char *fmt, ...)
-{
-	char command[2048];
-	char whole[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	snprintf(whole, sizeof(whole), "cd %s && %s", dir->path, command);
-	if (system(whole) != 0)
-		fail_msg("failed: %s", whole);
-}
-
-static int remove_dir(void **state)
-{
-	struct dir *dir = *state;
-
-	shell(dir, "rm -rf %s", dir->path);
-	free(dir);
-	return 0;
-}
 
 static void need(const char *tool)
 {

@@ -13,48 +13,11 @@
 
 #include "base/text.h"
 #include "probe/prober.h"
+#include "workdir.h"
 
 #define LIBRARY "-shared -fPIC"
 
 /* --- fixtures ------------------------------------------------------------------ */
-
-struct dir {
-	char path[64];
-};
-
-static int make_dir(void **state)
-{
-	struct dir *dir = calloc(1, sizeof(*dir));
-
-	strcpy(dir->path, "/tmp/mp_test_resolve.XXXXXX");
-	if (!mkdtemp(dir->path))
-		return -1;
-	*state = dir;
-	return 0;
-}
-
-static void MP_PRINTF(2, 3) shell(const struct dir *dir, const char *fmt, ...)
-{
-	char command[1024];
-	char whole[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	snprintf(whole, sizeof(whole), "cd %s && %s", dir->path, command);
-	if (system(whole) != 0)
-		fail_msg("failed: %s", whole);
-}
-
-static int remove_dir(void **state)
-{
-	struct dir *dir = *state;
-
-	shell(dir, "rm -rf %s", dir->path);
-	free(dir);
-	return 0;
-}
 
 static void compile(const struct dir *dir, const char *name, const char *flags, const char *source)
 {
