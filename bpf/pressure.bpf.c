@@ -35,13 +35,14 @@ static __always_inline void mp_oom_look(struct mp_oom_record *r, const struct ta
 	static const struct mp_snapshot none = {};
 	const struct cgroup_subsys_state *css = mp_memcg_of(victim);
 	struct mp_snapshot *snap;
+	u32 pid = r->pid; /* a record cannot be a key on 6.1 */
 
 	bpf_probe_read_kernel(r->comm, sizeof(r->comm), victim->comm);
 	r->oom_score_adj = victim->signal->oom_score_adj;
 	if (css)
 		r->cgroup_id = mp_memcg_id((const void *)css);
-	bpf_map_update_elem(&victims, &r->pid, &none, BPF_ANY);
-	snap = bpf_map_lookup_elem(&victims, &r->pid);
+	bpf_map_update_elem(&victims, &pid, &none, BPF_ANY);
+	snap = bpf_map_lookup_elem(&victims, &pid);
 	if (!snap)
 		return;
 	mp_rss_read(victim, snap, false);
@@ -72,18 +73,19 @@ static __always_inline void mp_tell_in_flight(const struct mp_frame *frame, u64 
 	struct mp_in_flight_record *r = bpf_ringbuf_reserve(&processes, sizeof(*r), 0);
 	u64 id = bpf_get_current_pid_tgid();
 	const struct mp_snapshot *snap;
+	u32 pid = id >> 32;
 
 	if (!r) {
 		__sync_fetch_and_add(&lost_processes, 1);
 		return;
 	}
 	mp_fill_header(&r->h, sizeof(*r), MP_RECORD_IN_FLIGHT, now, lost_processes);
-	r->pid = id >> 32;
+	r->pid = pid;
 	r->tid = (u32)id;
 	r->point = frame->point;
 	r->pad = 0;
 	r->duration_ns = now - frame->ts_ns;
-	snap = bpf_map_lookup_elem(&victims, &r->pid);
+	snap = bpf_map_lookup_elem(&victims, &pid);
 	r->rss_delta = snap ? (s64)(snap->rss_total - frame->rss) : MP_UNKNOWN_DELTA;
 	bpf_ringbuf_submit(r, 0);
 }

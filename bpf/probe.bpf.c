@@ -397,6 +397,14 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 	return true;
 }
 
+/* The barrier keeps the compiler from proving the mask needless: older verifiers cannot follow it.
+ */
+static __always_inline struct mp_frame *mp_frame_at(struct mp_thread *t, u32 i)
+{
+	barrier_var(i);
+	return &t->frames[i & (MP_FRAME_DEPTH - 1)];
+}
+
 #define MP_NO_FRAME MP_FRAME_DEPTH
 #define MP_SAME_PLACE 8 /* points on one function, and tail calls in a row, told apart */
 
@@ -413,13 +421,13 @@ static __always_inline u32 mp_find(struct mp_thread *t, u64 sp, u32 point)
 	u32 depth = t->depth;
 
 	for (int i = 0; i < MP_FRAME_DEPTH && depth; i++) {
-		if (t->frames[(depth - 1) & (MP_FRAME_DEPTH - 1)].sp >= sp)
+		if (mp_frame_at(t, depth - 1)->sp >= sp)
 			break;
 		depth--;
 	}
 	t->depth = depth;
 	for (int i = 0; i < MP_SAME_PLACE && depth; i++) {
-		const struct mp_frame *frame = &t->frames[--depth & (MP_FRAME_DEPTH - 1)];
+		const struct mp_frame *frame = mp_frame_at(t, --depth);
 
 		if (frame->sp != sp)
 			break;
@@ -444,7 +452,7 @@ static __always_inline void mp_push(const struct mp_hit *hit, u64 sp, bool emitt
 		}
 		t->depth = at + 1;
 	}
-	frame = &t->frames[at & (MP_FRAME_DEPTH - 1)];
+	frame = mp_frame_at(t, at);
 	frame->sp = sp;
 	frame->ts_ns = t->now;
 	frame->rss = t->snap.rss_total;
@@ -458,7 +466,7 @@ static __always_inline bool mp_pop(const struct mp_hit *hit, u64 sp)
 {
 	struct mp_thread *t = hit->thread;
 	u32 at = mp_find(t, sp, hit->index);
-	struct mp_frame *frame = &t->frames[at & (MP_FRAME_DEPTH - 1)];
+	struct mp_frame *frame = mp_frame_at(t, at);
 
 	if (at == MP_NO_FRAME)
 		return false;
@@ -469,7 +477,7 @@ static __always_inline bool mp_pop(const struct mp_hit *hit, u64 sp)
 	t->call.matched = 1;
 	/* Those above it are at the same place, where order does not matter. */
 	t->depth--;
-	*frame = t->frames[t->depth & (MP_FRAME_DEPTH - 1)];
+	*frame = *mp_frame_at(t, t->depth);
 	return true;
 }
 

@@ -211,7 +211,6 @@ static int explain_load(int error, const struct mp_bpf_options *o, struct mp_err
 			       "locked-memory limit (ulimit -l)",
 			       ring);
 	case -EPERM:
-	case -EACCES:
 		return mp_fail(err, MP_EXIT_PRIVILEGE, -error,
 			       "the kernel refuses to load BPF programs (%s): CAP_BPF and "
 			       "CAP_PERFMON are needed, and kernel lockdown must not forbid it",
