@@ -91,7 +91,6 @@ static void batch_fill(struct batch *b, const struct attacher *a, size_t first,
 
 static void fail_site(struct mp_site *site, int error)
 {
-	char text[160];
 	const char *why;
 
 	switch (error) {
@@ -111,9 +110,8 @@ static void fail_site(struct mp_site *site, int error)
 		why = strerror(-error);
 		break;
 	}
-	snprintf(text, sizeof(text), "%s", why);
 	free(site->reason);
-	site->reason = strdup(text);
+	site->reason = strdup(why);
 	site->status = MP_SITE_FAILED;
 }
 
