@@ -71,6 +71,26 @@ enum mp_record_kind {
 	MP_RECORD_PROCESS = 2,
 	MP_RECORD_OOM = 3,
 	MP_RECORD_IN_FLIGHT = 4,
+	MP_RECORD_PRESSURE = 5,
+};
+
+/* Where pressure was noticed. The kernel side tells of the first, second and last. */
+enum mp_pressure_source {
+	MP_PRESSURE_RECLAIM = 0,	/* a task had to reclaim memory of a group at its limit */
+	MP_PRESSURE_DIRECT_RECLAIM = 1, /* the same for the host */
+	MP_PRESSURE_PSI = 2,
+	MP_PRESSURE_MEMORY_EVENTS = 3,
+	MP_PRESSURE_MEMCG_V1 = 4,
+	MP_PRESSURE_USAGE = 5, /* usage crossed a threshold, or is sampled while it is above */
+	MP_PRESSURE_SOURCE_COUNT
+};
+
+/* Counted by the kernel for each memory cgroup while it reclaims (count_memcg_events, 6.13). */
+enum mp_memcg_event {
+	MP_MEMCG_PGSCAN = 0,
+	MP_MEMCG_PGSTEAL = 1,
+	MP_MEMCG_PGMAJFAULT = 2,
+	MP_MEMCG_EVENT_COUNT
 };
 
 enum mp_process_op {
@@ -91,6 +111,8 @@ enum mp_probe_flags {
 	MP_PROBE_MATCHED = 1 << 0,  /* exit: its entry was seen, so the deltas are valid */
 	MP_PROBE_HAS_TAIL = 1 << 1, /* the record is a struct mp_probe_record_full */
 	MP_PROBE_HAS_RET = 1 << 2,
+	MP_PROBE_GATED = 1 << 3,      /* the process is being stopped before the call */
+	MP_PROBE_WOULD_GATE = 1 << 4, /* it would be with --enforce */
 };
 
 /* Sizes in bytes, MP_UNKNOWN where not known. */
@@ -162,6 +184,31 @@ struct mp_in_flight_record {
 	__s64 rss_delta;   /* from the entry to when the victim was chosen */
 };
 
+/*
+ * Memory pressure on a domain: the group whose limit is the effective one, or
+ * the host. Reclaim is told in sums since the domain's last such record.
+ */
+struct mp_pressure_record {
+	struct mp_record_header h;
+	__u32 pid; /* the task that filled or reclaimed */
+	__u32 tid;
+	char comm[MP_COMM_LEN];
+	__u8 source;   /* enum mp_pressure_source */
+	__u8 severity; /* by usage, before hysteresis; enum mp_severity */
+	__u8 is_target;
+	__u8 has_events; /* events[] were counted */
+	__u32 reclaims;
+	__u64 cgroup_id;       /* the task's own memory cgroup; 0: none */
+	__u64 limit_cgroup_id; /* the domain; 0: the host */
+	__u64 usage;	       /* as in a probe record; host: memory in use */
+	__u64 limit;
+	__u64 reclaimable;
+	__u64 window_ns; /* that the sums cover; MP_UNKNOWN in a domain's first record */
+	__u64 stall_ns;	 /* of all tasks together, inside reclaim */
+	__u64 reclaimed_pages;
+	__u64 events[MP_MEMCG_EVENT_COUNT];
+};
+
 enum mp_arg_type {
 	MP_ARG_U64 = 0,
 	MP_ARG_S64 = 1,
@@ -174,7 +221,10 @@ enum mp_point_flags {
 	MP_POINT_HAS_STR = 1 << 0,
 	MP_POINT_HAS_RET = 1 << 1,
 	MP_POINT_RET_STR = 1 << 2,
+	MP_POINT_GATE = 1 << 3, /* its entries are gated at critical usage */
 };
+
+#define MP_NO_SIZE_ARG MP_MAX_ARGS
 
 /* One point, as the programs need it. Key of the points map: its index. */
 struct mp_point_config {
@@ -184,7 +234,8 @@ struct mp_point_config {
 	__u8 stack_severity; /* keep the stack from this severity on; MP_SEVERITY_COUNT: never */
 	__u16 arg_reg[MP_MAX_ARGS]; /* the register that holds it: offset into struct pt_regs */
 	__u8 arg_type[MP_MAX_ARGS]; /* enum mp_arg_type */
-	__u8 pad[6];
+	__u8 size_arg; /* which argument says how many bytes the call asks for; MP_NO_SIZE_ARG */
+	__u8 pad[5];
 	__u64 threshold_bytes; /* records only when RSS is above; 0: always */
 };
 
@@ -250,6 +301,39 @@ struct mp_exe_key {
 	__u64 ino;
 };
 
+/*
+ * Value of the domains map, of every domain that is watched. Key: id of the
+ * limiting group, 0 for the host. The first three are user space's, the rest BPF's.
+ */
+struct mp_domain {
+	__u64 reclaimable; /* of usage, as last sampled: inactive file pages; MP_UNKNOWN: none yet
+			    */
+	__s64 available_more; /* host: MemAvailable - MemFree when last sampled */
+	__u32 severity_told;  /* crossings above this are told; both sides write it */
+	__u32 reclaims;	      /* sums since the last record: see struct mp_pressure_record */
+	__u64 stall_ns;
+	__u64 reclaimed_pages;
+	__u64 events[MP_MEMCG_EVENT_COUNT];
+	__u64 told_ns; /* when the last reclaim record was put out */
+};
+
+/* Value of the gated map. Key: thread group id. */
+enum mp_gate_state {
+	MP_GATE_OPEN = 0,    /* let go; stops again from pass_until_ns on */
+	MP_GATE_STOPPED = 1, /* SIGSTOP was sent: whoever finds it so owes a SIGCONT */
+};
+
+struct mp_gated {
+	__u32 state; /* enum mp_gate_state */
+	__u32 tid;   /* of the call that was stopped */
+	__u32 point;
+	__u32 pad;
+	__u64 stopped_ns; /* CLOCK_MONOTONIC */
+	__u64 start_time; /* of the process, CLOCK_BOOTTIME ns as in /proc/PID/stat: tells a reused
+			     pid */
+	__u64 pass_until_ns; /* open: no new stop before this */
+};
+
 struct mp_comm_key {
 	char comm[MP_COMM_LEN];
 };
@@ -267,14 +351,16 @@ struct mp_bpf_config {
 	__u8 follow;
 	__u32 self;	  /* the monitor's own thread group id, never a target */
 	__u32 wake_bytes; /* wake the reader when this much waits; 0: at every record */
-	__u32 pad;
+	__u8 gate;	  /* 0: no point is gated; 1: told, nothing stops; 2: enforced */
+	__u8 pad[3];
 };
 
 /* Written by user space while the programs run. */
 struct mp_bpf_live {
 	__u64 host_used;	  /* MemTotal - MemAvailable, bytes, last sample */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
-	__u64 enabled; /* hits count: set once all probes are in, so that pairs are whole */
+	__u64 enabled;	  /* hits count: set once all probes are in, so that pairs are whole */
+	__u64 gates_open; /* set for good when nobody is there to let a stopped process go */
 };
 
 #ifndef __bpf__
@@ -284,6 +370,9 @@ _Static_assert(sizeof(struct mp_probe_record_full) % 8 == 0, "full record paddin
 _Static_assert(sizeof(struct mp_process_record) == 56, "process record");
 _Static_assert(sizeof(struct mp_oom_record) == 112, "oom record");
 _Static_assert(sizeof(struct mp_in_flight_record) == 56, "in flight record");
+_Static_assert(sizeof(struct mp_pressure_record) == 144, "pressure record");
+_Static_assert(sizeof(struct mp_domain) == 72, "domain");
+_Static_assert(sizeof(struct mp_gated) == 40, "gated process");
 _Static_assert(sizeof(struct mp_point_config) == 40, "point config");
 _Static_assert(sizeof(struct mp_usdt_arg) == 16, "usdt argument");
 #endif

@@ -16,7 +16,7 @@ struct {
 __u64 lost_records = 0;
 
 /* When a point may emit again. Key: the point. */
-struct mp_gate_state {
+struct mp_interval {
 	u64 next_ns;
 	u64 severity; /* highest one emitted in this interval */
 };
@@ -25,7 +25,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct mp_gate_state);
+	__type(value, struct mp_interval);
 } intervals SEC(".maps");
 
 /* The severity that user space will see, before hysteresis. */
@@ -54,7 +54,7 @@ static __always_inline u32 mp_severity_now(const struct mp_memcg_view *view,
 
 /* Whether the severity is above all that were emitted in this interval; then it counts as emitted.
  */
-static __always_inline bool mp_severity_rose(struct mp_gate_state *gate, u32 severity)
+static __always_inline bool mp_severity_rose(struct mp_interval *gate, u32 severity)
 {
 	if (severity <= gate->severity)
 		return false;
@@ -68,7 +68,7 @@ static __always_inline bool mp_severity_rose(struct mp_gate_state *gate, u32 sev
  */
 static __always_inline bool mp_may_emit_enter(u32 point, u64 interval, u32 severity, u64 now)
 {
-	struct mp_gate_state *gate;
+	struct mp_interval *gate;
 	u64 next;
 
 	if (!interval)
@@ -91,7 +91,7 @@ static __always_inline bool mp_may_emit_enter(u32 point, u64 interval, u32 sever
  */
 static __always_inline bool mp_may_emit_exit(u32 point, u64 interval, u32 severity, u64 duration)
 {
-	struct mp_gate_state *gate;
+	struct mp_interval *gate;
 
 	if (duration >= interval)
 		return true;

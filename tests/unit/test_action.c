@@ -106,7 +106,7 @@ static int setup(void **state)
 	snprintf(f->dir, sizeof(f->dir), "%s", scratch());
 	if (!mkdtemp(f->dir))
 		return -1;
-	f->actions = mp_actions_new(keep, f);
+	f->actions = mp_actions_new(&(struct mp_actions_options){.emit = keep, .data = f});
 	f->cause = (struct mp_event){.type = MP_EVENT_PROBE, .ts_ns = 1000, .realtime_ns = 5000000};
 	f->cause.probe = (struct mp_event_probe){
 		.point = "load", .pid = 7, .comm = "app", .cgroup = "/app", .rss = 123456};

@@ -43,14 +43,13 @@ static const struct mp_action_ops *find_ops(const char *name)
 	return NULL;
 }
 
-struct mp_actions *mp_actions_new(mp_event_fn emit, void *data)
+struct mp_actions *mp_actions_new(const struct mp_actions_options *options)
 {
 	struct mp_actions *actions = calloc(1, sizeof(*actions));
 
 	if (!actions)
 		return NULL;
-	actions->emit = emit;
-	actions->data = data;
+	actions->o = *options;
 	actions->hooks = mp_hooks_new();
 	actions->symbolizer = mp_symbolizer_new();
 	if (!actions->hooks || !actions->symbolizer) {
@@ -130,13 +129,17 @@ void mp_action_report(const struct mp_actions *actions, const struct mp_action_o
 		.pid = origin->pid,
 		.cgroup = origin->cgroup,
 		.freed_bytes = MP_UNKNOWN,
+		.usage_before = MP_UNKNOWN,
+		.usage_after = MP_UNKNOWN,
+		.some_before_pct = -1,
+		.some_after_pct = -1,
 		.duration_ns = outcome->duration_ns,
 		.detail = outcome->detail,
 		.stack = outcome->stack,
 		.n_stack = outcome->n_stack,
 	};
 	/* An output that fails says so itself; an action that is over stays over. */
-	(void)actions->emit(actions->data, &event);
+	(void)actions->o.emit(actions->o.data, &event);
 }
 
 void mp_action_report_now(const struct mp_actions *actions, const struct mp_action_request *request,

@@ -8,11 +8,17 @@
 struct mp_hooks;
 struct mp_symbolizer;
 
+struct mp_workers;
+struct mp_holds;
+struct mp_notify;
+
 struct mp_actions {
-	mp_event_fn emit;
-	void *data;
+	struct mp_actions_options o;
 	struct mp_hooks *hooks;
 	struct mp_symbolizer *symbolizer;
+	struct mp_workers *workers; /* NULL in a replay, as the two below */
+	struct mp_holds *holds;
+	struct mp_notify *notify;
 };
 
 /* Which action of which decision a result belongs to. Strings are borrowed. */

@@ -4,10 +4,13 @@
 #include "base/names.h"
 
 MP_NAMES(event_type, enum mp_event_type, MP_EVENT_TYPE_COUNT, "start", "site", "probe", "process",
-	 "oom", "decision", "action", "lost", "summary", "stop")
+	 "pressure", "oom", "decision", "action", "lost", "summary", "stop")
 MP_NAMES(site_kind, enum mp_site_kind, MP_SITE_KIND_COUNT, "uprobe", "usdt")
 MP_NAMES(site_status, enum mp_site_status, MP_SITE_STATUS_COUNT, "attached", "waiting", "failed")
 MP_NAMES(action_result, enum mp_action_result, MP_RESULT_COUNT, "done", "would", "failed",
 	 "skipped")
 /* enum mp_process_op starts at 1. */
 MP_NAMES(process_op, enum mp_process_op, MP_PROCESS_EXIT + 1, "none", "fork", "exec", "exit")
+MP_NAMES(gate, enum mp_gate, MP_GATE_COUNT, "none", "would", "held")
+MP_NAMES(pressure_source, enum mp_pressure_source, MP_PRESSURE_SOURCE_COUNT, "reclaim",
+	 "direct_reclaim", "psi", "memory.events", "memcg_v1", "usage")

@@ -25,6 +25,7 @@ enum mp_event_type {
 	MP_EVENT_SITE,
 	MP_EVENT_PROBE,
 	MP_EVENT_PROCESS,
+	MP_EVENT_PRESSURE,
 	MP_EVENT_OOM,
 	MP_EVENT_DECISION,
 	MP_EVENT_ACTION,
@@ -53,6 +54,14 @@ enum mp_action_result {
 	MP_RESULT_FAILED,
 	MP_RESULT_SKIPPED,
 	MP_RESULT_COUNT
+};
+
+/* Whether a call of a critical point was stopped before its first instruction. */
+enum mp_gate {
+	MP_GATE_NONE = 0,
+	MP_GATE_WOULD, /* with --enforce it would have been */
+	MP_GATE_HELD,
+	MP_GATE_COUNT
 };
 
 struct mp_event_start {
@@ -93,8 +102,9 @@ struct mp_event_probe {
 	uint32_t pid;
 	uint32_t tid;
 	const char *comm;
-	const char *cgroup; /* path of the task's memory cgroup */
-	uint64_t rss;	    /* anon + file + shmem */
+	const char *cgroup;	  /* path of the task's memory cgroup */
+	const char *limit_cgroup; /* the group whose limit it is, the domain; NULL: the host */
+	uint64_t rss;		  /* anon + file + shmem */
 	uint64_t rss_anon;
 	uint64_t rss_file;
 	uint64_t rss_shmem;
@@ -106,12 +116,48 @@ struct mp_event_probe {
 	uint64_t duration_ns; /* exit, where its entry was seen */
 	int64_t rss_delta;
 	int64_t usage_delta;
+	enum mp_gate gate;
+	uint64_t gate_deadline_ns; /* from ts_ns on; MP_UNKNOWN without a gate */
+	uint64_t size; /* bytes that the call asks for, by its size argument; MP_UNKNOWN: none */
 	const struct mp_event_arg *args;
 	size_t n_args;
 	const struct mp_event_arg *ret; /* NULL: none */
 	const uint64_t *stack;		/* return addresses, innermost first */
 	size_t n_stack;
 	const char *const *stack_text; /* the same, symbolized; NULL before that */
+};
+
+/*
+ * Memory pressure on a domain, whatever noticed it. Figures that its source
+ * does not have are unknown. Counts are increments since the source's last record.
+ */
+struct mp_event_pressure {
+	enum mp_pressure_source source;
+	const char *cgroup; /* the domain: the group whose limit it is; NULL: the host */
+	uint32_t pid;	    /* the task that filled or reclaimed; 0: not known */
+	const char *comm;
+	bool is_target;
+	uint64_t usage;
+	uint64_t working_set;
+	uint64_t limit;
+	double usage_pct;   /* of working_set in limit */
+	uint64_t window_ns; /* that stalls and reclaim are counted over */
+	double some_pct;    /* share of it in which some task was stalled on memory */
+	double full_pct;    /* … in which all were */
+	uint64_t stall_ns;  /* of all tasks together */
+	uint64_t reclaims;
+	uint64_t reclaimed_pages;
+	uint64_t pgscan; /* memory cgroup event counts */
+	uint64_t pgsteal;
+	uint64_t pgmajfault;
+	uint64_t low; /* memory.events */
+	uint64_t high;
+	uint64_t max;
+	uint64_t oom;
+	uint64_t oom_kill;
+	const char *v1_level; /* memory.pressure_level: low, medium, critical; oom of oom_control */
+	uint64_t incident; /* number of the incident in this domain, from 1; 0: not numbered yet */
+	bool repeated;	   /* the incident was known before this record */
 };
 
 struct mp_event_process {
@@ -130,6 +176,25 @@ struct mp_in_flight {
 	int64_t rss_delta;    /* of the process, from the entry to when it was chosen */
 };
 
+/* What was decided and done about a victim's domain before it was killed, newest last. */
+struct mp_history_entry {
+	uint64_t ts_ns;
+	bool is_action;
+	enum mp_severity severity;    /* of a decision */
+	enum mp_action_result result; /* of an action */
+	const char
+		*text; /* the decision's reason; the action's name, and its detail if it has one */
+};
+
+/* memory.events of a group, in total. */
+struct mp_cgroup_events {
+	uint64_t low;
+	uint64_t high;
+	uint64_t max;
+	uint64_t oom;
+	uint64_t oom_kill;
+};
+
 struct mp_event_oom {
 	uint32_t pid; /* the victim */
 	const char *comm;
@@ -145,6 +210,9 @@ struct mp_event_oom {
 	const char *by_comm;
 	const struct mp_in_flight *in_flight; /* a thread's outermost call first */
 	size_t n_in_flight;
+	const struct mp_history_entry *history;
+	size_t n_history;
+	struct mp_cgroup_events events; /* of its cgroup, after the kill */
 };
 
 struct mp_event_decision {
@@ -152,12 +220,15 @@ struct mp_event_decision {
 	enum mp_severity previous;
 	enum mp_level level;
 	const char *point;
-	uint32_t pid;
+	uint32_t pid; /* 0: the domain as a whole */
 	const char *cgroup;
-	const char *reason; /* a short sentence */
-	double usage_pct;   /* evidence */
+	const char *limit_cgroup; /* the domain; NULL: the host */
+	const char *reason;	  /* a short sentence */
+	double usage_pct;	  /* evidence */
 	uint64_t working_set;
 	uint64_t limit;
+	double some_pct; /* instantaneous stall, negative: not known */
+	double full_pct;
 };
 
 struct mp_event_action {
@@ -166,7 +237,11 @@ struct mp_event_action {
 	const char *point;
 	uint32_t pid;
 	const char *cgroup;
-	uint64_t freed_bytes;
+	uint64_t freed_bytes;  /* usage_before - usage_after, at least 0 */
+	uint64_t usage_before; /* of the domain */
+	uint64_t usage_after;
+	double some_before_pct; /* its instantaneous stall; negative: not known */
+	double some_after_pct;
 	uint64_t duration_ns;
 	const char *detail;
 	const char *const *stack; /* action stack: symbolized frames, innermost first */
@@ -217,6 +292,7 @@ struct mp_event {
 		struct mp_event_site site;
 		struct mp_event_probe probe;
 		struct mp_event_process process;
+		struct mp_event_pressure pressure;
 		struct mp_event_oom oom;
 		struct mp_event_decision decision;
 		struct mp_event_action action;
@@ -234,10 +310,14 @@ const char *mp_site_kind_name(enum mp_site_kind kind);
 const char *mp_site_status_name(enum mp_site_status status);
 const char *mp_action_result_name(enum mp_action_result result);
 const char *mp_process_op_name(enum mp_process_op op);
+const char *mp_gate_name(enum mp_gate gate);
+const char *mp_pressure_source_name(enum mp_pressure_source source);
 int mp_event_type_parse(const char *name);
 int mp_site_kind_parse(const char *name);
 int mp_site_status_parse(const char *name);
 int mp_action_result_parse(const char *name);
 int mp_process_op_parse(const char *name);
+int mp_gate_parse(const char *name);
+int mp_pressure_source_parse(const char *name);
 
 #endif

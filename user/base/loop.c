@@ -50,10 +50,10 @@ void mp_loop_free(struct mp_loop *loop)
 	free(loop);
 }
 
-int mp_loop_add(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data)
+static int add(struct mp_loop *loop, int fd, uint32_t events, mp_loop_fn fn, void *data)
 {
 	struct handler *h = malloc(sizeof(*h));
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = h};
+	struct epoll_event event = {.events = events, .data.ptr = h};
 
 	if (!h)
 		return -ENOMEM;
@@ -66,6 +66,16 @@ int mp_loop_add(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data)
 	}
 	loop->handlers = h;
 	return 0;
+}
+
+int mp_loop_add(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data)
+{
+	return add(loop, fd, EPOLLIN, fn, data);
+}
+
+int mp_loop_add_priority(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data)
+{
+	return add(loop, fd, EPOLLPRI, fn, data);
 }
 
 void mp_loop_remove(struct mp_loop *loop, int fd)

@@ -15,6 +15,8 @@ void mp_loop_free(struct mp_loop *loop);
 /* Calls `fn` whenever `fd` can be read. The caller keeps the fd and closes it after
  * mp_loop_remove(). */
 int mp_loop_add(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data);
+/* The same for what is urgent and not to be read: EPOLLPRI, as PSI triggers have it. */
+int mp_loop_add_priority(struct mp_loop *loop, int fd, mp_loop_fn fn, void *data);
 void mp_loop_remove(struct mp_loop *loop, int fd);
 
 /* A timerfd that fires every `interval_ns` (0: once after `first_ns`). Returns it, or a negative

@@ -56,6 +56,18 @@ struct mp_cgroup_sample {
 int mp_cgroup_sample(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_sample *ret);
 
 /*
+ * A domain: a limiting group, or the host (path NULL: memory in use, MemTotal).
+ * usage_pct is of the working set in the limit, two decimals; -1 when not known.
+ */
+struct mp_domain_sample {
+	uint64_t usage;
+	uint64_t working_set;
+	uint64_t limit;
+	double usage_pct;
+};
+int mp_domain_sample(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret);
+
+/*
  * How many processes the OOM killer has ended in the group (v2: and below).
  * -ENOENT where the kernel does not say: the root, or v1 before 4.13.
  */

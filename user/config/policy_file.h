@@ -25,12 +25,18 @@ struct mp_policy {
 	uint64_t check_interval_ns;
 	double threshold_pct[MP_SEVERITY_COUNT]; /* [MP_SEVERITY_NORMAL] is 0 */
 	double hysteresis_pct;
-	double some_pct; /* instantaneous stall, percent of the window */
+	uint64_t dwell_ns; /* least time at a severity before a lower one */
+	double some_pct;   /* instantaneous stall, percent of the window */
 	double full_pct;
 	uint64_t window_ns;
+	enum mp_level pressure_level; /* whose row decisions without a point act by */
 	double interval_factor[MP_LEVEL_COUNT];
 	struct mp_action_list on[MP_LEVEL_COUNT][MP_SEVERITY_COUNT];
 	uint64_t cooldown_ns;
+	uint64_t gate_deadline_ns; /* a gated process is let go after this at the latest */
+	uint64_t freeze_max_ns;	   /* a frozen group is thawed … */
+	uint64_t throttle_max_ns;  /* … and memory.high restored after this at the latest */
+	uint64_t kill_grace_ns;	   /* between SIGTERM and SIGKILL */
 	char **protect_comm;
 	size_t n_protect_comm;
 	char **protect_cgroup;

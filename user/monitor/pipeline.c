@@ -32,10 +32,14 @@ static int on_action_result(void *data, const struct mp_event *event)
 int mp_pipeline_init(struct mp_pipeline *p, const struct mp_policy *policy,
 		     struct mp_output *output, bool dry_run)
 {
+	struct mp_actions_options options = {.policy = policy};
+
 	*p = (struct mp_pipeline){.policy = policy, .output = output, .dry_run = dry_run};
 	p->realtime_offset_ns = mp_clock_realtime_offset_ns();
 	p->state = mp_state_new();
-	p->actions = mp_actions_new(on_action_result, p);
+	options.emit = on_action_result;
+	options.data = p;
+	p->actions = mp_actions_new(&options);
 	return p->state && p->actions ? 0 : -ENOMEM;
 }
 

@@ -15,6 +15,22 @@
 enum mp_severity mp_policy_severity(const struct mp_policy *policy, enum mp_severity previous,
 				    double usage_pct);
 
+/*
+ * The same, raised by stall: `some` at or above the policy's share of the window
+ * by one severity, `full` by two; critical stays the highest. Usage alone, held
+ * steady, never climbs. Negative percentages are not known and raise nothing.
+ */
+enum mp_severity mp_policy_raise(const struct mp_policy *policy, enum mp_severity severity,
+				 double some_pct, double full_pct);
+
+/*
+ * Gives a pressure event the number of its domain's incident: the one of the
+ * last pressure event of the domain when that is at most MP_INCIDENT_GAP_NS
+ * ago, whatever its source, else a new one. Other events are left alone.
+ */
+#define MP_INCIDENT_GAP_NS 2000000000ULL
+void mp_policy_number(struct mp_state *state, struct mp_event *event);
+
 struct mp_decision {
 	struct mp_event_decision event; /* strings borrowed from the event and from `reason` */
 	const struct mp_action_list *actions; /* from the level x severity table, or NULL */
@@ -23,11 +39,20 @@ struct mp_decision {
 
 /*
  * Feeds one event. Returns 1 and fills in `ret` when there is something to
- * decide: the severity of the process's limit domain changed, or it is above
- * normal and the cooldown of this process and level is over, or this level has
- * not yet acted at a severity this high. Returns 0 otherwise, -ENOMEM.
+ * decide: the severity of the domain changed, or it is above normal and the
+ * cooldown of this process and level is over, or this level has not yet acted
+ * at a severity this high. Returns 0 otherwise, -ENOMEM.
+ *
+ * Probe and pressure events decide; the former by their point's level, the
+ * latter by the policy's pressure_level, for the process they name or, without
+ * one, for the domain. A pressure event's stall stays good for the policy's
+ * window. A lower severity is entered only after dwell_ns at the present one; a
+ * higher one at once. A probe event whose call was or would be gated always
+ * decides, at critical, with its level's critical actions, whatever the
+ * domain's severity, which it leaves alone when usage is still below.
+ *
  * A decision to normal has no actions (NULL). An unknown percentage leaves the
- * domain as it is. Events other than probe events only keep the state up to date.
+ * domain as it is. Other events only keep the state up to date.
  */
 int mp_policy_decide(const struct mp_policy *policy, struct mp_state *state,
 		     const struct mp_event *event, struct mp_decision *ret);

@@ -9,6 +9,7 @@
 
 #include "abi.h"
 #include "base/error.h"
+#include "base/event.h"
 #include "config/points.h"
 #include "config/policy_file.h"
 #include "probe/features.h"
@@ -34,6 +35,9 @@ struct mp_bpf_options {
 	bool want_cgroup;
 	bool has_usdt;
 	size_t max_usdt_sites;
+	bool pressure; /* mp_bpf_track_pressure() will be called */
+	enum mp_gate
+		gate; /* what a point whose level has the gate action does: HELD with --enforce */
 };
 
 /*
@@ -64,6 +68,34 @@ int mp_bpf_want_cgroup(struct mp_bpf *bpf, uint64_t id);
 /* What BPF takes for the reclaimable part of a group's usage, and for the host's use. */
 void mp_bpf_set_reclaimable(struct mp_bpf *bpf, uint64_t cgroup_id, uint64_t bytes);
 void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes);
+
+/*
+ * Watches a domain (id of the limiting group, 0: the host) for pressure: crossings
+ * of thresholds by any task that it charges, at the next of its page faults, and
+ * reclaim. -E2BIG: too many.
+ */
+int mp_bpf_watch_domain(struct mp_bpf *bpf, uint64_t id);
+void mp_bpf_forget_domain(struct mp_bpf *bpf, uint64_t id);
+/* From which severity on a crossing was told already: what the policy holds the domain to be at. */
+void mp_bpf_set_severity(struct mp_bpf *bpf, uint64_t id, enum mp_severity severity);
+/*
+ * Attaches what tells of pressure. What this kernel lacks is left out (see
+ * features); 0 also when nothing is left.
+ */
+int mp_bpf_track_pressure(struct mp_bpf *bpf, struct mp_error *err);
+/*
+ * Counts of pages scanned and stolen by group come with every page fault of the
+ * system, so they are only taken while there is an incident.
+ */
+void mp_bpf_count_memcg_events(struct mp_bpf *bpf, bool on);
+
+/* For the guardian: the map of gated processes, and the map that holds `live`. */
+int mp_bpf_gated_map(const struct mp_bpf *bpf);
+int mp_bpf_live_map(const struct mp_bpf *bpf);
+/* Where `live.gates_open` lies in the live map's only value. */
+size_t mp_bpf_gates_open_offset(const struct mp_bpf *bpf);
+/* Marks a gated process as let go; its calls pass until then. -ENOENT: it is not gated. */
+int mp_bpf_open_gate(struct mp_bpf *bpf, pid_t pid, uint64_t pass_until_ns);
 
 int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt_site *args);
 

@@ -23,6 +23,10 @@ struct mp_features {
 	bool rss_per_cpu;      /* 6.2: RSS kept per CPU */
 	bool process_tracking; /* BTF tracepoints sched_process_* */
 	bool oom_victims;      /* BTF tracepoint mark_victim */
+	bool reclaim_events;   /* BTF tracepoints mm_vmscan_{memcg,direct}_reclaim_* */
+	bool memcg_events;     /* BTF tracepoint count_memcg_events, 6.13 */
+	bool fault_clock;      /* a BPF program on the page-faults software event */
+	bool send_signal;      /* bpf_send_signal(): the gate */
 	bool memory_cgroup;
 	bool cap_sys_admin;
 	bool cap_bpf;	  /* or CAP_SYS_ADMIN */

@@ -18,10 +18,20 @@ struct mp_state;
 struct mp_state *mp_state_new(void); /* NULL: no memory */
 void mp_state_free(struct mp_state *state);
 
-/* Severity of one cgroup (key: its path; NULL: the host). */
+/* One domain (key: path of the limiting group; NULL: the host). */
 struct mp_domain_state {
 	enum mp_severity severity;
 	uint64_t since_ns; /* when it was entered */
+	/* Last known stall, valid until stall_until_ns; negative: not known. */
+	double some_pct;
+	double full_pct;
+	uint64_t stall_until_ns;
+	uint64_t incident;    /* number of the one that goes on or was last; 0: none yet */
+	uint64_t incident_ns; /* when something of it was last noticed */
+	/* Decisions without a process: as struct mp_cooldown_state. */
+	bool acted;
+	enum mp_severity acted_severity;
+	uint64_t acted_ns;
 };
 /* New domains start normal. NULL: no memory. */
 struct mp_domain_state *mp_state_domain(struct mp_state *state, const char *cgroup);

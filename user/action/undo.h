@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The journal of what must be undone. It lies in memory that the monitor shares
+ * with its guardian process: an entry is complete before what it undoes is done,
+ * and is cleared after that is undone, so that at whatever instant the monitor
+ * is killed, the guardian finds all that is left and undoes it. Undoing twice
+ * does no harm.
+ */
+#ifndef MP_ACTION_UNDO_H
+#define MP_ACTION_UNDO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MP_UNDO_SLOTS 256
+#define MP_UNDO_PATH 1024
+
+enum mp_undo_kind {
+	MP_UNDO_NONE = 0,
+	MP_UNDO_CONTINUE, /* SIGCONT to a process that was stopped */
+	MP_UNDO_WRITE,	  /* text into a control file: thaw, memory.high */
+	MP_UNDO_KILL_GROUP, /* a process group that was started here: SIGTERM, then SIGKILL */
+	MP_UNDO_UNLINK,	    /* a file or socket that was made here */
+	MP_UNDO_RMDIR,	    /* a folder or cgroup that was made here, when it is empty */
+	MP_UNDO_KIND_COUNT
+};
+
+struct mp_undo_what {
+	enum mp_undo_kind kind;
+	pid_t pid;	     /* CONTINUE: process; KILL_GROUP: process group id */
+	uint64_t start_time; /* CONTINUE: of the process, ticks since boot: tells a reused pid */
+	const char *path;
+	const char *text;
+};
+
+struct mp_undo; /* the shared memory */
+
+struct mp_undo *mp_undo_new(void); /* shared with children forked later; NULL: see errno */
+void mp_undo_free(struct mp_undo *undo);
+
+/* Returns a slot; -ENOSPC when all are taken, -ENAMETOOLONG: then the action must not be done. */
+int mp_undo_arm(struct mp_undo *undo, const struct mp_undo_what *what);
+/* What the slot was for has been undone, or was not done after all. A negative slot is ignored. */
+void mp_undo_disarm(struct mp_undo *undo, int slot);
+/* Undoes an armed slot and disarms it. Returns 0 or a negative errno (it is disarmed all the same). */
+int mp_undo_run(struct mp_undo *undo, int slot);
+/* Undoes all that is armed, latest first. Returns how many there were. */
+size_t mp_undo_run_all(struct mp_undo *undo);
+
+#endif
