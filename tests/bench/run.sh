@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Runs the benchmarks: all, or those named (cost attach throughput idle).
+# Runs the benchmarks: all, or those named (cost attach throughput idle sources latency).
 # Prints each figure beside its target; never fails for a figure that is missed.
 set -euo pipefail
 cd "$(dirname "$0")/../.."

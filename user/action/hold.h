@@ -23,9 +23,9 @@ struct mp_hold_ops {
 
 struct mp_hold {
 	const struct mp_hold_ops *ops; /* NULL: free */
-	struct mp_job job; /* whose result is reported when the hold ends */
-	int undo;	   /* slot in the journal; negative: none */
-	uint64_t start_time; /* of the process, ticks */
+	struct mp_job job;	       /* whose result is reported when the hold ends */
+	int undo;		       /* slot in the journal; negative: none */
+	uint64_t start_time;	       /* of the process, ticks */
 	uint64_t since_ns;
 	uint64_t deadline_ns;
 	double room_pct; /* let go when usage of the domain is below */
@@ -34,7 +34,8 @@ struct mp_hold {
 struct mp_holds *mp_holds_new(struct mp_actions *actions); /* NULL: see errno */
 /* Lets everything go. */
 void mp_holds_free(struct mp_holds *holds);
-/* A free one, zeroed; NULL when all are taken. It counts from when ops is set by mp_holds_begin(). */
+/* A free one, zeroed; NULL when all are taken. It counts from when ops is set by mp_holds_begin().
+ */
 struct mp_hold *mp_holds_take(struct mp_holds *holds);
 void mp_holds_begin(struct mp_holds *holds, struct mp_hold *hold, const struct mp_hold_ops *ops);
 /* The hold of that action on a process or domain, or NULL. */

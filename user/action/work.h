@@ -56,7 +56,8 @@ int mp_workers_submit(struct mp_workers *workers, const struct mp_action_ops *op
 /* Readable when jobs are done. */
 int mp_workers_fd(const struct mp_workers *workers);
 /* Hands each finished job to `fn`, in the caller's thread, and frees its slot. */
-void mp_workers_collect(struct mp_workers *workers, void (*fn)(struct mp_actions *, struct mp_job *));
+void mp_workers_collect(struct mp_workers *workers,
+			void (*fn)(struct mp_actions *, struct mp_job *));
 /* Whether the workers are being stopped: long jobs ask between their steps. */
 bool mp_workers_stopping(const struct mp_workers *workers);
 

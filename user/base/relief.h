@@ -30,8 +30,8 @@ enum mp_relief_status {
 struct mp_relief_request {
 	uint32_t magic;
 	uint16_t version;
-	uint16_t severity; /* enum mp_severity of abi.h */
-	uint64_t id;	   /* repeated in the reply */
+	uint16_t severity;     /* enum mp_severity of abi.h */
+	uint64_t id;	       /* repeated in the reply */
 	uint64_t wanted_bytes; /* that would bring usage below the threshold; 0: all there is */
 	uint64_t deadline_ns;  /* how long the monitor waits for the reply */
 };

@@ -57,6 +57,22 @@ int mp_watch_set_no_follow(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+int mp_watch_set_enforce(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct mp_watch_args *)args)->enforce = true;
+	return 0;
+}
+
+int mp_watch_set_no_pressure(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct mp_watch_args *)args)->no_pressure = true;
+	return 0;
+}
+
 int mp_watch_set_duration(void *args, const char *value, struct mp_error *err)
 {
 	uint64_t ns;
@@ -165,6 +181,8 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 		.points = &args->points,
 		.policy = &policy,
 		.follow = command ? !args->no_follow : args->follow,
+		.enforce = args->enforce,
+		.no_pressure = args->no_pressure,
 		.duration_ns = args->duration_ns,
 		.ring_bytes = args->ring_bytes,
 		.output = {.format = args->format,

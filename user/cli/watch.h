@@ -17,6 +17,8 @@ struct mp_watch_args {
 	const char *policy_file;
 	bool follow;
 	bool no_follow;
+	bool enforce;
+	bool no_pressure;
 	uint64_t duration_ns;
 	uint64_t ring_bytes;
 	enum mp_format format;
@@ -30,6 +32,8 @@ int mp_watch_set_point(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_policy(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_follow(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_no_follow(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_enforce(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_no_pressure(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_duration(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_ring_size(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_format(void *args, const char *value, struct mp_error *err);

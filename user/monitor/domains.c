@@ -7,11 +7,15 @@
 
 #define STALE_NS 10000000ULL
 #define MAX_DOMAINS 1024
+#define HOST 0 /* its id */
 
 struct domain {
 	uint64_t id;
-	char *path;    /* NULL: the group is gone */
-	bool is_limit; /* some event named its limit: it is sampled */
+	char *path;    /* NULL: the host, or the group is gone */
+	bool followed; /* a target is in it: its limiting group is a domain */
+	bool sampled;  /* some event named its limit */
+	bool watched;  /* the sources know of it */
+	enum mp_severity severity;
 	uint64_t reclaimable;
 	uint64_t sampled_ns;
 };
@@ -19,26 +23,15 @@ struct domain {
 struct mp_domains {
 	const struct mp_cgroups *cgroups;
 	struct mp_bpf *bpf;
+	struct mp_pressure *pressure;
 	const struct mp_policy *policy;
 	void *tree; /* tsearch tree of struct domain, by id */
+	struct domain *all[MAX_DOMAINS];
 	size_t n;
+	size_t n_alarmed; /* above normal */
 	uint64_t host_used;
 	uint64_t host_sampled_ns;
 };
-
-struct mp_domains *mp_domains_new(const struct mp_cgroups *cgroups, struct mp_bpf *bpf,
-				  const struct mp_policy *policy)
-{
-	struct mp_domains *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return NULL;
-	d->cgroups = cgroups;
-	d->bpf = bpf;
-	d->policy = policy;
-	d->host_used = MP_UNKNOWN;
-	return d;
-}
 
 static void domain_free(void *data)
 {
@@ -80,32 +73,134 @@ static char *find_path(const struct mp_domains *d, uint64_t id, pid_t pid)
 	return path;
 }
 
-static struct domain *get_domain(struct mp_domains *d, uint64_t id, pid_t pid)
+/* Too many to remember: from the beginning. What is still there comes back by its events. */
+static void forget_all(struct mp_domains *d)
 {
-	const struct domain key = {.id = id};
-	void *found = tfind(&key, &d->tree, compare_domains);
-	struct domain *domain;
-
-	if (found)
-		return *(struct domain **)found;
-	if (d->n >= MAX_DOMAINS) {
-		tdestroy(d->tree, domain_free);
-		d->tree = NULL;
-		d->n = 0;
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->all[i]->watched)
+			mp_bpf_forget_domain(d->bpf, d->all[i]->id);
 	}
-	domain = calloc(1, sizeof(*domain));
-	if (!domain)
+	tdestroy(d->tree, domain_free);
+	d->tree = NULL;
+	d->n = 0;
+	d->n_alarmed = 0;
+}
+
+/* `path` becomes the domain's, also when that fails. */
+static struct domain *add_domain(struct mp_domains *d, uint64_t id, char *path)
+{
+	struct domain *domain = calloc(1, sizeof(*domain));
+
+	if (d->n >= MAX_DOMAINS)
+		forget_all(d);
+	if (!domain) {
+		free(path);
 		return NULL;
+	}
 	domain->id = id;
+	domain->path = path;
 	domain->reclaimable = MP_UNKNOWN;
-	domain->path = find_path(d, id, pid);
 	if (!tsearch(domain, &d->tree, compare_domains)) {
 		domain_free(domain);
 		return NULL;
 	}
-	d->n++;
+	d->all[d->n++] = domain;
 	return domain;
 }
+
+static struct domain *find_domain(const struct mp_domains *d, uint64_t id)
+{
+	const struct domain key = {.id = id};
+	void *found = tfind(&key, &d->tree, compare_domains);
+
+	return found ? *(struct domain **)found : NULL;
+}
+
+static struct domain *get_domain(struct mp_domains *d, uint64_t id, pid_t pid)
+{
+	struct domain *domain = find_domain(d, id);
+
+	return domain ? domain : add_domain(d, id, find_path(d, id, pid));
+}
+
+/* A source that cannot be had for a group is missing there; the others go on. */
+static void watch(struct mp_domains *d, struct domain *domain)
+{
+	if (domain->watched || !d->pressure || (domain->id != HOST && !domain->path))
+		return;
+	domain->watched = true;
+	mp_bpf_watch_domain(d->bpf, domain->id);
+	mp_pressure_add(d->pressure, domain->path);
+}
+
+struct mp_domains *mp_domains_new(const struct mp_cgroups *cgroups, struct mp_bpf *bpf,
+				  struct mp_pressure *pressure, const struct mp_policy *policy)
+{
+	struct mp_domains *d = calloc(1, sizeof(*d));
+	struct domain *host;
+
+	if (!d)
+		return NULL;
+	d->cgroups = cgroups;
+	d->bpf = bpf;
+	d->pressure = pressure;
+	d->policy = policy;
+	d->host_used = MP_UNKNOWN;
+	host = add_domain(d, HOST, NULL);
+	if (!host) {
+		free(d);
+		return NULL;
+	}
+	watch(d, host);
+	return d;
+}
+
+/* --- who is in which domain -------------------------------------------------- */
+
+static struct domain *by_path(struct mp_domains *d, const char *path)
+{
+	uint64_t id;
+
+	if (!path)
+		return find_domain(d, HOST);
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->all[i]->path && strcmp(d->all[i]->path, path) == 0)
+			return d->all[i];
+	}
+	if (mp_cgroup_id(d->cgroups, path, &id))
+		return NULL;
+	return find_domain(d, id) ?: add_domain(d, id, strdup(path));
+}
+
+static void watch_limit(struct mp_domains *d, const struct domain *group)
+{
+	MP_FREE char *owner = NULL;
+	struct domain *domain;
+	uint64_t limit;
+
+	if (!group->path || mp_cgroup_effective_limit(d->cgroups, group->path, &limit, &owner) ||
+	    !owner)
+		return;
+	domain = by_path(d, owner);
+	if (domain)
+		watch(d, domain);
+}
+
+void mp_domains_follow(struct mp_domains *d, pid_t pid)
+{
+	MP_FREE char *path = NULL;
+	struct domain *group;
+
+	if (mp_cgroup_of_pid(d->cgroups, pid, &path))
+		return;
+	group = by_path(d, path);
+	if (!group || group->followed)
+		return;
+	group->followed = true;
+	watch_limit(d, group);
+}
+
+/* --- samples ------------------------------------------------------------------- */
 
 static void sample_domain(struct mp_domains *d, struct domain *domain, uint64_t now_ns)
 {
@@ -131,34 +226,29 @@ static void sample_host(struct mp_domains *d, uint64_t now_ns)
 	mp_bpf_set_host_used(d->bpf, d->host_used);
 }
 
-struct refresh {
-	struct mp_domains *domains;
-	uint64_t now_ns;
-};
-
-static void refresh_node(const void *node, VISIT visit, void *data)
-{
-	struct domain *domain = *(struct domain *const *)node;
-	struct refresh *r = data;
-
-	if ((visit == postorder || visit == leaf) && domain->is_limit)
-		sample_domain(r->domains, domain, r->now_ns);
-}
-
 void mp_domains_refresh(struct mp_domains *d, uint64_t now_ns)
 {
-	struct refresh r = {d, now_ns};
+	size_t n = d->n;
 
 	sample_host(d, now_ns);
-	twalk_r(d->tree, refresh_node, &r);
+	for (size_t i = 0; i < n && i < d->n; i++) {
+		struct domain *domain = d->all[i];
+
+		if (domain->id != HOST && (domain->sampled || domain->watched))
+			sample_domain(d, domain, now_ns);
+		if (domain->followed)
+			watch_limit(d, domain);
+	}
 }
+
+/* --- events --------------------------------------------------------------------- */
 
 static bool is_alarming(const struct mp_domains *d, const struct mp_event_probe *probe)
 {
 	return probe->usage_pct >= d->policy->threshold_pct[MP_SEVERITY_WARNING];
 }
 
-static void enrich_host(struct mp_domains *d, struct mp_event_probe *probe, uint64_t now_ns)
+static void judge_host(struct mp_domains *d, struct mp_event_probe *probe, uint64_t now_ns)
 {
 	mp_decode_working_set(probe, true, MP_UNKNOWN, d->host_used);
 	if (!is_alarming(d, probe) || now_ns - d->host_sampled_ns < STALE_NS)
@@ -167,15 +257,11 @@ static void enrich_host(struct mp_domains *d, struct mp_event_probe *probe, uint
 	mp_decode_working_set(probe, true, MP_UNKNOWN, d->host_used);
 }
 
-static void enrich_limited(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
+static void judge_limited(struct mp_domains *d, struct domain *domain, struct mp_event_probe *probe,
+			  uint64_t now_ns)
 {
-	struct mp_event_probe *probe = &record->event.probe;
-	struct domain *domain = get_domain(d, record->limit_cgroup_id, (pid_t)probe->pid);
-
-	if (!domain)
-		return;
-	if (!domain->is_limit) {
-		domain->is_limit = true;
+	if (!domain->sampled) {
+		domain->sampled = true;
 		sample_domain(d, domain, now_ns);
 	}
 	mp_decode_working_set(probe, false, domain->reclaimable, MP_UNKNOWN);
@@ -185,17 +271,66 @@ static void enrich_limited(struct mp_domains *d, struct mp_decoded *record, uint
 	mp_decode_working_set(probe, false, domain->reclaimable, MP_UNKNOWN);
 }
 
-void mp_domains_enrich(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
+/* Working set and percentage; returns the domain's path, NULL for the host. */
+static const char *judge(struct mp_domains *d, const struct mp_decoded *record,
+			 struct mp_event_probe *probe, uint64_t now_ns)
+{
+	struct domain *domain;
+
+	if (!record->limit_cgroup_id) {
+		judge_host(d, probe, now_ns);
+		return NULL;
+	}
+	domain = get_domain(d, record->limit_cgroup_id, (pid_t)probe->pid);
+	if (!domain)
+		return NULL;
+	judge_limited(d, domain, probe, now_ns);
+	watch(d, domain);
+	return domain->path;
+}
+
+static void enrich_probe(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
 {
 	struct mp_event_probe *probe = &record->event.probe;
-	const struct domain *own;
 
+	probe->limit_cgroup = judge(d, record, probe, now_ns);
 	if (record->cgroup_id) {
-		own = get_domain(d, record->cgroup_id, (pid_t)probe->pid);
+		const struct domain *own = get_domain(d, record->cgroup_id, (pid_t)probe->pid);
+
 		probe->cgroup = own ? own->path : NULL;
 	}
-	if (record->limit_cgroup_id)
-		enrich_limited(d, record, now_ns);
+}
+
+static void enrich_pressure(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
+{
+	struct mp_event_pressure *e = &record->event.pressure;
+	struct mp_event_probe as_probe = {.pid = e->pid, .usage = e->usage, .limit = e->limit};
+
+	e->cgroup = judge(d, record, &as_probe, now_ns);
+	e->working_set = as_probe.working_set;
+	e->usage_pct = as_probe.usage_pct;
+}
+
+void mp_domains_enrich(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
+{
+	if (record->event.type == MP_EVENT_PROBE)
+		enrich_probe(d, record, now_ns);
 	else
-		enrich_host(d, probe, now_ns);
+		enrich_pressure(d, record, now_ns);
+}
+
+void mp_domains_set_severity(struct mp_domains *d, const char *path, enum mp_severity severity)
+{
+	struct domain *domain = by_path(d, path);
+
+	if (!domain || !domain->watched)
+		return;
+	/* In any case: the kernel side may have raised its own since. */
+	mp_bpf_set_severity(d->bpf, domain->id, severity);
+	if (domain->severity != MP_SEVERITY_NORMAL)
+		d->n_alarmed--;
+	if (severity != MP_SEVERITY_NORMAL)
+		d->n_alarmed++;
+	domain->severity = severity;
+	mp_bpf_count_memcg_events(d->bpf, d->n_alarmed > 0);
 }

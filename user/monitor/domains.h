@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What user space knows of the limits that events name by id: the path of each
- * memory cgroup, and how much of its usage is page cache that can be dropped.
+ * What user space knows of the memory cgroups that events name by id: their
+ * paths, which of them are domains (limiting groups of targets, and the host),
+ * and how much of a domain's usage is page cache that can be dropped.
  */
 #ifndef MP_MONITOR_DOMAINS_H
 #define MP_MONITOR_DOMAINS_H
@@ -10,22 +11,37 @@
 #include "config/policy_file.h"
 #include "probe/bpf.h"
 #include "source/decode.h"
+#include "source/pressure.h"
 
 struct mp_domains;
 
+/* `pressure` NULL: domains are not watched, only sampled. */
 struct mp_domains *mp_domains_new(const struct mp_cgroups *cgroups, struct mp_bpf *bpf,
-				  const struct mp_policy *policy);
+				  struct mp_pressure *pressure, const struct mp_policy *policy);
 void mp_domains_free(struct mp_domains *domains);
 
-/* Samples the host and every limiting group seen so far, and tells BPF. */
+/*
+ * Watches the domain that a process is in: the group whose limit it will hit
+ * first, and always the host. A process that is gone is none.
+ */
+void mp_domains_follow(struct mp_domains *domains, pid_t pid);
+
+/* Samples the host and every domain, and tells BPF. Limits that moved make other domains. */
 void mp_domains_refresh(struct mp_domains *domains, uint64_t now_ns);
 
 /*
- * Fills in cgroup, working_set and usage_pct of a decoded probe event. When
- * they would cross a threshold on an old sample, a new one is taken first:
- * page cache that came since must not look like pressure. `now_ns` is the
- * time of the call.
+ * Fills in cgroup, limit_cgroup, working_set and usage_pct of a decoded probe or
+ * pressure event. When they would cross a threshold on an old sample, a new one
+ * is taken first: page cache that came since must not look like pressure.
+ * `now_ns` is the time of the call.
  */
 void mp_domains_enrich(struct mp_domains *domains, struct mp_decoded *record, uint64_t now_ns);
+
+/*
+ * What the policy holds a domain (NULL: the host) to be at: the kernel side tells
+ * what goes beyond, and counts more closely while any is above normal.
+ */
+void mp_domains_set_severity(struct mp_domains *domains, const char *path,
+			     enum mp_severity severity);
 
 #endif

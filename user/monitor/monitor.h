@@ -15,6 +15,8 @@ struct mp_monitor_options {
 	const struct mp_points *points;
 	const struct mp_policy *policy;
 	bool follow;
+	bool enforce;	      /* gate, throttle, freeze and kill act, and are not only told */
+	bool no_pressure;     /* probe events alone */
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;

@@ -17,29 +17,43 @@ static void stamp(const struct mp_pipeline *p, struct mp_event *event)
 void mp_pipeline_put(struct mp_pipeline *p, struct mp_event *event)
 {
 	stamp(p, event);
-	mp_output_event(p->output, event);
+	mp_output_event(p->o.output, event);
+}
+
+static void tell_outcome(const struct mp_pipeline *p, const struct mp_event *event)
+{
+	mp_output_event(p->o.output, event);
+	if (p->o.on_outcome)
+		p->o.on_outcome(p->o.data, event);
+}
+
+void mp_pipeline_note(struct mp_pipeline *p, const struct mp_event *event)
+{
+	struct mp_decision none;
+
+	mp_policy_decide(p->policy, p->state, event, &none);
 }
 
 /* Results of actions; those of a replay carry the time of their cause. */
 static int on_action_result(void *data, const struct mp_event *event)
 {
+	struct mp_pipeline *p = data;
 	struct mp_event copy = *event;
 
-	mp_pipeline_put(data, &copy);
+	stamp(p, &copy);
+	mp_pipeline_note(p, &copy);
+	tell_outcome(p, &copy);
 	return 0;
 }
 
-int mp_pipeline_init(struct mp_pipeline *p, const struct mp_policy *policy,
-		     struct mp_output *output, bool dry_run)
+int mp_pipeline_init(struct mp_pipeline *p, const struct mp_pipeline_options *options)
 {
-	struct mp_actions_options options = {.policy = policy};
-
-	*p = (struct mp_pipeline){.policy = policy, .output = output, .dry_run = dry_run};
+	*p = (struct mp_pipeline){.o = *options, .policy = options->actions.policy};
+	p->o.actions.emit = on_action_result;
+	p->o.actions.data = p;
 	p->realtime_offset_ns = mp_clock_realtime_offset_ns();
 	p->state = mp_state_new();
-	options.emit = on_action_result;
-	options.data = p;
-	p->actions = mp_actions_new(&options);
+	p->actions = mp_actions_new(&p->o.actions);
 	return p->state && p->actions ? 0 : -ENOMEM;
 }
 
@@ -56,13 +70,21 @@ void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 	struct mp_decision decision;
 	struct mp_event out = {.type = MP_EVENT_DECISION};
 
+	mp_policy_number(p->state, event);
 	mp_pipeline_put(p, event);
 	if (mp_policy_decide(p->policy, p->state, event, &decision) <= 0)
 		return;
 	out.ts_ns = event->ts_ns;
 	out.realtime_ns = event->realtime_ns;
 	out.decision = decision.event;
-	mp_output_event(p->output, &out);
+	tell_outcome(p, &out);
 	if (decision.actions)
-		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->dry_run);
+		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->o.dry_run);
+}
+
+enum mp_severity mp_pipeline_severity(const struct mp_pipeline *p, const char *domain)
+{
+	const struct mp_domain_state *state = mp_state_domain(p->state, domain);
+
+	return state ? state->severity : MP_SEVERITY_NORMAL;
 }

@@ -8,22 +8,34 @@
 #include "monitor/output.h"
 #include "state/state.h"
 
+struct mp_pipeline_options {
+	struct mp_output *output;
+	bool dry_run; /* a replay: actions are told, not taken */
+	/* Takes every decision and every result of an action, after it was put out. May be NULL. */
+	void (*on_outcome)(void *data, const struct mp_event *event);
+	void *data;
+	struct mp_actions_options actions; /* but for emit and its data */
+};
+
 struct mp_pipeline {
+	struct mp_pipeline_options o;
 	const struct mp_policy *policy;
 	struct mp_state *state;
 	struct mp_actions *actions;
-	struct mp_output *output;
 	int64_t realtime_offset_ns; /* added to an event's ts_ns when it has no wall time yet */
-	bool dry_run;
 };
 
-int mp_pipeline_init(struct mp_pipeline *pipeline, const struct mp_policy *policy,
-		     struct mp_output *output, bool dry_run);
+int mp_pipeline_init(struct mp_pipeline *pipeline, const struct mp_pipeline_options *options);
 void mp_pipeline_end(struct mp_pipeline *pipeline);
 
 /* One event through all of it. */
 void mp_pipeline_feed(struct mp_pipeline *pipeline, struct mp_event *event);
 /* Output alone, stamped with the time now when it has none: start, site, stop … */
 void mp_pipeline_put(struct mp_pipeline *pipeline, struct mp_event *event);
+/* The state alone: what a recording tells of actions that were taken then. */
+void mp_pipeline_note(struct mp_pipeline *pipeline, const struct mp_event *event);
+
+/* What the policy holds a domain to be at (NULL: the host). */
+enum mp_severity mp_pipeline_severity(const struct mp_pipeline *pipeline, const char *domain);
 
 #endif

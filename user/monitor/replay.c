@@ -15,10 +15,13 @@ struct replay {
 	uint64_t line;
 };
 
-/* What the policy decided then is left out: it is decided anew. */
-static bool is_derived(const struct mp_event *event)
+/* What the policy decided then is decided anew; what was done then has happened. */
+static void feed_event(struct replay *r, struct mp_event *event)
 {
-	return event->type == MP_EVENT_DECISION || event->type == MP_EVENT_ACTION;
+	if (event->type == MP_EVENT_ACTION)
+		mp_pipeline_note(&r->pipeline, event);
+	else if (event->type != MP_EVENT_DECISION)
+		mp_pipeline_feed(&r->pipeline, event);
 }
 
 static int feed_line(struct replay *r, const char *line, size_t len, struct mp_error *err)
@@ -32,8 +35,7 @@ static int feed_line(struct replay *r, const char *line, size_t len, struct mp_e
 	if (error)
 		return mp_fail(err, MP_EXIT_CONFIG, -error, "%s:%llu: %s", r->path,
 			       (unsigned long long)r->line, why.text);
-	if (!is_derived(&event))
-		mp_pipeline_feed(&r->pipeline, &event);
+	feed_event(r, &event);
 	return 0;
 }
 
@@ -78,6 +80,7 @@ int mp_monitor_replay(const char *path, const struct mp_policy *policy,
 {
 	MP_FCLOSE FILE *file = fopen(path, "re");
 	struct replay r = {.path = path, .file = file};
+	struct mp_pipeline_options o = {.dry_run = true, .actions.policy = policy};
 	struct mp_output *output = NULL;
 	int error;
 
@@ -92,7 +95,8 @@ int mp_monitor_replay(const char *path, const struct mp_policy *policy,
 	if (error)
 		return error;
 	r.reader = mp_ndjson_reader_new();
-	error = mp_pipeline_init(&r.pipeline, policy, output, true);
+	o.output = output;
+	error = mp_pipeline_init(&r.pipeline, &o);
 	if (!error)
 		error = r.reader ? feed_all(&r, err) : -ENOMEM;
 	mp_pipeline_end(&r.pipeline);

@@ -43,10 +43,10 @@ void mp_pressure_look(struct mp_pressure *pressure, const char *path, uint64_t n
 /* --- what this machine offers, for doctor and the start record ------------------- */
 
 struct mp_pressure_support {
-	bool psi;	   /* /proc/pressure/memory */
-	bool psi_trigger;  /* a trigger could be set on it … */
+	bool psi;		/* /proc/pressure/memory */
+	bool psi_trigger;	/* a trigger could be set on it … */
 	uint64_t psi_window_ns; /* … with this window */
-	bool psi_cgroup;   /* per group */
+	bool psi_cgroup;	/* per group */
 	bool memory_events;
 	bool memcg_v1_events; /* pressure_level and oom_control */
 	bool usage;

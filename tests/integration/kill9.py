@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kills the monitor by SIGKILL at random instants, and looks what it leaves.
+
+kill9.py MEMPROBE PID POLICY POINTS TIMES [CONTROL=VALUE]...
+
+Each time a monitor is started with --enforce on process PID, which is so near
+its limit that it is stopped, frozen and throttled at once; after a random time
+it is killed. Then, within seconds, PID must run, every CONTROL file must hold
+VALUE again, and no process that the monitor started may be left. Prints what is
+not so, and at the end how often the monitor was found holding something.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+PATIENCE = 8  # seconds: half of a gate's deadline, so that no deadline can explain it
+LONGEST = 0.6  # seconds until the kill
+
+
+def state_of(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
+        return stat.read().rsplit(") ", 1)[1][0]
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
+def children_of(pid):
+    try:
+        return [int(p) for p in read(f"/proc/{pid}/task/{pid}/children").split()]
+    except OSError:
+        return []
+
+
+def is_there(pid):
+    try:
+        return state_of(pid) not in "ZX"
+    except OSError:
+        return False
+
+
+def leftovers(pid, controls, started):
+    """What is not as it was, as a list of sentences."""
+    found = []
+    if state_of(pid) in "Tt":
+        found.append(f"process {pid} is stopped")
+    found += [f"{path} holds {read(path)}, not {value}"
+              for path, value in controls if read(path) != value]
+    found += [f"process {p} of the monitor is still there" for p in started if is_there(p)]
+    return found
+
+
+def run_once(command, pid, controls, delay):
+    """Returns whether the monitor held something when it was killed, and what it left."""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          start_new_session=True) as monitor:
+        time.sleep(delay)
+        if monitor.poll() is not None:
+            return False, [f"the monitor ended by itself: {monitor.stderr.read()!r}"]
+        started = children_of(monitor.pid)
+        held = bool(leftovers(pid, controls, []))
+        monitor.send_signal(signal.SIGKILL)
+        monitor.wait()
+    deadline = time.monotonic() + PATIENCE
+    while leftovers(pid, controls, started) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return held, leftovers(pid, controls, started)
+
+
+def main():
+    memprobe, pid, policy, points, times = sys.argv[1:6]
+    controls = [tuple(arg.rsplit("=", 1)) for arg in sys.argv[6:]]
+    command = [memprobe, "attach", "--target", pid, "--enforce", "--policy", policy,
+               "--points", points, "--format", "json"]
+    seed = int(os.environ.get("KILL9_SEED", time.time_ns() & 0xffffffff))
+    chance = random.Random(seed)
+    n_held = 0
+    for i in range(int(times)):
+        delay = chance.random() * LONGEST
+        held, left = run_once(command, int(pid), controls, delay)
+        n_held += held
+        if left:
+            print(f"seed {seed}, time {i}, after {delay * 1000:.1f} ms: " + "; ".join(left))
+            return 1
+    print(f"{times} kills (seed {seed}), in {n_held} of them something was held")
+    # A test that never met a monitor at work would show nothing.
+    return 0 if n_held * 5 >= int(times) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

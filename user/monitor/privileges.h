@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the monitor may do: it keeps what its job needs, and gives the rest up for good. */
+#ifndef MP_MONITOR_PRIVILEGES_H
+#define MP_MONITOR_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "probe/features.h"
+
+/*
+ * The capabilities that are needed from here on, a bit each. CAP_SYS_ADMIN only
+ * where the kernel has no uprobe_multi; what acts on processes and groups only
+ * with a policy that acts. Pure.
+ */
+uint64_t mp_privileges_needed(const struct mp_features *features, bool acts);
+/* What the guardian needs: to signal, and to write control files. */
+uint64_t mp_privileges_of_guardian(void);
+
+/*
+ * Drops every other capability of the calling thread: call it before threads
+ * are made. A program that is executed later as root has root's again, as hooks
+ * expect. Returns 0 or a negative errno.
+ */
+int mp_privileges_keep(uint64_t needed);
+
+/*
+ * Keeps what is in memory there, and what will be: under pressure the monitor must
+ * not wait for its own pages. Pages are locked as they are first touched, so that
+ * resident memory does not grow. A refusal (no privilege, RLIMIT_MEMLOCK) is no error.
+ */
+void mp_privileges_lock_memory(void);
+
+#endif
