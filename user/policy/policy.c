@@ -169,7 +169,7 @@ static int take_turn(const struct subject *s, enum mp_severity severity, bool ch
 	return 1;
 }
 
-/* The same for whoever may be stopped: then it is its turn in any case, or nobody lets it go. */
+/* The same; a call that is held is due in any case, or nobody would let it go. */
 static int is_due(const struct subject *s, enum mp_severity severity, bool changed)
 {
 	int due = take_turn(s, severity, changed);
