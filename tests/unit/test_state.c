@@ -189,6 +189,16 @@ static void a_record_counts_where_its_window_lies(void **state)
 	assert_about(mp_stall_pct(&sum, 2 * SEC, 4000 * SEC), 10);
 }
 
+static void what_was_before_a_calm_is_forgotten(void **state)
+{
+	struct mp_stall_sum sum = {0};
+
+	(void)state;
+	mp_stall_add(&sum, 2 * SEC, 3000 * MS, 1000 * MS, 1000 * MS);
+	mp_stall_add(&sum, 2 * SEC, 6100 * MS, 20 * MS, 20 * MS);
+	assert_about(pct_at(&sum, 6100), 1);
+}
+
 static void stalls_at_once_take_no_more_than_the_time(void **state)
 {
 	struct mp_stall_sum sum = {0};
@@ -240,6 +250,7 @@ int main(void)
 		cmocka_unit_test(a_steady_stall_shows_its_share),
 		cmocka_unit_test(a_first_record_was_all_stall),
 		cmocka_unit_test(a_record_counts_where_its_window_lies),
+		cmocka_unit_test(what_was_before_a_calm_is_forgotten),
 		cmocka_unit_test(stalls_at_once_take_no_more_than_the_time),
 		cmocka_unit_test(odd_records_do_no_harm),
 		cmocka_unit_test(nothing_can_be_freed),
