@@ -13,6 +13,11 @@
 #define MAX_MS 86400000 /* a day */
 #define MAX_FACTOR 100
 #define MAX_HYSTERESIS 20
+#define MIN_HOLD_MS 10	   /* of a process or group that an action stops */
+#define MAX_HOLD_MS 600000 /* ten minutes */
+#define MAX_THROTTLE_MS 3600000
+#define MAX_GRACE_MS 60000
+#define MAX_KINDS 32	   /* of actions that a misspelt one is compared with */
 #define MAX_ACTION 4200	   /* bytes: a name and a path of PATH_MAX */
 #define MAX_PROTECTED 4096 /* bytes of a comm or a cgroup path */
 
@@ -72,6 +77,15 @@ static int list_add(struct mp_action_list *list, const char *name, size_t len, c
 	return 0;
 }
 
+static int list_fill(struct mp_action_list *list, const char *const names[MP_MAX_ACTIONS])
+{
+	int err = 0;
+
+	for (size_t i = 0; i < MP_MAX_ACTIONS && names[i] && !err; i++)
+		err = list_add(list, names[i], strlen(names[i]), NULL);
+	return err;
+}
+
 static int strings_add(char ***strings, size_t *n, const char *text)
 {
 	char **grown = reallocarray(*strings, *n + 1, sizeof(*grown));
@@ -88,29 +102,25 @@ static int strings_add(char ***strings, size_t *n, const char *text)
 
 static int default_actions(struct mp_policy *policy)
 {
-	static const struct {
-		enum mp_level level;
-		enum mp_severity severity;
-		const char *action;
-	} table[] = {
-		{MP_LEVEL_LOW, MP_SEVERITY_CRITICAL, "log"},
-		{MP_LEVEL_MEDIUM, MP_SEVERITY_WARNING, "log"},
-		{MP_LEVEL_MEDIUM, MP_SEVERITY_GC, "log"},
-		{MP_LEVEL_MEDIUM, MP_SEVERITY_CRITICAL, "log"},
-		{MP_LEVEL_HIGH, MP_SEVERITY_WARNING, "log"},
-		{MP_LEVEL_HIGH, MP_SEVERITY_GC, "log"},
-		{MP_LEVEL_HIGH, MP_SEVERITY_CRITICAL, "log"},
-		{MP_LEVEL_CRITICAL, MP_SEVERITY_WARNING, "log"},
-		{MP_LEVEL_CRITICAL, MP_SEVERITY_WARNING, "stack"},
-		{MP_LEVEL_CRITICAL, MP_SEVERITY_GC, "log"},
-		{MP_LEVEL_CRITICAL, MP_SEVERITY_CRITICAL, "log"},
-		{MP_LEVEL_CRITICAL, MP_SEVERITY_CRITICAL, "stack"},
+	static const char *const table[MP_LEVEL_COUNT][MP_SEVERITY_COUNT][MP_MAX_ACTIONS] = {
+		[MP_LEVEL_LOW] = {[MP_SEVERITY_CRITICAL] = {"log"}},
+		[MP_LEVEL_MEDIUM] = {[MP_SEVERITY_WARNING] = {"log"},
+				     [MP_SEVERITY_GC] = {"log", "relieve"},
+				     [MP_SEVERITY_CRITICAL] = {"log", "relieve"}},
+		[MP_LEVEL_HIGH] = {[MP_SEVERITY_WARNING] = {"log"},
+				   [MP_SEVERITY_GC] = {"log", "relieve"},
+				   [MP_SEVERITY_CRITICAL] = {"log", "relieve", "reclaim"}},
+		[MP_LEVEL_CRITICAL] = {[MP_SEVERITY_WARNING] = {"log", "stack"},
+				       [MP_SEVERITY_GC] = {"log", "relieve"},
+				       [MP_SEVERITY_CRITICAL] = {"log", "stack", "relieve",
+								 "reclaim", "gate"}},
 	};
 	int err = 0;
 
-	for (size_t i = 0; i < MP_ARRAY_SIZE(table) && !err; i++)
-		err = list_add(&policy->on[table[i].level][table[i].severity], table[i].action,
-			       strlen(table[i].action), NULL);
+	for (size_t i = 0; i < MP_LEVEL_COUNT; i++) {
+		for (size_t j = 0; j < MP_SEVERITY_COUNT && !err; j++)
+			err = list_fill(&policy->on[i][j], table[i][j]);
+	}
 	return err;
 }
 
@@ -132,14 +142,20 @@ int mp_policy_default(struct mp_policy *policy)
 				  [MP_SEVERITY_GC] = 85,
 				  [MP_SEVERITY_CRITICAL] = 90},
 		.hysteresis_pct = 3,
+		.dwell_ns = 1000 * NS_PER_MS,
 		.some_pct = 10,
 		.full_pct = 5,
 		.window_ns = 2000 * NS_PER_MS,
+		.pressure_level = MP_LEVEL_HIGH,
 		.interval_factor = {[MP_LEVEL_LOW] = 2.0,
 				    [MP_LEVEL_MEDIUM] = 1.0,
 				    [MP_LEVEL_HIGH] = 0.5,
 				    [MP_LEVEL_CRITICAL] = 0.25},
 		.cooldown_ns = 1000 * NS_PER_MS,
+		.gate_deadline_ns = 10000 * NS_PER_MS,
+		.freeze_max_ns = 10000 * NS_PER_MS,
+		.throttle_max_ns = 60000 * NS_PER_MS,
+		.kill_grace_ns = 500 * NS_PER_MS,
 	};
 
 	if (default_actions(&made) || default_protect(&made))
@@ -173,10 +189,7 @@ static const char *list_kinds(const struct policy_reader *reader, char out[MP_LI
 static int fail_unknown_action(struct mp_yaml *y, const struct policy_reader *reader,
 			       const yaml_node_t *node, const char *text, size_t len)
 {
-	/* Part of the file's format, whether or not this build has them. */
-	static const char *const known[] = {"log",	"stack",  "notify", "relieve", "reclaim",
-					    "throttle", "freeze", "gate",   "hook",    "kill"};
-	const char *names[MP_ARRAY_SIZE(known)] = {NULL};
+	const char *names[MAX_KINDS];
 	char list[MP_LIST_LEN];
 	char hint[MP_HINT_LEN];
 	char name[64];
@@ -184,10 +197,7 @@ static int fail_unknown_action(struct mp_yaml *y, const struct policy_reader *re
 
 	snprintf(name, sizeof(name), "%.*s", (int)len, text);
 	list_kinds(reader, list);
-	if (mp_name_find(known, MP_ARRAY_SIZE(known), name) >= 0)
-		return mp_yaml_fail(y, node, "this build has no action \"%s\" yet: it has %s", name,
-				    list);
-	for (; n < reader->n_kinds && n < MP_ARRAY_SIZE(names); n++)
+	for (; n < reader->n_kinds && n < MAX_KINDS; n++)
 		names[n] = reader->kinds[n].name;
 	return mp_yaml_fail(y, node, "unknown action \"%s\"%s: this build has %s", name,
 			    mp_yaml_hint(names, n, name, hint), list);
@@ -300,19 +310,29 @@ static int read_level(struct mp_yaml *y, size_t level, yaml_node_t *value, void 
 	return mp_yaml_fields(y, value, "a level", fields, MP_ARRAY_SIZE(fields), reader);
 }
 
+static void level_names(const char *names[MP_LEVEL_COUNT])
+{
+	for (size_t i = 0; i < MP_LEVEL_COUNT; i++)
+		names[i] = mp_level_name((enum mp_level)i);
+}
+
 static int read_levels(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 		       void *data)
 {
 	const char *names[MP_LEVEL_COUNT];
 
-	for (size_t i = 0; i < MP_LEVEL_COUNT; i++)
-		names[i] = mp_level_name((enum mp_level)i);
+	level_names(names);
 	return mp_yaml_each_key(y, value, field->name, names, MP_LEVEL_COUNT, read_level, data);
 }
 
 /* --- the rest of the file ----------------------------------------------------- */
 
 #define AT(member) offsetof(struct policy_reader, policy.member)
+#define MILLISECONDS(key, member, least, most)                                                     \
+	{                                                                                          \
+		.name = (key), .read = mp_yaml_to_ns, .offset = AT(member), .min = (least),        \
+		.max = (most)                                                                      \
+	}
 #define PERCENT(key, member)                                                                       \
 	{                                                                                          \
 		.name = (key), .read = mp_yaml_to_double, .offset = AT(member), .max = 100         \
@@ -352,17 +372,43 @@ static int read_thresholds(struct mp_yaml *y, const struct mp_yaml_field *field,
 	return err ? err : check_thresholds(y, value, &reader->policy);
 }
 
+static int read_pressure_level(struct mp_yaml *y, const struct mp_yaml_field *field,
+			       yaml_node_t *value, void *data)
+{
+	struct policy_reader *reader = data;
+	const char *names[MP_LEVEL_COUNT];
+	int level;
+
+	level_names(names);
+	level = mp_yaml_choice(y, field->name, value, names, MP_LEVEL_COUNT);
+	if (level < 0)
+		return level;
+	reader->policy.pressure_level = (enum mp_level)level;
+	return 0;
+}
+
 static int read_pressure(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 			 void *data)
 {
 	static const struct mp_yaml_field fields[] = {
 		PERCENT("some_pct", some_pct),
 		PERCENT("full_pct", full_pct),
-		{.name = "window_ms",
-		 .read = mp_yaml_to_ns,
-		 .offset = AT(window_ns),
-		 .min = 500,
-		 .max = 10000},
+		MILLISECONDS("window_ms", window_ns, 500, 10000),
+		{.name = "level", .read = read_pressure_level},
+	};
+
+	return mp_yaml_fields(y, value, field->name, fields, MP_ARRAY_SIZE(fields), data);
+}
+
+/* How long actions may hold what they hold. */
+static int read_limits(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
+		       void *data)
+{
+	static const struct mp_yaml_field fields[] = {
+		MILLISECONDS("gate_deadline_ms", gate_deadline_ns, MIN_HOLD_MS, MAX_HOLD_MS),
+		MILLISECONDS("freeze_max_ms", freeze_max_ns, MIN_HOLD_MS, MAX_HOLD_MS),
+		MILLISECONDS("throttle_max_ms", throttle_max_ns, MIN_HOLD_MS, MAX_THROTTLE_MS),
+		MILLISECONDS("kill_grace_ms", kill_grace_ns, 0, MAX_GRACE_MS),
 	};
 
 	return mp_yaml_fields(y, value, field->name, fields, MP_ARRAY_SIZE(fields), data);
@@ -431,14 +477,13 @@ static int read_protect(struct mp_yaml *y, const struct mp_yaml_field *field, ya
 
 static const struct mp_yaml_field policy_fields[] = {
 	{.name = "version", .read = mp_yaml_version, .required = true},
-	{.name = "check_interval_ms",
-	 .read = mp_yaml_to_ns,
-	 .offset = AT(check_interval_ns),
-	 .max = MAX_MS},
+	MILLISECONDS("check_interval_ms", check_interval_ns, 0, MAX_MS),
 	{.name = "thresholds", .read = read_thresholds},
+	MILLISECONDS("dwell_ms", dwell_ns, 0, MAX_MS),
 	{.name = "pressure", .read = read_pressure},
 	{.name = "levels", .read = read_levels},
-	{.name = "cooldown_ms", .read = mp_yaml_to_ns, .offset = AT(cooldown_ns), .max = MAX_MS},
+	MILLISECONDS("cooldown_ms", cooldown_ns, 0, MAX_MS),
+	{.name = "actions", .read = read_limits},
 	{.name = "protect", .read = read_protect},
 };
 

@@ -61,11 +61,7 @@ int mp_policy_load(struct mp_policy *policy, const char *path, const struct mp_a
 		   size_t n_kinds, struct mp_error *err);
 int mp_policy_parse(struct mp_policy *policy, const char *name, const char *text, size_t len,
 		    const struct mp_action_kind *kinds, size_t n_kinds, struct mp_error *err);
-/*
- * The built-in policy, equal to configs/policy.yaml: the documented thresholds
- * and table with the actions of this build. Every level logs from warning on,
- * low at critical only; critical takes a stack at warning and critical.
- */
+/* The built-in policy, equal to configs/policy.yaml. -ENOMEM. */
 int mp_policy_default(struct mp_policy *policy);
 void mp_policy_free(struct mp_policy *policy);
 #define MP_POLICY MP_CLEANUP(mp_policy_free)

@@ -18,7 +18,7 @@ enum mp_severity mp_policy_severity(const struct mp_policy *policy, enum mp_seve
 /*
  * The same, raised by stall: `some` at or above the policy's share of the window
  * by one severity, `full` by two; critical stays the highest. Usage alone, held
- * steady, never climbs. Negative percentages are not known and raise nothing.
+ * steady, never climbs. No stall, or one that is not known (negative), raises nothing.
  */
 enum mp_severity mp_policy_raise(const struct mp_policy *policy, enum mp_severity severity,
 				 double some_pct, double full_pct);
@@ -44,12 +44,17 @@ struct mp_decision {
  * at a severity this high. Returns 0 otherwise, -ENOMEM.
  *
  * Probe and pressure events decide; the former by their point's level, the
- * latter by the policy's pressure_level, for the process they name or, without
- * one, for the domain. A pressure event's stall stays good for the policy's
- * window. A lower severity is entered only after dwell_ns at the present one; a
- * higher one at once. A probe event whose call was or would be gated always
- * decides, at critical, with its level's critical actions, whatever the
- * domain's severity, which it leaves alone when usage is still below.
+ * latter by the policy's pressure_level, for the process they name when that is
+ * a target, else for the domain (pid 0). A pressure event's stall stays good
+ * for the policy's window.
+ *
+ * A higher severity is entered at once, a lower one only when none as high as
+ * the present one was called for during dwell_ns; until then nothing is
+ * decided on the higher one, as nothing speaks for it any more.
+ *
+ * A probe event whose call is held always decides, at critical, with its
+ * level's critical actions; one that would be gated does so once its cooldown
+ * is over. While usage is below critical, the domain's severity is left alone.
  *
  * A decision to normal has no actions (NULL). An unknown percentage leaves the
  * domain as it is. Other events only keep the state up to date.
