@@ -52,11 +52,13 @@ int mp_cgroup_write(const char *path, const char *text);
  */
 int mp_cgroup_reclaim(const struct mp_cgroups *cg, const char *path, uint64_t bytes);
 
-/* memory.events (v2) or what v1 has of it (oom_kill, failcnt as max); unknown fields are MP_UNKNOWN. */
+/* memory.events (v2) or what v1 has of it (oom_kill, failcnt as max); unknown fields are
+ * MP_UNKNOWN. */
 int mp_cgroup_read_events(const struct mp_cgroups *cg, const char *path,
 			  struct mp_cgroup_events *ret);
 
-/* "memory.pressure" of a v2 group, also of a hybrid's unified tree; -EOPNOTSUPP when there is none. */
+/* "memory.pressure" of a v2 group, also of a hybrid's unified tree; -EOPNOTSUPP when there is none.
+ */
 int mp_cgroup_psi_path(const struct mp_cgroups *cg, const char *path, char out[PATH_MAX]);
 
 /* Process ids in the group itself, not below. `*ret` is a new array. */
