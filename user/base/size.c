@@ -203,3 +203,10 @@ int mp_number_parse(const char *s, uint64_t max, uint64_t *ret)
 	*ret = value;
 	return 0;
 }
+
+double mp_percent(uint64_t part, uint64_t whole)
+{
+	if (part == UINT64_MAX || whole == UINT64_MAX || !whole)
+		return -1;
+	return round(10000.0 * (double)part / (double)whole) / 100.0;
+}

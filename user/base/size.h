@@ -28,4 +28,10 @@ int mp_duration_parse(const char *s, uint64_t *ret_ns);
 /* Whole decimal number with nothing behind it. Returns 0, -EINVAL or -ERANGE. */
 int mp_number_parse(const char *s, uint64_t max, uint64_t *ret);
 
+/*
+ * Percent, with two decimals as it is written, so that a recording leads to the same
+ * decisions; -1 when either is not known (UINT64_MAX) or there is no whole.
+ */
+double mp_percent(uint64_t part, uint64_t whole);
+
 #endif

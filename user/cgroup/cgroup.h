@@ -66,6 +66,11 @@ struct mp_domain_sample {
 	double usage_pct;
 };
 int mp_domain_sample(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret);
+/*
+ * The same without what is costly to read: working_set is not known, and usage_pct
+ * is of the usage, which the working set never exceeds. (Of the host all is cheap, and known.)
+ */
+int mp_domain_glance(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret);
 
 /*
  * How many processes the OOM killer has ended in the group (v2: and below).

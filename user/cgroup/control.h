@@ -7,12 +7,14 @@
 #define MP_CGROUP_CONTROL_H
 
 #include <limits.h>
+#include <stdbool.h>
 
+#include "base/event.h"
 #include "cgroup/cgroup.h"
 
 /*
- * A file to write and the two texts for it: the action, and its undoing. Full
- * path (below the fs root), so that a process that knows nothing else can undo it.
+ * A file to write and the two texts for it: the action, and its undoing. The path
+ * is whole, with the fs root, so that a process that knows nothing else can undo it.
  */
 struct mp_cgroup_knob {
 	char path[PATH_MAX];
@@ -20,14 +22,20 @@ struct mp_cgroup_knob {
 	char restore[32];
 };
 
-/* memory.high of `path`, now as it stands, to become `bytes`. -EOPNOTSUPP on v1, -ENOENT. */
+/*
+ * memory.high of `path`, now as it stands, to become `bytes`. -EOPNOTSUPP on v1 and
+ * for the root; -ENOENT.
+ */
 int mp_cgroup_high_knob(const struct mp_cgroups *cg, const char *path, uint64_t bytes,
 			struct mp_cgroup_knob *ret);
 /*
  * The freezer of the group that a process is in: cgroup.freeze on v2, freezer.state
- * of its freezer group on v1. -EBUSY when that is the root, which cannot be frozen,
- * or holds a process that `may_freeze` says no to; -EOPNOTSUPP without a freezer.
- * `ret_others`: further processes in the group.
+ * of its freezer group on v1; a hybrid may have both. Freezing takes the groups below
+ * with it. -EBUSY when the group is the root, which cannot be frozen, or one of the
+ * processes is one that `may_freeze` says no to, or that this pid namespace does not
+ * show; -EALREADY when somebody else has frozen it, who is to thaw it; -EOPNOTSUPP
+ * without a freezer; -ESRCH when the process is gone. `ret_others`: further processes
+ * that would be frozen.
  */
 typedef bool (*mp_may_freeze_fn)(void *data, pid_t pid);
 int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_freeze_fn may_freeze,
@@ -35,7 +43,7 @@ int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_freeze_
 /* Whether the group of the knob is frozen: 1, 0 (still freezing), or a negative errno. */
 int mp_cgroup_is_frozen(const struct mp_cgroups *cg, const struct mp_cgroup_knob *knob);
 
-/* Writes a control file. A short negative errno as the kernel says it. */
+/* Writes a control file. Negative errno as the kernel says it; -ENOENT when the group is gone. */
 int mp_cgroup_write(const char *path, const char *text);
 
 /*

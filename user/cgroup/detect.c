@@ -91,13 +91,8 @@ static int parse_mount(char *line, struct mount *ret)
 	return 0;
 }
 
-struct tree {
-	char point[256];
-	char root[256];
-};
-
 /* A mount of the whole tree wins over a part of it, else the first one found. */
-static void keep_mount(struct tree *tree, const struct mount *m)
+static void keep_mount(struct mp_cgroup_tree *tree, const struct mount *m)
 {
 	if (strlen(m->point) >= sizeof(tree->point) || strlen(m->root) >= sizeof(tree->root))
 		return;
@@ -107,23 +102,36 @@ static void keep_mount(struct tree *tree, const struct mount *m)
 	strcpy(tree->root, m->root);
 }
 
-static void find_trees(char *mountinfo, struct tree *memory_v1, struct tree *unified)
+static bool is_wanted(const struct mount *m, const char *controller)
 {
-	char *line;
-
-	while ((line = strsep(&mountinfo, "\n"))) {
-		struct mount m;
-
-		if (parse_mount(line, &m))
-			continue;
-		if (strcmp(m.fstype, "cgroup2") == 0)
-			keep_mount(unified, &m);
-		else if (strcmp(m.fstype, "cgroup") == 0 && mp_cgroup_has_word(m.options, "memory"))
-			keep_mount(memory_v1, &m);
-	}
+	if (!controller)
+		return strcmp(m->fstype, "cgroup2") == 0;
+	return strcmp(m->fstype, "cgroup") == 0 && mp_cgroup_has_word(m->options, controller);
 }
 
-static bool has_memory_controller(const struct mp_fsroot *fs, const struct tree *unified)
+int mp_cgroup_find_tree(const struct mp_fsroot *fs, const char *controller,
+			struct mp_cgroup_tree *ret)
+{
+	struct mp_cgroup_tree tree = {0};
+	MP_FREE char *mountinfo = NULL;
+	char *rest;
+	char *line;
+	int err = mp_read_file_at(fs, MAX_MOUNTINFO, &mountinfo, NULL, "/proc/self/mountinfo");
+
+	if (err)
+		return err;
+	rest = mountinfo;
+	while ((line = strsep(&rest, "\n"))) {
+		struct mount m;
+
+		if (parse_mount(line, &m) == 0 && is_wanted(&m, controller))
+			keep_mount(&tree, &m);
+	}
+	*ret = tree;
+	return 0;
+}
+
+static bool has_memory_controller(const struct mp_fsroot *fs, const struct mp_cgroup_tree *unified)
 {
 	MP_FREE char *controllers = NULL;
 
@@ -134,7 +142,7 @@ static bool has_memory_controller(const struct mp_fsroot *fs, const struct tree 
 }
 
 static void use_memory_tree(struct mp_cgroups *cg, enum mp_cgroup_mode mode,
-			    const struct tree *tree)
+			    const struct mp_cgroup_tree *tree)
 {
 	cg->mode = mode;
 	strcpy(cg->memory_mount, tree->point);
@@ -144,14 +152,14 @@ static void use_memory_tree(struct mp_cgroups *cg, enum mp_cgroup_mode mode,
 int mp_cgroups_detect(const struct mp_fsroot *fs, struct mp_cgroups *ret)
 {
 	struct mp_cgroups cg = {.fs = *fs, .mode = MP_CGROUP_NONE};
-	struct tree memory_v1 = {0};
-	struct tree unified = {0};
-	MP_FREE char *mountinfo = NULL;
-	int err = mp_read_file_at(fs, MAX_MOUNTINFO, &mountinfo, NULL, "/proc/self/mountinfo");
+	struct mp_cgroup_tree memory_v1;
+	struct mp_cgroup_tree unified;
+	int err = mp_cgroup_find_tree(fs, "memory", &memory_v1);
 
+	if (!err)
+		err = mp_cgroup_find_tree(fs, NULL, &unified);
 	if (err)
 		return err;
-	find_trees(mountinfo, &memory_v1, &unified);
 	strcpy(cg.unified_mount, unified.point);
 	if (memory_v1.point[0])
 		use_memory_tree(&cg, unified.point[0] ? MP_CGROUP_HYBRID : MP_CGROUP_V1,

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cgroup/private.h"
+
 /* FILEID_KERNFS of include/linux/exportfs.h: the handle is the node's 64-bit id. */
 #define HANDLE_TYPE_KERNFS 0xfe
 
@@ -90,18 +92,25 @@ static int visit(struct walk *walk, size_t len)
 	return ret;
 }
 
+int mp_cgroup_walk_folder(const char *folder, mp_cgroup_fn fn, void *data)
+{
+	struct walk walk = {.prefix = strlen(folder), .fn = fn, .data = data};
+
+	if (walk.prefix >= sizeof(walk.path))
+		return -ENAMETOOLONG;
+	memcpy(walk.path, folder, walk.prefix + 1);
+	return visit(&walk, walk.prefix);
+}
+
 int mp_cgroup_walk(const struct mp_cgroups *cg, mp_cgroup_fn fn, void *data)
 {
-	struct walk walk = {.fn = fn, .data = data};
+	char folder[PATH_MAX];
 	int err;
 
 	if (cg->mode == MP_CGROUP_NONE)
 		return -ENOENT;
-	err = mp_fsroot_path(&cg->fs, walk.path, "%s", cg->memory_mount);
-	if (err)
-		return err;
-	walk.prefix = strlen(walk.path);
-	return visit(&walk, walk.prefix);
+	err = mp_fsroot_path(&cg->fs, folder, "%s", cg->memory_mount);
+	return err ? err : mp_cgroup_walk_folder(folder, fn, data);
 }
 
 struct id_search {

@@ -20,17 +20,17 @@ bool mp_cgroup_go_up(char *path)
 	return true;
 }
 
-/* The path in "4:cpu,memory:/path" or "0::/path" when that is the memory tree's line. */
-static char *memory_path(const struct mp_cgroups *cg, char *line)
+/* The path in "4:cpu,memory:/path" or, of v2, "0::/path" when that is the tree's line. */
+static char *path_of_line(const char *controller, char *line)
 {
 	const char *hierarchy = strsep(&line, ":");
 	const char *controllers = strsep(&line, ":");
 
 	if (!line || line[0] != '/')
 		return NULL;
-	if (cg->mode == MP_CGROUP_V2)
+	if (!controller)
 		return strcmp(hierarchy, "0") == 0 && !*controllers ? line : NULL;
-	return mp_cgroup_has_word(controllers, "memory") ? line : NULL;
+	return mp_cgroup_has_word(controllers, controller) ? line : NULL;
 }
 
 /*
@@ -38,9 +38,8 @@ static char *memory_path(const struct mp_cgroups *cg, char *line)
  * namespace, with "/.." for what lies above), while only a part of the tree may
  * be mounted: in a container the mount's root is the container's own group.
  */
-static const char *path_below_mount(const struct mp_cgroups *cg, const char *path)
+static const char *path_below_mount(const char *root, const char *path)
 {
-	const char *root = cg->memory_root;
 	size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
 	const char *rest = path + len;
 
@@ -66,35 +65,45 @@ static void go_to_charged_group(const struct mp_cgroups *cg, char *path)
 	} while (mp_cgroup_go_up(path));
 }
 
-int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path)
+int mp_cgroup_path_of_pid(const struct mp_fsroot *fs, pid_t pid, const char *controller,
+			  const char *root, char **ret_path)
 {
 	MP_FREE char *text = NULL;
+	const char *path = NULL;
 	char *rest;
 	char *line;
+	char *own;
+	int err = mp_read_file_at(fs, MAX_PROC_CGROUP, &text, NULL, "/proc/%d/cgroup", pid);
+
+	if (err)
+		return err == -ENOENT ? -ESRCH : err;
+	rest = text;
+	while (!path && (line = strsep(&rest, "\n")))
+		path = path_of_line(controller, line);
+	if (path)
+		path = path_below_mount(root, path);
+	if (!path)
+		return -ENOENT;
+	own = strdup(path);
+	if (!own)
+		return -ENOMEM;
+	*ret_path = own;
+	return 0;
+}
+
+int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path)
+{
+	const char *controller = cg->mode == MP_CGROUP_V2 ? NULL : "memory";
+	char *path;
 	int err;
 
 	if (cg->mode == MP_CGROUP_NONE)
 		return -ENOENT;
-	err = mp_read_file_at(&cg->fs, MAX_PROC_CGROUP, &text, NULL, "/proc/%d/cgroup", pid);
+	err = mp_cgroup_path_of_pid(&cg->fs, pid, controller, cg->memory_root, &path);
 	if (err)
-		return err == -ENOENT ? -ESRCH : err;
-	rest = text;
-	while ((line = strsep(&rest, "\n"))) {
-		const char *path = memory_path(cg, line);
-		char *own;
-
-		if (!path)
-			continue;
-		path = path_below_mount(cg, path);
-		if (!path)
-			return -ENOENT;
-		own = strdup(path);
-		if (!own)
-			return -ENOMEM;
-		if (cg->mode == MP_CGROUP_V2)
-			go_to_charged_group(cg, own);
-		*ret_path = own;
-		return 0;
-	}
-	return -ENOENT;
+		return err;
+	if (cg->mode == MP_CGROUP_V2)
+		go_to_charged_group(cg, path);
+	*ret_path = path;
+	return 0;
 }

@@ -10,7 +10,7 @@
 #include "cgroup/private.h"
 
 #define MAX_VALUE 256
-#define MAX_STAT (256U << 10)
+#define MAX_NUMBER 32
 #define MAX_MEMINFO (64U << 10)
 
 /*
@@ -34,22 +34,18 @@ static const struct file_names *file_names(const struct mp_cgroups *cg)
 	return cg->mode == MP_CGROUP_V2 ? &v2 : &v1;
 }
 
-/* A group that is removed while its file is read answers ENODEV. */
-static int read_group_file(const struct mp_cgroups *cg, const char *path, const char *file,
-			   size_t max, char **ret_text)
+int mp_cgroup_read(const struct mp_cgroups *cg, const char *path, const char *file, size_t max,
+		   char **ret_text)
 {
-	int err = mp_read_file_at(&cg->fs, max, ret_text, NULL, "%s%s/%s", cg->memory_mount, path,
-				  file);
-
-	return err == -ENODEV ? -ENOENT : err;
+	return mp_cgroup_gone(mp_read_file_at(&cg->fs, max, ret_text, NULL, "%s%s/%s",
+					      cg->memory_mount, path, file));
 }
 
-/* Bytes in a file of one number; "max" and a file that the group lacks are MP_UNKNOWN. */
-static int read_value(const struct mp_cgroups *cg, const char *path, const char *file,
-		      uint64_t *ret)
+int mp_cgroup_read_value(const struct mp_cgroups *cg, const char *path, const char *file,
+			 uint64_t *ret)
 {
 	MP_FREE char *text = NULL;
-	int err = read_group_file(cg, path, file, MAX_VALUE, &text);
+	int err = mp_cgroup_read(cg, path, file, MAX_VALUE, &text);
 
 	if (err && err != -ENOENT)
 		return err;
@@ -64,40 +60,63 @@ static int read_value(const struct mp_cgroups *cg, const char *path, const char 
 
 static int read_limit(const struct mp_cgroups *cg, const char *path, uint64_t *ret)
 {
-	int err = read_value(cg, path, file_names(cg)->limit, ret);
+	int err = mp_cgroup_read_value(cg, path, file_names(cg)->limit, ret);
 
 	if (!err && cg->mode != MP_CGROUP_V2 && *ret >= V1_NO_LIMIT)
 		*ret = MP_UNKNOWN;
 	return err;
 }
 
-static int stat_field(char *text, const char *key, uint64_t *ret)
+const char *mp_cgroup_line(const char *text, const char *key)
 {
-	char *line;
+	size_t len = strlen(key);
 
-	while ((line = strsep(&text, "\n"))) {
-		const char *name = strsep(&line, " ");
-
-		if (strcmp(name, key) == 0 && line)
-			return mp_number_parse(line, UINT64_MAX, ret) ? -EBADMSG : 0;
+	while (strncmp(text, key, len) != 0 || text[len] != ' ') {
+		text = strchr(text, '\n');
+		if (!text)
+			return NULL;
+		text++;
 	}
-	return -ENOENT;
+	return text + len + 1;
+}
+
+int mp_cgroup_number(const char *text, uint64_t *ret)
+{
+	size_t len = strcspn(text, "\n");
+	char number[MAX_NUMBER];
+
+	if (len >= sizeof(number))
+		return -EBADMSG;
+	memcpy(number, text, len);
+	number[len] = '\0';
+	return mp_number_parse(number, UINT64_MAX, ret) ? -EBADMSG : 0;
+}
+
+int mp_cgroup_field(const char *text, const char *key, uint64_t *ret)
+{
+	const char *value = mp_cgroup_line(text, key);
+
+	return value ? mp_cgroup_number(value, ret) : -ENOENT;
 }
 
 static int read_inactive_file(const struct mp_cgroups *cg, const char *path, uint64_t *ret)
 {
 	MP_FREE char *text = NULL;
-	int err = read_group_file(cg, path, "memory.stat", MAX_STAT, &text);
+	int err = mp_cgroup_read(cg, path, "memory.stat", MP_CGROUP_MAX_STAT, &text);
 
 	if (!err)
-		err = stat_field(text, file_names(cg)->inactive_file, ret);
+		err = mp_cgroup_field(text, file_names(cg)->inactive_file, ret);
 	if (err != -ENOENT)
 		return err;
 	*ret = MP_UNKNOWN;
 	return 0;
 }
 
-static int check_group(const struct mp_cgroups *cg, const char *path)
+/*
+ * Asked after the files were read: those of a group that went away meanwhile look
+ * like files that it never had.
+ */
+int mp_cgroup_check(const struct mp_cgroups *cg, const char *path)
 {
 	char directory[PATH_MAX];
 	int err;
@@ -120,14 +139,14 @@ static uint64_t working_set(uint64_t usage, uint64_t inactive_file)
 int mp_cgroup_sample(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_sample *ret)
 {
 	struct mp_cgroup_sample sample;
-	int err = check_group(cg, path);
+	int err = mp_cgroup_read_value(cg, path, file_names(cg)->usage, &sample.usage);
 
-	if (!err)
-		err = read_value(cg, path, file_names(cg)->usage, &sample.usage);
 	if (!err)
 		err = read_inactive_file(cg, path, &sample.inactive_file);
 	if (!err)
 		err = read_limit(cg, path, &sample.limit);
+	if (!err)
+		err = mp_cgroup_check(cg, path);
 	if (err)
 		return err;
 	sample.working_set = working_set(sample.usage, sample.inactive_file);
@@ -141,10 +160,8 @@ int mp_cgroup_effective_limit(const struct mp_cgroups *cg, const char *path, uin
 	MP_FREE char *group = strdup(path);
 	MP_FREE char *owner = NULL;
 	uint64_t least = MP_UNKNOWN;
-	int err = check_group(cg, path);
+	int err;
 
-	if (err)
-		return err;
 	if (!group)
 		return -ENOMEM;
 	do {
@@ -161,6 +178,9 @@ int mp_cgroup_effective_limit(const struct mp_cgroups *cg, const char *path, uin
 		if (!owner)
 			return -ENOMEM;
 	} while (mp_cgroup_go_up(group));
+	err = mp_cgroup_check(cg, path);
+	if (err)
+		return err;
 	*ret_limit = least;
 	*ret_owner = MP_TAKE(owner);
 	return 0;
@@ -184,12 +204,50 @@ int mp_host_memory(const struct mp_fsroot *fs, uint64_t *ret_total, uint64_t *re
 	return 0;
 }
 
-int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t *ret)
+int mp_domain_glance(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret)
 {
-	MP_FREE char *text = NULL;
-	int err = read_group_file(cg, path,
-				  cg->mode == MP_CGROUP_V2 ? "memory.events" : "memory.oom_control",
-				  MAX_STAT, &text);
+	struct mp_domain_sample sample = {.working_set = MP_UNKNOWN};
+	int err;
 
-	return err ? err : stat_field(text, "oom_kill", ret);
+	if (!path)
+		return mp_domain_sample(cg, NULL, ret);
+	err = mp_cgroup_read_value(cg, path, file_names(cg)->usage, &sample.usage);
+	if (!err)
+		err = read_limit(cg, path, &sample.limit);
+	if (!err && (sample.usage == MP_UNKNOWN || sample.limit == MP_UNKNOWN))
+		err = mp_cgroup_check(cg, path);
+	if (err)
+		return err;
+	sample.usage_pct = mp_percent(sample.usage, sample.limit);
+	*ret = sample;
+	return 0;
+}
+
+static int sample_host(const struct mp_fsroot *fs, struct mp_domain_sample *ret)
+{
+	uint64_t available;
+	uint64_t total;
+	uint64_t used;
+	int err = mp_host_memory(fs, &total, &available);
+
+	if (err)
+		return err;
+	used = total > available ? total - available : 0;
+	*ret = (struct mp_domain_sample){used, used, total, mp_percent(used, total)};
+	return 0;
+}
+
+int mp_domain_sample(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret)
+{
+	struct mp_cgroup_sample group;
+	int err;
+
+	if (!path)
+		return sample_host(&cg->fs, ret);
+	err = mp_cgroup_sample(cg, path, &group);
+	if (err)
+		return err;
+	*ret = (struct mp_domain_sample){group.usage, group.working_set, group.limit,
+					 mp_percent(group.working_set, group.limit)};
+	return 0;
 }

@@ -7,6 +7,7 @@
 #include "cli/watch.h"
 #include "probe/features.h"
 #include "report/json.h"
+#include "source/pressure.h"
 
 struct doctor_args {
 	enum mp_format format;
@@ -27,11 +28,25 @@ struct findings {
 	struct mp_feature_row rows[MP_FEATURE_ROWS];
 	size_t n_rows;
 	struct mp_cgroups cgroups;
+	struct mp_pressure_support support;
+	struct mp_pressure_row pressure[MP_PRESSURE_ROWS];
+	size_t n_pressure;
 	uint64_t total;
 	uint64_t available;
 	bool can_attach;
 	struct mp_error verdict;
 };
+
+/* The sources are tried as the built-in policy asks for them. */
+static void look_at_pressure(struct findings *f)
+{
+	MP_POLICY struct mp_policy policy = {0};
+
+	if (mp_policy_default(&policy))
+		return;
+	mp_pressure_support_detect(&f->cgroups, &policy, &f->support);
+	f->n_pressure = mp_pressure_rows(&f->support, f->pressure);
+}
 
 static void look(struct findings *f)
 {
@@ -40,12 +55,30 @@ static void look(struct findings *f)
 	uname(&f->name);
 	mp_features_detect(&fs, &f->features);
 	f->n_rows = mp_features_rows(&f->features, f->rows);
-	mp_cgroups_detect(&fs, &f->cgroups);
+	if (mp_cgroups_detect(&fs, &f->cgroups))
+		f->cgroups = (struct mp_cgroups){.fs = fs};
+	look_at_pressure(f);
 	if (mp_host_memory(&fs, &f->total, &f->available)) {
 		f->total = MP_UNKNOWN;
 		f->available = MP_UNKNOWN;
 	}
 	f->can_attach = mp_features_require(&f->features, &f->verdict) == 0;
+}
+
+static void print_pressure(const struct findings *f)
+{
+	char window[MP_HUMAN_LEN];
+
+	printf("\npressure\n");
+	for (size_t i = 0; i < f->n_pressure; i++) {
+		const struct mp_pressure_row *row = &f->pressure[i];
+
+		printf("%-5s %-17s %s\n", row->live ? "ok" : "-", row->name,
+		       row->live ? row->meaning : row->without);
+	}
+	if (f->support.psi_trigger)
+		printf("%-5s %-17s %s\n", "", "psi window",
+		       mp_duration_format(f->support.psi_window_ns, window));
 }
 
 static void print_text(const struct findings *f)
@@ -70,7 +103,26 @@ static void print_text(const struct findings *f)
 	if (!f->features.initial_pid_namespace)
 		printf("%-5s %-17s %s\n", "NO", "pid_namespace",
 		       "this is not the host's: pids here are not the kernel's; run on the host");
+	print_pressure(f);
 	printf("\n%s\n", f->can_attach ? "attach works here." : f->verdict.text);
+}
+
+static void add_pressure(struct mp_json *j, const struct findings *f)
+{
+	mp_json_array(j, "pressure");
+	for (size_t i = 0; i < f->n_pressure; i++) {
+		const struct mp_pressure_row *row = &f->pressure[i];
+
+		mp_json_object(j, NULL);
+		mp_json_string(j, "name", row->name);
+		mp_json_bool(j, "live", row->live);
+		mp_json_string(j, "meaning", row->meaning);
+		mp_json_string(j, "without", row->without);
+		mp_json_object_end(j);
+	}
+	mp_json_array_end(j);
+	mp_json_u64(j, "psi_window_ns",
+		    f->support.psi_trigger ? f->support.psi_window_ns : MP_UNKNOWN);
 }
 
 static void print_json(const struct findings *f)
@@ -99,6 +151,7 @@ static void print_json(const struct findings *f)
 		mp_json_object_end(&j);
 	}
 	mp_json_array_end(&j);
+	add_pressure(&j, f);
 	mp_json_bool(&j, "can_attach", f->can_attach);
 	mp_json_string(&j, "reason", f->can_attach ? NULL : f->verdict.text);
 	mp_json_object_end(&j);

@@ -2,7 +2,7 @@
 /*
  * What user space can notice of memory pressure on a domain (a limiting group,
  * or the host), by whatever this system offers: PSI triggers, memory.events
- * (v2, by inotify), memory.pressure_level and memory.oom_control (v1, by
+ * (v2, by poll), memory.pressure_level and memory.oom_control (v1, by
  * eventfd), and as the last resort a look at usage by the clock. All become
  * pressure events. What the kernel side notices comes through the ring instead.
  */
@@ -19,6 +19,8 @@ struct mp_pressure;
 /*
  * Events go to `fn`, with usage, working set and limit of the domain sampled at
  * that moment, and the domain's path in `cgroup`. Nothing is watched until a domain is added.
+ * `fn` may call mp_pressure_add() and mp_pressure_look(). A source that has told something
+ * is left alone for 100 ms, unless it has something more urgent to tell.
  */
 struct mp_pressure *mp_pressure_new(struct mp_loop *loop, const struct mp_cgroups *cgroups,
 				    const struct mp_policy *policy, mp_event_fn fn, void *data);
@@ -32,12 +34,17 @@ int mp_pressure_add(struct mp_pressure *pressure, const char *path);
 
 /*
  * The clock's part, called every check interval: samples every domain's usage
- * and stall. A domain whose usage or stall is at a severity above normal gives
- * an event of source usage (psi when stall is what is above), and one more when it
- * is back, so that the policy sees the fall; a calm domain gives none.
+ * and stall. A domain at a severity above normal gives an event of source usage
+ * (psi when stall alone is what is above), and goes on doing so until it was normal
+ * for 5 s, or for the policy's dwell and window if these are longer: the policy holds
+ * a severity for a while, and has to see the calm after it. A calm domain gives none.
  */
 void mp_pressure_tick(struct mp_pressure *pressure, uint64_t now_ns);
-/* The same for one domain, at once and in any case: the look after an action. */
+/*
+ * The same for one domain, at once and in any case: the look after an action, or
+ * after something else has noticed pressure. The clock then reports it for a while as
+ * above. A domain that is not watched gives nothing.
+ */
 void mp_pressure_look(struct mp_pressure *pressure, const char *path, uint64_t now_ns);
 
 /* --- what this machine offers, for doctor and the start record ------------------- */
@@ -53,5 +60,16 @@ struct mp_pressure_support {
 };
 void mp_pressure_support_detect(const struct mp_cgroups *cgroups, const struct mp_policy *policy,
 				struct mp_pressure_support *ret);
+
+/* One row of what doctor shows. */
+struct mp_pressure_row {
+	const char *name;
+	bool live;
+	const char *meaning; /* when live */
+	const char *without; /* what its absence costs */
+};
+#define MP_PRESSURE_ROWS 6
+size_t mp_pressure_rows(const struct mp_pressure_support *support,
+			struct mp_pressure_row rows[MP_PRESSURE_ROWS]);
 
 #endif
