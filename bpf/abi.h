@@ -302,15 +302,17 @@ struct mp_exe_key {
 };
 
 /*
- * Value of the domains map, of every domain that is watched. Key: id of the
- * limiting group, 0 for the host. The first three are user space's, the rest BPF's.
+ * What is known of a limiting group, or of the host. They lie in an array that
+ * user space has mapped, so that both sides write single fields and never undo
+ * what the other wrote. The domain_slots map says where, by the group's id, 0 for
+ * the host. The first two are user space's, the others BPF's.
  */
 struct mp_domain {
-	__u64 reclaimable; /* of usage, as last sampled: inactive file pages; MP_UNKNOWN: none yet
-			    */
-	__s64 available_more; /* host: MemAvailable - MemFree when last sampled */
-	__u32 severity_told;  /* crossings above this are told; both sides write it */
-	__u32 reclaims;	      /* sums since the last record: see struct mp_pressure_record */
+	__u64 reclaimable;   /* of usage, as last sampled: inactive file pages; or MP_UNKNOWN */
+	__u32 watched;	     /* pressure on it is told */
+	__u32 severity_told; /* crossings above this are told; both sides write it */
+	__u32 reclaims;	     /* sums since the last record: see struct mp_pressure_record */
+	__u32 pad;
 	__u64 stall_ns;
 	__u64 reclaimed_pages;
 	__u64 events[MP_MEMCG_EVENT_COUNT];
@@ -357,10 +359,12 @@ struct mp_bpf_config {
 
 /* Written by user space while the programs run. */
 struct mp_bpf_live {
-	__u64 host_used;	  /* MemTotal - MemAvailable, bytes, last sample */
+	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
+	__u64 host_base; /* that and what was free then: less what is free now, it is used now */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
-	__u64 enabled;	  /* hits count: set once all probes are in, so that pairs are whole */
-	__u64 gates_open; /* set for good when nobody is there to let a stopped process go */
+	__u64 enabled;	     /* hits count: set once all probes are in, so that pairs are whole */
+	__u64 gates_open;    /* set for good when nobody is there to let a stopped process go */
+	__u64 counts_events; /* events of memory cgroups are being counted */
 };
 
 #ifndef __bpf__

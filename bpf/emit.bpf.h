@@ -28,30 +28,6 @@ struct {
 	__type(value, struct mp_interval);
 } intervals SEC(".maps");
 
-/* The severity that user space will see, before hysteresis. */
-static __always_inline u32 mp_severity_now(const struct mp_memcg_view *view,
-					   const struct mp_snapshot *snap)
-{
-	u64 used = live.host_used;
-	u64 pct;
-
-	if (view->limit_cgroup_id) {
-		u64 cache = view->reclaimable == MP_UNKNOWN ? 0 : view->reclaimable;
-
-		used = snap->usage > cache ? snap->usage - cache : 0;
-	}
-	if (!view->limit)
-		return MP_SEVERITY_NORMAL;
-	pct = used * 100 / view->limit;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_CRITICAL])
-		return MP_SEVERITY_CRITICAL;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_GC])
-		return MP_SEVERITY_GC;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_WARNING])
-		return MP_SEVERITY_WARNING;
-	return MP_SEVERITY_NORMAL;
-}
-
 /* Whether the severity is above all that were emitted in this interval; then it counts as emitted.
  */
 static __always_inline bool mp_severity_rose(struct mp_interval *gate, u32 severity)

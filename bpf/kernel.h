@@ -55,9 +55,47 @@ struct page_counter {
 	struct page_counter *parent;
 };
 
+/* Their sizes and offsets are asked for; only the declared fields are read. */
+struct zone {
+	unsigned long present_pages;
+	atomic_long_t vm_stat[1];
+};
+
+struct pglist_data {
+	struct zone node_zones[1];
+	s32 nr_zones;
+	s32 node_id;
+};
+
+struct lruvec {
+	struct pglist_data *pgdat;
+};
+
+struct mem_cgroup_per_node {
+	struct lruvec lruvec;
+};
+
 struct mem_cgroup {
 	struct cgroup_subsys_state css;
 	struct page_counter memory;
+	struct mem_cgroup_per_node *nodeinfo[1];
+};
+
+/* CO-RE knows the numbers; what a kernel lacks is never equal. */
+enum zone_stat_item {
+	NR_FREE_PAGES = 0,
+};
+
+enum vm_event_item {
+	PGMAJFAULT,
+	PGSTEAL_KSWAPD,
+	PGSTEAL_DIRECT,
+	PGSTEAL_KHUGEPAGED,
+	PGSTEAL_PROACTIVE,
+	PGSCAN_KSWAPD,
+	PGSCAN_DIRECT,
+	PGSCAN_KHUGEPAGED,
+	PGSCAN_PROACTIVE,
 };
 
 enum cgroup_subsys_id {
@@ -124,6 +162,8 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct css_set *cgroups;
 	struct signal_struct *signal;
+	struct task_struct *group_leader;
+	u64 start_boottime;
 };
 
 struct task_struct___before_6_2 {

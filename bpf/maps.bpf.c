@@ -12,6 +12,10 @@ struct mp_bpf_live live = {};
 /* Thread groups under watch. Seeded by user space, kept by process.bpf.c. */
 struct mp_targets_map targets SEC(".maps");
 
+struct mp_domain_slots_map domain_slots SEC(".maps");
+struct mp_domain domains[MP_MAX_DOMAINS] = {};
+struct mp_gated_map gated SEC(".maps");
+
 struct mp_processes_ring processes SEC(".maps");
 struct mp_threads_map threads SEC(".maps");
 __u64 lost_processes = 0;

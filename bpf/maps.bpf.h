@@ -11,7 +11,8 @@
 #define MP_MAX_TARGETS 16384
 #define MP_MAX_WANTED 64
 #define MP_MAX_CPUS 1024
-#define MP_MAX_CGROUPS 1024
+#define MP_MAX_DOMAINS 1024 /* a power of two */
+#define MP_MAX_FREE_COUNTERS 16
 
 struct mp_targets_map {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -31,6 +32,28 @@ struct mp_processes_ring {
 
 extern struct mp_processes_ring processes SEC(".maps");
 extern __u64 lost_processes;
+
+/* Where a domain lies in domains[]. Key: id of its group, 0 for the host. */
+struct mp_domain_slots_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, MP_MAX_DOMAINS);
+	__type(key, u64);
+	__type(value, u32);
+};
+
+extern struct mp_domain_slots_map domain_slots SEC(".maps");
+extern struct mp_domain domains[MP_MAX_DOMAINS];
+
+/* Thread groups that a gate has stopped, or let go. Key: thread group id. User space sets its size.
+ */
+struct mp_gated_map {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct mp_gated);
+};
+
+extern struct mp_gated_map gated SEC(".maps");
 
 extern const volatile struct mp_bpf_config cfg;
 extern struct mp_bpf_live live;

@@ -2,9 +2,13 @@
 #include "maps.bpf.h"
 #include "memory.bpf.h"
 
-struct mp_reclaimable_map reclaimable SEC(".maps");
+#define MP_MAX_NODES 16
+#define MP_MAX_ZONES 8
+#define MP_ROOT_DEPTH 32
 
 __u64 percpu_offset[MP_MAX_CPUS] = {};
+__u64 free_counters[MP_MAX_FREE_COUNTERS] = {};
+__u64 n_free_counters = 0;
 
 /*
  * A per-CPU map whose element is known both as the kernel keeps it (relative)
@@ -39,5 +43,75 @@ int mp_setup(void *ctx)
 		*(volatile u64 *)&percpu_offset[cpu] = (u64)there;
 		*(volatile u64 *)&percpu_offset[cpu] -= relative;
 	}
+	return 0;
+}
+
+/* Not every kernel tells where its table of nodes is; the root memory cgroup has them all. */
+static __always_inline const struct mem_cgroup *mp_root_memcg(void)
+{
+	const struct cgroup_subsys_state *css = mp_memcg_of(bpf_get_current_task_btf());
+
+	for (int depth = 0; depth < MP_ROOT_DEPTH && css; depth++) {
+		const struct cgroup_subsys_state *parent = BPF_CORE_READ(css, parent);
+
+		if (!parent)
+			break;
+		css = parent;
+	}
+	return (const void *)css;
+}
+
+/* A node that has never been used may be missing there: then it does not count. */
+static __always_inline const struct pglist_data *mp_node(const struct mem_cgroup *root, u32 nid)
+{
+	const struct mem_cgroup_per_node *info = NULL;
+	const struct pglist_data *node;
+
+	bpf_probe_read_kernel(&info, sizeof(info),
+			      (const void *)root +
+				      bpf_core_field_offset(struct mem_cgroup, nodeinfo) +
+				      nid * sizeof(info));
+	node = BPF_CORE_READ(info, lruvec.pgdat);
+	/* Behind the last node lies something else. */
+	return node && (u32)BPF_CORE_READ(node, node_id) == nid ? node : NULL;
+}
+
+static __noinline int mp_add_zone(u64 zone)
+{
+	u64 at = zone + bpf_core_field_offset(struct zone, vm_stat) +
+		 bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES) * sizeof(u64);
+	u64 n = n_free_counters;
+
+	if (!BPF_CORE_READ((const struct zone *)zone, present_pages) || n >= MP_MAX_FREE_COUNTERS)
+		return 0;
+	barrier_var(n);
+	free_counters[n & (MP_MAX_FREE_COUNTERS - 1)] = at;
+	n_free_counters++;
+	return 1;
+}
+
+/* Runs once before anything is attached: finds where free pages are counted. */
+SEC("syscall")
+int mp_setup_host(void *ctx)
+{
+	const struct mem_cgroup *root = mp_root_memcg();
+
+	for (u32 nid = 0; nid < MP_MAX_NODES && root; nid++) {
+		const struct pglist_data *node = mp_node(root, nid);
+		u32 zones = node ? BPF_CORE_READ(node, nr_zones) : 0;
+
+		for (u32 i = 0; i < MP_MAX_ZONES && i < zones; i++)
+			mp_add_zone((u64)node +
+				    bpf_core_field_offset(struct pglist_data, node_zones) +
+				    i * bpf_core_type_size(struct zone));
+	}
+	return 0;
+}
+
+/* Runs whenever user space has sampled the host. */
+SEC("syscall")
+int mp_rebase_host(void *ctx)
+{
+	live.host_base = live.host_used + mp_host_free(false);
 	return 0;
 }

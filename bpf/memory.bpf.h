@@ -35,15 +35,9 @@ struct mp_snapshot {
 	s32 held[MP_RSS_KINDS]; /* scratch: pages that one CPU holds back */
 };
 
-/* Inactive file bytes of each limiting group, sampled by user space. Key: cgroup id. */
-struct mp_reclaimable_map {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, MP_MAX_CGROUPS);
-	__type(key, u64);
-	__type(value, u64);
-};
-
-extern struct mp_reclaimable_map reclaimable SEC(".maps");
+/* Addresses of the counters of free pages, one a zone; filled once by mp_setup_host. */
+extern __u64 free_counters[MP_MAX_FREE_COUNTERS];
+extern __u64 n_free_counters;
 
 /* What to add to a per-CPU pointer on each CPU; filled once by mp_setup. */
 extern __u64 percpu_offset[MP_MAX_CPUS];
@@ -153,6 +147,20 @@ static __always_inline void mp_rss_read(const struct task_struct *task, struct m
 	snap->rss_total = snap->rss[MP_RSS_FILE] + snap->rss[MP_RSS_ANON] + snap->rss[MP_RSS_SHMEM];
 }
 
+/* The domain of a limiting group, 0 for the host; or NULL. */
+static __always_inline struct mp_domain *mp_domain_of(u64 id)
+{
+	const u32 *slot = bpf_map_lookup_elem(&domain_slots, &id);
+	u32 i;
+
+	if (!slot)
+		return NULL;
+	i = *slot;
+	/* Or the compiler takes the mask away, and older verifiers ask for it. */
+	barrier_var(i);
+	return &domains[i & (MP_MAX_DOMAINS - 1)];
+}
+
 static __always_inline u64 mp_memcg_id(const struct mem_cgroup *memcg)
 {
 	return BPF_CORE_READ(memcg, css.cgroup, kn, id);
@@ -189,7 +197,7 @@ static __always_inline void mp_memcg_begin(const struct cgroup_subsys_state *css
 static __always_inline void mp_memcg_end(struct mp_memcg_view *view)
 {
 	const struct page_counter *tightest = (const void *)view->tightest;
-	u64 *sampled;
+	const struct mp_domain *domain;
 
 	view->limit = view->least * cfg.page_size;
 	if (!tightest)
@@ -197,9 +205,9 @@ static __always_inline void mp_memcg_end(struct mp_memcg_view *view)
 	view->usage_addr = (u64)&tightest->usage;
 	view->limit_cgroup_id = mp_memcg_id((const void *)tightest -
 					    bpf_core_field_offset(struct mem_cgroup, memory));
-	sampled = bpf_map_lookup_elem(&reclaimable, &view->limit_cgroup_id);
-	if (sampled)
-		view->reclaimable = *sampled;
+	domain = mp_domain_of(view->limit_cgroup_id);
+	if (domain)
+		view->reclaimable = domain->reclaimable;
 }
 
 /*
@@ -237,6 +245,91 @@ mp_memcg_reset(const struct task_struct *task, struct mp_memcg_view *view, u64 n
 	return mp_memcg_of(task);
 }
 
+/* Walks a task's memory cgroups, if what the view holds is not about them or too old. */
+static __always_inline void mp_memcg_view_of(const struct task_struct *task,
+					     struct mp_memcg_view *view, u64 now)
+{
+	const struct cgroup_subsys_state *css;
+
+	if (mp_memcg_is_fresh(task, view, now))
+		return;
+	css = mp_memcg_reset(task, view, now);
+	if (!css)
+		return;
+	mp_memcg_begin(css, view);
+	for (u32 depth = 0; depth < MP_MEMCG_DEPTH; depth++) {
+		if (!mp_memcg_step(view))
+			break;
+	}
+	mp_memcg_end(view);
+}
+
+static __always_inline u64 mp_read_counter(u64 at, bool fast)
+{
+	u64 value = 0;
+
+	if (fast)
+		return MP_CAST(struct timespec64, at)->tv_sec;
+	bpf_probe_read_kernel(&value, sizeof(value), (void *)at);
+	return value;
+}
+
+/* Free memory of the host, bytes; 0 where its counters were not found. */
+static __always_inline u64 mp_host_free(bool fast)
+{
+	u64 pages = 0;
+
+	for (u32 i = 0; i < MP_MAX_FREE_COUNTERS && i < n_free_counters; i++)
+		pages += mp_read_counter(free_counters[i], fast);
+	return pages * cfg.page_size;
+}
+
+/*
+ * Memory in use on the host, bytes: what user space sampled last and what has
+ * been taken from the free memory since, so that a fast fill shows at once.
+ */
+static __always_inline u64 mp_host_used(bool fast)
+{
+	u64 free = mp_host_free(fast);
+	u64 base = live.host_base;
+
+	return base > free ? base - free : 0;
+}
+
+/* A group's usage without the page cache that can be dropped. */
+static __always_inline u64 mp_working_set(u64 usage, u64 reclaimable)
+{
+	if (reclaimable == MP_UNKNOWN)
+		return usage;
+	return usage > reclaimable ? usage - reclaimable : 0;
+}
+
+/* The severity that user space will see, before hysteresis. */
+static __always_inline u32 mp_severity_of(u64 used, u64 limit)
+{
+	u64 pct;
+
+	if (!limit)
+		return MP_SEVERITY_NORMAL;
+	pct = used * 100 / limit;
+	if (pct >= cfg.threshold_pct[MP_SEVERITY_CRITICAL])
+		return MP_SEVERITY_CRITICAL;
+	if (pct >= cfg.threshold_pct[MP_SEVERITY_GC])
+		return MP_SEVERITY_GC;
+	if (pct >= cfg.threshold_pct[MP_SEVERITY_WARNING])
+		return MP_SEVERITY_WARNING;
+	return MP_SEVERITY_NORMAL;
+}
+
+/* What counts against the limit of a view: of its group, or of the host. */
+static __always_inline u64 mp_used_now(const struct mp_memcg_view *view,
+				       const struct mp_snapshot *snap, bool fast)
+{
+	if (!view->limit_cgroup_id)
+		return mp_host_used(fast);
+	return mp_working_set(snap->usage, view->reclaimable);
+}
+
 /* The view must be fresh. `fast`: the kernel has bpf_rdonly_cast(). */
 static __always_inline void mp_snapshot_take(const struct task_struct *task,
 					     const struct mp_memcg_view *view,
@@ -246,11 +339,7 @@ static __always_inline void mp_snapshot_take(const struct task_struct *task,
 	snap->usage = MP_UNKNOWN;
 	if (!view->usage_addr)
 		return;
-	if (fast)
-		snap->usage = MP_CAST(struct timespec64, view->usage_addr)->tv_sec;
-	else
-		bpf_probe_read_kernel(&snap->usage, sizeof(snap->usage), (void *)view->usage_addr);
-	snap->usage *= cfg.page_size;
+	snap->usage = mp_read_counter(view->usage_addr, fast) * cfg.page_size;
 }
 
 #endif

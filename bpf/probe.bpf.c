@@ -9,6 +9,7 @@
 #include "arch.bpf.h"
 #include "thread.bpf.h"
 #include "emit.bpf.h"
+#include "gate.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -260,7 +261,16 @@ static __always_inline void mp_fill(bpf_user_pt_regs_t *ctx, struct mp_probe_rec
 	mp_fill_args(ctx, r, point);
 }
 
-static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, const struct mp_thread *t,
+/* Who stops a process has its reader woken at once. */
+static __always_inline void mp_submit(struct mp_probe_record *r, struct mp_thread *t)
+{
+	u32 gate = mp_gate_shut(t);
+
+	r->flags |= gate;
+	bpf_ringbuf_submit(r, gate & MP_PROBE_GATED ? BPF_RB_FORCE_WAKEUP : mp_wake_flags(&events));
+}
+
+static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, struct mp_thread *t,
 					  const struct mp_point_config *point, u32 index, u32 phase)
 {
 	struct mp_probe_record *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -271,7 +281,7 @@ static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, const struct 
 	r->point = index;
 	r->phase = phase;
 	mp_fill(ctx, r, t, point);
-	bpf_ringbuf_submit(r, mp_wake_flags(&events));
+	mp_submit(r, t);
 	return true;
 }
 
@@ -292,7 +302,7 @@ static __always_inline void mp_fill_strings(struct mp_probe_record_full *r,
 	}
 }
 
-static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, const struct mp_thread *t,
+static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, struct mp_thread *t,
 					 const struct mp_point_config *point, u32 index, u32 phase,
 					 u32 want_stack)
 {
@@ -315,7 +325,7 @@ static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, const struct m
 			r->caller = mp_reg_caller(ctx);
 	}
 	r->stack_bytes = bytes > 0 ? bytes : 0;
-	bpf_ringbuf_submit(r, mp_wake_flags(&events));
+	mp_submit(&r->base, t);
 	return true;
 }
 
@@ -349,9 +359,9 @@ static __always_inline bool mp_may_emit(const struct mp_hit *hit, u32 severity)
 static __always_inline bool mp_emit(const struct mp_hit *hit, struct mp_phase_stats *counts)
 {
 	struct mp_thread *t = hit->thread;
-	u32 severity = mp_severity_now(&t->view, &t->snap);
+	u32 severity = mp_severity_of(t->used, t->view.limit);
 
-	if (!mp_may_emit(hit, severity)) {
+	if (t->gate != MP_PROBE_GATED && !mp_may_emit(hit, severity)) {
 		mp_count(hit->alone, &counts->suppressed, 1);
 		return false;
 	}
@@ -391,9 +401,11 @@ static __always_inline bool mp_hit_begin(struct mp_hit *hit, bpf_user_pt_regs_t 
 	t->call.usage_delta = 0;
 	t->call.emitted = 0;
 	t->call.matched = 0;
+	t->gate = 0;
 	if (!mp_memcg_is_fresh(task, &t->view, t->now))
 		mp_memcg_look(t->now);
 	mp_snapshot_take(task, &t->view, &t->snap, hit->alone);
+	t->used = mp_used_now(&t->view, &t->snap, hit->alone);
 	return true;
 }
 
@@ -497,15 +509,40 @@ static __always_inline void mp_count_call(const struct mp_hit *hit)
 	mp_raise_s64(hit->alone, &s->rss_max, call->rss_delta);
 }
 
+/* What the point's gate has to say about a call: flags of its record; 0: it passes. */
+static __always_inline u32 mp_gate(const struct mp_hit *hit)
+{
+	const struct mp_point_config *point = hit->point;
+	const struct mp_thread *t = hit->thread;
+	u32 i = point->size_arg;
+	u64 asked = 0;
+
+	if (mp_is_exempt(bpf_get_current_task_btf()))
+		return 0;
+	if (i < MP_MAX_ARGS)
+		asked = mp_asked(mp_arg(hit->ctx, hit->index, i), point->arg_type[i]);
+	if (!mp_has_no_room(t->used, asked, t->view.limit))
+		return 0;
+	if (cfg.gate == MP_GATE_TOLD)
+		return MP_PROBE_WOULD_GATE;
+	return mp_gate_claim(hit->index, t->now) ? MP_PROBE_GATED : 0;
+}
+
 static __always_inline int mp_on_enter(bpf_user_pt_regs_t *ctx, bool alone)
 {
 	struct mp_hit hit = {.alone = alone};
+	u32 gate = 0;
 	bool emitted;
 
 	if (!mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
 		return 0;
 	mp_count(hit.alone, &hit.stats->phase[MP_PHASE_ENTER].hits, 1);
+	if (cfg.gate && hit.point->flags & MP_POINT_GATE)
+		gate = hit.thread->gate = mp_gate(&hit);
 	emitted = mp_emit(&hit, &hit.stats->phase[MP_PHASE_ENTER]);
+	/* Nobody was told, or no signal was sent: the claim is void. */
+	if (gate == MP_PROBE_GATED && !(emitted && hit.thread->gate))
+		mp_gate_forget();
 	mp_push(&hit, MP_REG_SP(ctx), emitted);
 	return 0;
 }

@@ -139,7 +139,11 @@ int BPF_PROG(mp_exit, struct task_struct *task)
 {
 	u32 tgid = task->tgid;
 
-	if (task->signal->live.counter != 0 || !bpf_map_lookup_elem(&targets, &tgid))
+	if (task->signal->live.counter != 0)
+		return 0;
+	if (cfg.gate)
+		bpf_map_delete_elem(&gated, &tgid);
+	if (!bpf_map_lookup_elem(&targets, &tgid))
 		return 0;
 	bpf_map_delete_elem(&targets, &tgid);
 	mp_tell(MP_PROCESS_EXIT, task, 0);

@@ -29,10 +29,13 @@ struct mp_thread {
 	u64 generation; /* of the verdict below; 0: none yet */
 	u32 is_target;
 	u32 depth;
+	u32 gate; /* of this entry: MP_PROBE_GATED, MP_PROBE_WOULD_GATE or 0 */
+	u32 pad;
 	u64 now;
 	struct mp_call call;
 	struct mp_memcg_view view;
 	struct mp_snapshot snap;
+	u64 used; /* of the view's limit, without what can be dropped */
 	struct mp_frame frames[MP_FRAME_DEPTH];
 };
 

@@ -50,6 +50,23 @@ void mp_points_free(struct mp_points *points)
 	*points = (struct mp_points){0};
 }
 
+size_t mp_point_size_arg(const struct mp_point *point)
+{
+	static const char *const names[] = {"size", "bytes", "n_bytes"};
+
+	for (size_t i = 0; i < point->n_args; i++) {
+		const struct mp_point_arg *arg = &point->args[i];
+
+		if (arg->type != MP_ARG_U64 && arg->type != MP_ARG_S64)
+			continue;
+		for (size_t n = 0; n < MP_ARRAY_SIZE(names); n++) {
+			if (strcmp(arg->name, names[n]) == 0)
+				return i;
+		}
+	}
+	return MP_NO_SIZE_ARG;
+}
+
 static const struct mp_point *find_point(const struct mp_points *points, const char *name)
 {
 	for (size_t i = 0; i < points->n; i++) {

@@ -51,6 +51,12 @@ struct mp_point {
 	char *origin;	  /* "file:line:column" or "--point", for messages */
 };
 
+/*
+ * Which of a point's arguments says how many bytes the call asks for: the
+ * first number that is named size, bytes or n_bytes. MP_MAX_ARGS: none does.
+ */
+size_t mp_point_size_arg(const struct mp_point *point);
+
 struct mp_points {
 	struct mp_point *items;
 	size_t n;

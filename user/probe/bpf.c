@@ -2,23 +2,15 @@
 #include "probe/bpf.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "probe/skeleton.h"
+#include "probe/loaded.h"
 
 #define FIREHOSE_NS 10000000ULL /* shorter intervals are read in batches */
-
-struct mp_bpf {
-	struct memprobe *skel;
-	int programs[MP_PROGRAM_COUNT];
-	struct bpf_link *tracking[6];
-	size_t n_points;
-	unsigned int nr_cpus;
-};
+#define MAX_GATED 1024
 
 /* libbpf's own messages say little to a user; its error codes are translated. */
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list args)
@@ -64,6 +56,14 @@ static uint8_t whole_pct(double pct)
 	return (uint8_t)(pct < 1 ? 1 : pct > 100 ? 100 : pct);
 }
 
+/* What can be had of what was asked for: nobody is stopped without the means to do it. */
+static enum mp_gate gate_mode(const struct mp_bpf_options *o)
+{
+	bool can_hold = o->features->send_signal && o->features->process_tracking;
+
+	return o->gate == MP_GATE_HELD && !can_hold ? MP_GATE_WOULD : o->gate;
+}
+
 static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, unsigned int nr_cpus)
 {
 	struct mp_bpf_config *cfg = (struct mp_bpf_config *)&skel->rodata->cfg;
@@ -80,6 +80,7 @@ static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, u
 	cfg->want_cgroup = o->want_cgroup;
 	cfg->follow = o->follow;
 	cfg->self = (__u32)getpid();
+	cfg->gate = (__u8)gate_mode(o);
 	cfg->wake_bytes = is_firehose(o) ? (__u32)(ring_size(o) / 8) : 0;
 	skel->bss->live.targets_generation = 1;
 }
@@ -108,6 +109,12 @@ static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *
 		{skel->progs.mp_mark_victim, o->features->oom_victims},
 		{skel->progs.mp_victim_exit, o->features->oom_victims},
 		{skel->progs.mp_cgroup_attach, track && o->want_cgroup},
+		{skel->progs.mp_fault_clock, o->pressure && o->features->fault_clock},
+		{skel->progs.mp_memcg_reclaim_begin, o->pressure && o->features->reclaim_events},
+		{skel->progs.mp_memcg_reclaim_end, o->pressure && o->features->reclaim_events},
+		{skel->progs.mp_direct_reclaim_begin, o->pressure && o->features->reclaim_events},
+		{skel->progs.mp_direct_reclaim_end, o->pressure && o->features->reclaim_events},
+		{skel->progs.mp_memcg_event, o->pressure && o->features->memcg_events},
 	};
 
 	for (size_t i = 0; i < MP_ARRAY_SIZE(all); i++)
@@ -132,19 +139,29 @@ static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
 	err = err ?: bpf_map__set_max_entries(skel->maps.intervals, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.usdt_sites, usdt);
 	err = err ?: bpf_map__set_max_entries(skel->maps.events, (uint32_t)ring);
+	if (gate_mode(o) == MP_GATE_HELD)
+		err = err ?: bpf_map__set_max_entries(skel->maps.gated, MAX_GATED);
 	return err;
+}
+
+static bool has_action(const struct mp_policy *policy, enum mp_level level,
+		       enum mp_severity severity, const char *name)
+{
+	const struct mp_action_list *list = &policy->on[level][severity];
+
+	for (size_t i = 0; i < list->n; i++) {
+		if (strcmp(list->refs[i].name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* The least severity at which the policy asks for the stack action at a level. */
 static uint8_t stack_severity(const struct mp_policy *policy, enum mp_level level)
 {
 	for (int severity = 0; severity < MP_SEVERITY_COUNT; severity++) {
-		const struct mp_action_list *list = &policy->on[level][severity];
-
-		for (size_t i = 0; i < list->n; i++) {
-			if (strcmp(list->refs[i].name, "stack") == 0)
-				return (uint8_t)severity;
-		}
+		if (has_action(policy, level, (enum mp_severity)severity, "stack"))
+			return (uint8_t)severity;
 	}
 	return MP_SEVERITY_COUNT;
 }
@@ -156,8 +173,12 @@ static void point_config(const struct mp_point *point, const struct mp_policy *p
 		.level = (uint8_t)point->level,
 		.n_args = (uint8_t)point->n_args,
 		.stack_severity = stack_severity(policy, point->level),
+		.size_arg = (uint8_t)mp_point_size_arg(point),
 		.threshold_bytes = point->threshold_bytes,
 	};
+	if (point->level == MP_LEVEL_CRITICAL &&
+	    has_action(policy, point->level, MP_SEVERITY_CRITICAL, "gate"))
+		ret->flags |= MP_POINT_GATE;
 	for (size_t i = 0; i < point->n_args; i++) {
 		ret->arg_type[i] = (uint8_t)point->args[i].type;
 		ret->arg_reg[i] = mp_arch_arg_register(point->args[i].index);
@@ -187,15 +208,21 @@ static int fill_points(struct memprobe *skel, const struct mp_bpf_options *o)
 	return 0;
 }
 
-static int run_setup(struct memprobe *skel, const struct mp_features *features)
+static int run_once(const struct bpf_program *program)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
-	int err;
+	int err = bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
 
-	if (!features->rss_per_cpu)
-		return 0;
-	err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.mp_setup), &opts);
 	return err ? err : -(int)opts.retval;
+}
+
+static int run_setup(struct memprobe *skel, const struct mp_features *features)
+{
+	int err = run_once(skel->progs.mp_setup_host);
+
+	if (!err && features->rss_per_cpu)
+		err = run_once(skel->progs.mp_setup);
+	return err;
 }
 
 static int explain_load(int error, const struct mp_bpf_options *o, struct mp_error *err)
@@ -274,6 +301,7 @@ void mp_bpf_free(struct mp_bpf *bpf)
 		return;
 	for (size_t i = 0; i < MP_ARRAY_SIZE(bpf->tracking); i++)
 		bpf_link__destroy(bpf->tracking[i]);
+	mp_watch_end(bpf);
 	memprobe__destroy(bpf->skel);
 	free(bpf);
 }
@@ -384,16 +412,6 @@ int mp_bpf_want_exe(struct mp_bpf *bpf, const char *path)
 int mp_bpf_want_cgroup(struct mp_bpf *bpf, uint64_t id)
 {
 	return put_wanted(bpf->skel->maps.wanted_cgroup, &id);
-}
-
-void mp_bpf_set_reclaimable(struct mp_bpf *bpf, uint64_t cgroup_id, uint64_t bytes)
-{
-	bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.reclaimable), &cgroup_id, &bytes, BPF_ANY);
-}
-
-void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes)
-{
-	__atomic_store_n(&bpf->skel->bss->live.host_used, bytes, __ATOMIC_RELAXED);
 }
 
 int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt_site *args)

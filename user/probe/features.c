@@ -6,7 +6,10 @@
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/capability.h>
+#include <linux/perf_event.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -81,6 +84,51 @@ static void detect_multi(struct mp_features *f)
 }
 
 /*
+ * A program that looks into a map as the fault clock does: before 6.1 programs
+ * on perf events may not, when the map's memory is allocated as it fills.
+ */
+static int load_fault_clock(int map)
+{
+	const struct bpf_insn insns[] = {
+		{.code = BPF_ST | BPF_MEM | BPF_W, .dst_reg = BPF_REG_10, .off = -4},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
+		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4},
+		{.code = BPF_LD | BPF_DW | BPF_IMM,
+		 .dst_reg = BPF_REG_1,
+		 .src_reg = BPF_PSEUDO_MAP_FD,
+		 .imm = map},
+		{0},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_map_lookup_elem},
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, NULL, "GPL", insns, MP_ARRAY_SIZE(insns),
+			     NULL);
+}
+
+static void detect_fault_clock(struct mp_features *f)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_PAGE_FAULTS,
+		.sample_period = 1,
+		.disabled = 1,
+	};
+	MP_CLOSE int map = bpf_map_create(BPF_MAP_TYPE_HASH, NULL, sizeof(__u32), 1, 1, &opts);
+	MP_CLOSE int prog = map < 0 ? -1 : load_fault_clock(map);
+	MP_CLOSE int event = -1;
+
+	if (prog < 0)
+		return;
+	event = (int)syscall(SYS_perf_event_open, &attr, -1, sched_getcpu(), -1,
+			     PERF_FLAG_FD_CLOEXEC);
+	f->fault_clock = event >= 0 && ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) == 0;
+}
+
+/*
  * Whether the kernel has a function or type of that name. libbpf parses the
  * whole of the type information when it loads the programs; here, a look at
  * its strings is enough, and ten times as fast.
@@ -119,6 +167,10 @@ static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 	f->rss_per_cpu = !has_name(btf, len, "mm_rss_stat");
 	f->process_tracking = has_name(btf, len, "btf_trace_sched_process_fork");
 	f->oom_victims = has_name(btf, len, "btf_trace_mark_victim");
+	f->reclaim_events = has_name(btf, len, "btf_trace_mm_vmscan_memcg_reclaim_begin") &&
+			    has_name(btf, len, "btf_trace_mm_vmscan_direct_reclaim_begin");
+	f->memcg_events = has_name(btf, len, "btf_trace_count_memcg_events");
+	f->send_signal = has_name(btf, len, "bpf_send_signal");
 	f->memory_cgroup = has_name(btf, len, "memory_cgrp_id");
 }
 
@@ -153,6 +205,12 @@ static bool in_initial_pid_namespace(const struct mp_fsroot *fs)
 	return stat(path, &st) != 0 || st.st_ino == 0xeffffffcU;
 }
 
+static void detect_tried(struct mp_features *f)
+{
+	detect_multi(f);
+	detect_fault_clock(f);
+}
+
 void mp_features_detect(const struct mp_fsroot *fs, struct mp_features *ret)
 {
 	*ret = (struct mp_features){0};
@@ -161,7 +219,7 @@ void mp_features_detect(const struct mp_fsroot *fs, struct mp_features *ret)
 	ret->memory_cgroup = ret->memory_cgroup && path_exists(fs, "/proc/self/cgroup");
 	ret->initial_pid_namespace = in_initial_pid_namespace(fs);
 	if (ret->cap_bpf && ret->cap_perfmon)
-		detect_multi(ret);
+		detect_tried(ret);
 	/* Since the fix of CVE-2025-38466 perf uprobes ask for CAP_SYS_ADMIN. */
 	ret->uprobe_perf = ret->uprobe_perf && ret->cap_sys_admin;
 }
@@ -225,6 +283,18 @@ size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[
 		{"oom_victims", f->oom_victims, false,
 		 "OOM kills are told, with what the victim was doing",
 		 "an OOM kill shows as a process that ended"},
+		{"fault_clock", f->fault_clock, false,
+		 "usage that crosses a threshold is seen within a few page faults",
+		 "it is seen at the next probe, or at the next look by the clock"},
+		{"reclaim_events", f->reclaim_events, false,
+		 "reclaim is told, with who waited for it and how long",
+		 "reclaim shows only in pressure stall information and in memory.events"},
+		{"memcg_events", f->memcg_events, false,
+		 "pages scanned and stolen are counted by group during an incident",
+		 "reclaim is told without them"},
+		{"send_signal", f->send_signal, false,
+		 "the gate stops a critical call before its first instruction",
+		 "the gate only says what it would have stopped"},
 		{"memory_cgroup", f->memory_cgroup, false, "usage and limit of cgroups are read",
 		 "the host's memory is the limit"},
 	};

@@ -49,7 +49,7 @@ struct mp_feature_row {
 	const char *meaning; /* when present */
 	const char *without; /* what is lost, and the fallback */
 };
-#define MP_FEATURE_ROWS 13
+#define MP_FEATURE_ROWS 17
 size_t mp_features_rows(const struct mp_features *features,
 			struct mp_feature_row rows[MP_FEATURE_ROWS]);
 
