@@ -9,6 +9,7 @@ NAME=@FILE the last line of a file as JSON. Expressions may use:
   records, of(TYPE)     all records, those of a type
   probes(POINT, PHASE)  probe records, of a point, of a phase
   point(NAME)           its row of the summary
+  pressures(SOURCE)     pressure records, of a source
   ooms(IS_TARGET)       oom records, of targets or of others
   kernel                [major, minor] of the kernel that the stream is from
   start, stop, summary  the last record of these types, or None
@@ -23,8 +24,8 @@ import json
 import re
 import sys
 
-TYPES = {"start", "stop", "site", "probe", "process", "oom", "decision", "action", "lost",
-         "summary"}
+TYPES = {"start", "stop", "site", "probe", "process", "pressure", "oom", "decision", "action",
+         "lost", "summary"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
 
@@ -111,14 +112,17 @@ def names_for(records):
     def lost(source):
         return sum(r.count for r in of("lost") if r.source == source)
 
+    def pressures(source=None):
+        return [r for r in of("pressure") if source in (None, r.source)]
+
     def ooms(is_target):
         return [r for r in of("oom") if r.is_target == is_target]
 
     found = re.match(r"(\d+)\.(\d+)", last("start").kernel if of("start") else "")
     kernel = [int(n) for n in found.groups()] if found else None
-    return {"records": records, "of": of, "probes": probes, "ooms": ooms, "point": point,
-            "lost": lost, "kernel": kernel, "start": last("start"), "stop": last("stop"),
-            "summary": last("summary")}
+    return {"records": records, "of": of, "probes": probes, "pressures": pressures,
+            "ooms": ooms, "point": point, "lost": lost, "kernel": kernel,
+            "start": last("start"), "stop": last("stop"), "summary": last("summary")}
 
 
 def last_json(path):

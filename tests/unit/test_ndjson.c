@@ -113,6 +113,7 @@ static struct mp_event probe_event(enum mp_phase phase)
 		.tid = 4243,
 		.comm = "loader",
 		.cgroup = "/user.slice/app",
+		.limit_cgroup = "/user.slice",
 		.rss = 3 << 20,
 		.rss_anon = 2 << 20,
 		.rss_file = 1 << 20,
@@ -125,13 +126,15 @@ static struct mp_event probe_event(enum mp_phase phase)
 		.duration_ns = MP_UNKNOWN,
 		.rss_delta = MP_UNKNOWN_DELTA,
 		.usage_delta = MP_UNKNOWN_DELTA,
+		.gate_deadline_ns = MP_UNKNOWN,
+		.size = MP_UNKNOWN,
 	};
 	return event;
 }
 
 #define MEMORY                                                                                     \
 	"\"pid\":4242,\"tid\":4243,\"comm\":\"loader\",\"cgroup\":\"/user.slice/"                  \
-	"app\",\"rss\":3145728,"                                                                   \
+	"app\",\"limit_cgroup\":\"/user.slice\",\"rss\":3145728,"                                  \
 	"\"rss_anon\":2097152,\"rss_file\":1048576,\"rss_shmem\":0,\"swap\":4096,"                 \
 	"\"usage\":1073741824,\"working_set\":900000000,\"limit\":1073741824,\"usage_pct\":83.82"
 
@@ -192,6 +195,33 @@ static void probe_exit(void **state)
 					 "\"main\"]}\n");
 }
 
+static void probe_gated(void **state)
+{
+	struct mp_event event = probe_event(MP_PHASE_ENTER);
+
+	(void)state;
+	event.probe.gate = MP_GATE_HELD;
+	event.probe.gate_deadline_ns = 10000000000;
+	event.probe.size = 1503238553;
+	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+					 "\"critical\",\"phase\":\"enter\"," MEMORY
+					 ",\"size\":1503238553,\"gate\":\"held\","
+					 "\"gate_deadline_ns\":10000000000}\n");
+	event.probe.gate = MP_GATE_WOULD;
+	event.probe.gate_deadline_ns = MP_UNKNOWN;
+	event.probe.size = 0;
+	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+					 "\"critical\",\"phase\":\"enter\"," MEMORY
+					 ",\"size\":0,\"gate\":\"would\","
+					 "\"gate_deadline_ns\":null}\n");
+	/* A size of -1 is none, and without a gate there is no deadline. */
+	event.probe.gate = MP_GATE_NONE;
+	event.probe.gate_deadline_ns = 1;
+	event.probe.size = UINT64_MAX - 1;
+	check_line(&event, HEAD("probe") "\"point\":\"model_loader.load_model\",\"level\":"
+					 "\"critical\",\"phase\":\"enter\"," MEMORY "}\n");
+}
+
 static void nothing_known(void **state)
 {
 	struct mp_event event = event_of(MP_EVENT_PROBE);
@@ -209,14 +239,16 @@ static void nothing_known(void **state)
 		.working_set = MP_UNKNOWN,
 		.limit = MP_UNKNOWN,
 		.usage_pct = -1,
+		.gate_deadline_ns = MP_UNKNOWN,
+		.size = MP_UNKNOWN,
 		.phase = MP_PHASE_CHECK,
 	};
 	check_line(&event,
 		   "{\"v\":1,\"type\":\"probe\",\"ts_ns\":null,\"time\":null,\"point\":null,"
 		   "\"level\":\"low\",\"phase\":\"check\",\"pid\":null,\"tid\":null,"
-		   "\"comm\":null,\"cgroup\":null,\"rss\":null,\"rss_anon\":null,"
-		   "\"rss_file\":null,\"rss_shmem\":null,\"swap\":null,\"usage\":null,"
-		   "\"working_set\":null,\"limit\":null,\"usage_pct\":null}\n");
+		   "\"comm\":null,\"cgroup\":null,\"limit_cgroup\":null,\"rss\":null,"
+		   "\"rss_anon\":null,\"rss_file\":null,\"rss_shmem\":null,\"swap\":null,"
+		   "\"usage\":null,\"working_set\":null,\"limit\":null,\"usage_pct\":null}\n");
 }
 
 static void process(void **state)
@@ -234,8 +266,133 @@ static void process(void **state)
 					   "\"sh\",\"exit_code\":768}\n");
 }
 
+static struct mp_event pressure_event(enum mp_pressure_source source)
+{
+	struct mp_event event = event_of(MP_EVENT_PRESSURE);
+
+	event.pressure = (struct mp_event_pressure){
+		.source = source,
+		.cgroup = "/app",
+		.usage = 536870912,
+		.working_set = 489626271,
+		.limit = 536870912,
+		.usage_pct = 91.2,
+		.window_ns = MP_UNKNOWN,
+		.some_pct = -1,
+		.full_pct = -1,
+		.stall_ns = MP_UNKNOWN,
+		.reclaims = MP_UNKNOWN,
+		.reclaimed_pages = MP_UNKNOWN,
+		.pgscan = MP_UNKNOWN,
+		.pgsteal = MP_UNKNOWN,
+		.pgmajfault = MP_UNKNOWN,
+		.low = MP_UNKNOWN,
+		.high = MP_UNKNOWN,
+		.max = MP_UNKNOWN,
+		.oom = MP_UNKNOWN,
+		.oom_kill = MP_UNKNOWN,
+	};
+	return event;
+}
+
+#define DOMAIN                                                                                     \
+	"\"usage\":536870912,\"working_set\":489626271,\"limit\":536870912,\"usage_pct\":91.20"
+
+static void pressure_of_a_task(void **state)
+{
+	struct mp_event event = pressure_event(MP_PRESSURE_RECLAIM);
+	struct mp_event_pressure *e = &event.pressure;
+
+	(void)state;
+	e->pid = 4242;
+	e->comm = "worker";
+	e->is_target = true;
+	e->window_ns = 2000000000;
+	e->stall_ns = 40200000;
+	e->reclaims = 31;
+	e->reclaimed_pages = 3072;
+	e->pgscan = 5003;
+	e->pgsteal = 3072;
+	e->pgmajfault = 0;
+	e->incident = 2;
+	e->repeated = true;
+	check_line(&event,
+		   HEAD("pressure") "\"source\":\"reclaim\",\"cgroup\":\"/app\",\"pid\":4242,"
+				    "\"comm\":\"worker\",\"is_target\":true," DOMAIN
+				    ",\"window_ns\":2000000000,\"stall_ns\":40200000,"
+				    "\"reclaims\":31,\"reclaimed_pages\":3072,\"pgscan\":5003,"
+				    "\"pgsteal\":3072,\"pgmajfault\":0,\"incident\":2,"
+				    "\"repeated\":true}\n");
+	e->comm = e->cgroup = hostile;
+	check_line(&event, NULL);
+	e->comm = NULL;
+	e->window_ns = UINT64_MAX - 1; /* no integer of JSON: not known */
+	check_line(&event, NULL);
+}
+
+static void pressure_of_a_domain(void **state)
+{
+	struct mp_event event = pressure_event(MP_PRESSURE_PSI);
+
+	(void)state;
+	event.pressure.some_pct = 23.456;
+	event.pressure.full_pct = 0;
+	event.pressure.incident = 1;
+	check_line(&event, HEAD("pressure") "\"source\":\"psi\",\"cgroup\":\"/app\","
+					    "\"pid\":null," DOMAIN ",\"some_pct\":23.46,"
+					    "\"full_pct\":0.00,\"incident\":1,"
+					    "\"repeated\":false}\n");
+	event = pressure_event(MP_PRESSURE_MEMORY_EVENTS);
+	event.pressure.low = 0;
+	event.pressure.high = 12;
+	event.pressure.max = 340;
+	event.pressure.oom = 1;
+	event.pressure.oom_kill = 1;
+	check_line(&event, HEAD("pressure") "\"source\":\"memory.events\",\"cgroup\":\"/app\","
+					    "\"pid\":null," DOMAIN ",\"low\":0,\"high\":12,"
+					    "\"max\":340,\"oom\":1,\"oom_kill\":1}\n");
+	event = pressure_event(MP_PRESSURE_MEMCG_V1);
+	event.pressure.v1_level = "critical";
+	check_line(&event, HEAD("pressure") "\"source\":\"memcg_v1\",\"cgroup\":\"/app\","
+					    "\"pid\":null," DOMAIN ",\"v1_level\":\"critical\"}\n");
+}
+
+/* The host, of which not even the usage could be read. */
+static void pressure_of_nothing_known(void **state)
+{
+	struct mp_event event = pressure_event(MP_PRESSURE_DIRECT_RECLAIM);
+	struct mp_event_pressure *e = &event.pressure;
+
+	(void)state;
+	e->cgroup = NULL;
+	e->usage = e->working_set = e->limit = MP_UNKNOWN;
+	e->usage_pct = -1;
+	check_line(&event, HEAD("pressure") "\"source\":\"direct_reclaim\",\"cgroup\":null,"
+					    "\"pid\":null,\"usage\":null,\"working_set\":null,"
+					    "\"limit\":null,\"usage_pct\":null}\n");
+	e->source = MP_PRESSURE_USAGE;
+	check_line(&event, HEAD("pressure") "\"source\":\"usage\",\"cgroup\":null,"
+					    "\"pid\":null,\"usage\":null,\"working_set\":null,"
+					    "\"limit\":null,\"usage_pct\":null}\n");
+}
+
+#define NO_EVENTS                                                                                  \
+	{                                                                                          \
+		MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN                         \
+	}
+
 static void oom(void **state)
 {
+	static const struct mp_history_entry history[] = {
+		{.ts_ns = 12300000000,
+		 .severity = MP_SEVERITY_CRITICAL,
+		 .text = "working set 96 %"},
+		{.ts_ns = 12345000000,
+		 .is_action = true,
+		 .result = MP_RESULT_FAILED,
+		 .text = hostile},
+		{.ts_ns = MP_UNKNOWN, .is_action = true},
+	};
 	static const struct mp_in_flight calls[] = {
 		{.point = "outer", .tid = 8, .duration_ns = 3200000000, .rss_delta = 2254857830},
 		{.point = hostile, .tid = 0, .duration_ns = 5, .rss_delta = MP_UNKNOWN_DELTA},
@@ -258,14 +415,22 @@ static void oom(void **state)
 		.by_comm = "asker",
 		.in_flight = calls,
 		.n_in_flight = 1,
+		.history = history,
+		.n_history = 1,
+		.events = {0, 12, 340, 2, 1},
 	};
 	check_line(&event, HEAD("oom") "\"pid\":7,\"comm\":\"eater\",\"cgroup\":\"/app\","
 				       "\"is_target\":true,\"oom_score_adj\":-500,\"rss\":2104,"
 				       "\"rss_anon\":2000,\"rss_file\":100,\"rss_shmem\":4,"
 				       "\"swap\":30,\"by_pid\":9,\"by_comm\":\"asker\","
 				       "\"in_flight\":[{\"point\":\"outer\",\"tid\":8,"
-				       "\"duration_ns\":3200000000,\"rss_delta\":2254857830}]}\n");
+				       "\"duration_ns\":3200000000,\"rss_delta\":2254857830}],"
+				       "\"history\":[{\"ts_ns\":12300000000,"
+				       "\"kind\":\"decision\",\"severity\":\"critical\","
+				       "\"text\":\"working set 96 %\"}],\"events\":{\"low\":0,"
+				       "\"high\":12,\"max\":340,\"oom\":2,\"oom_kill\":1}}\n");
 	event.oom.n_in_flight = 2;
+	event.oom.n_history = 3;
 	event.oom.comm = event.oom.by_comm = event.oom.cgroup = hostile;
 	check_line(&event, NULL);
 	event.oom = (struct mp_event_oom){
@@ -276,12 +441,24 @@ static void oom(void **state)
 		.rss_file = MP_UNKNOWN,
 		.rss_shmem = MP_UNKNOWN,
 		.swap = MP_UNKNOWN,
+		.history = &history[2],
+		.n_history = 1,
+		.events = NO_EVENTS,
 	};
 	check_line(&event, HEAD("oom") "\"pid\":7,\"comm\":null,\"cgroup\":null,"
 				       "\"is_target\":false,\"oom_score_adj\":null,\"rss\":null,"
 				       "\"rss_anon\":null,\"rss_file\":null,\"rss_shmem\":null,"
 				       "\"swap\":null,\"by_pid\":null,\"by_comm\":null,"
-				       "\"in_flight\":[]}\n");
+				       "\"in_flight\":[],\"history\":[{\"ts_ns\":null,"
+				       "\"kind\":\"action\",\"result\":\"done\","
+				       "\"text\":null}],\"events\":{}}\n");
+	event.oom.n_history = 0;
+	event.oom.events.max = 7;
+	check_line(&event, HEAD("oom") "\"pid\":7,\"comm\":null,\"cgroup\":null,"
+				       "\"is_target\":false,\"oom_score_adj\":null,\"rss\":null,"
+				       "\"rss_anon\":null,\"rss_file\":null,\"rss_shmem\":null,"
+				       "\"swap\":null,\"by_pid\":null,\"by_comm\":null,"
+				       "\"in_flight\":[],\"history\":[],\"events\":{\"max\":7}}\n");
 }
 
 /* A line of which nothing is said reads as nothing known. */
@@ -306,12 +483,14 @@ static void oom_of_nothing_known(void **state)
 	assert_true(e.oom.in_flight[0].duration_ns == MP_UNKNOWN);
 	assert_true(e.oom.in_flight[0].rss_delta == MP_UNKNOWN_DELTA);
 	assert_string_equal(e.oom.in_flight[1].point, "a\nb");
+	assert_int_equal(e.oom.n_history, 0);
+	assert_true(e.oom.events.low == MP_UNKNOWN);
+	assert_true(e.oom.events.oom_kill == MP_UNKNOWN);
 	mp_ndjson_reader_free(reader);
 }
 
-static void decision_and_action(void **state)
+static void decision(void **state)
 {
-	static const char *const stack[] = {"load_model+0x10 (app)"};
 	struct mp_event event = event_of(MP_EVENT_DECISION);
 
 	(void)state;
@@ -325,30 +504,173 @@ static void decision_and_action(void **state)
 		.usage_pct = 86,
 		.working_set = 1846835937,
 		.limit = 2147483648,
+		.some_pct = -1,
+		.full_pct = -1,
 	};
 	check_line(&event, HEAD("decision") "\"severity\":\"gc\",\"previous\":\"warning\","
-					    "\"level\":\"critical\",\"point\":\"p\","
-					    "\"pid\":42,\"cgroup\":null,\"reason\":\"above gc 85 "
-					    "%\",\"evidence\":{"
+					    "\"level\":\"critical\",\"point\":\"p\",\"pid\":42,"
+					    "\"cgroup\":null,\"limit_cgroup\":null,"
+					    "\"reason\":\"above gc 85 %\",\"evidence\":{"
 					    "\"usage_pct\":86.00,\"working_set\":1846835937,"
 					    "\"limit\":2147483648}}\n");
-	event = event_of(MP_EVENT_ACTION);
+	event.decision.pid = 0;
+	event.decision.point = NULL;
+	event.decision.cgroup = "/app/job";
+	event.decision.limit_cgroup = "/app";
+	event.decision.some_pct = 12.344;
+	event.decision.full_pct = 0;
+	check_line(&event, HEAD("decision") "\"severity\":\"gc\",\"previous\":\"warning\","
+					    "\"level\":\"critical\",\"point\":null,\"pid\":null,"
+					    "\"cgroup\":\"/app/job\",\"limit_cgroup\":\"/app\","
+					    "\"reason\":\"above gc 85 %\",\"evidence\":{"
+					    "\"usage_pct\":86.00,\"working_set\":1846835937,"
+					    "\"limit\":2147483648,\"some_pct\":12.34,"
+					    "\"full_pct\":0.00}}\n");
+	event.decision.limit_cgroup = event.decision.reason = hostile;
+	check_line(&event, NULL);
+}
+
+static void action(void **state)
+{
+	static const char *const stack[] = {"load_model+0x10 (app)"};
+	struct mp_event event = event_of(MP_EVENT_ACTION);
+
+	(void)state;
 	event.action = (struct mp_event_action){
 		.action = "stack",
 		.result = MP_RESULT_WOULD,
 		.pid = 0,
 		.cgroup = "/app",
 		.freed_bytes = MP_UNKNOWN,
+		.usage_before = MP_UNKNOWN,
+		.usage_after = MP_UNKNOWN,
+		.some_before_pct = -1,
+		.some_after_pct = -1,
 		.duration_ns = 1000,
 		.stack = stack,
 		.n_stack = 1,
 	};
-	check_line(&event, HEAD("action") "\"action\":\"stack\",\"result\":\"would\",\"point\":"
-					  "null,\"pid\":null,\"cgroup\":"
-					  "\"/"
-					  "app\",\"freed_bytes\":null,\"duration_ns\":1000,"
-					  "\"detail\":null,\"stack\":["
-					  "\"load_model+0x10 (app)\"]}\n");
+	check_line(&event,
+		   HEAD("action") "\"action\":\"stack\",\"result\":\"would\",\"point\":null,"
+				  "\"pid\":null,\"cgroup\":\"/app\",\"freed_bytes\":null,"
+				  "\"duration_ns\":1000,\"detail\":null,"
+				  "\"stack\":[\"load_model+0x10 (app)\"]}\n");
+	event.action.action = "reclaim";
+	event.action.result = MP_RESULT_DONE;
+	event.action.n_stack = 0;
+	event.action.freed_bytes = 125829120;
+	event.action.usage_before = 488552530;
+	event.action.usage_after = 362723410;
+	event.action.some_before_pct = 23.4;
+	check_line(&event,
+		   HEAD("action") "\"action\":\"reclaim\",\"result\":\"done\",\"point\":null,"
+				  "\"pid\":null,\"cgroup\":\"/app\",\"freed_bytes\":125829120,"
+				  "\"usage_before\":488552530,\"usage_after\":362723410,"
+				  "\"stall\":{\"before_pct\":23.40,\"after_pct\":null},"
+				  "\"duration_ns\":1000,\"detail\":null}\n");
+	event.action.usage_before = MP_UNKNOWN;
+	event.action.some_before_pct = -1;
+	event.action.some_after_pct = 0;
+	check_line(&event,
+		   HEAD("action") "\"action\":\"reclaim\",\"result\":\"done\",\"point\":null,"
+				  "\"pid\":null,\"cgroup\":\"/app\",\"freed_bytes\":125829120,"
+				  "\"usage_after\":362723410,"
+				  "\"stall\":{\"before_pct\":null,\"after_pct\":0.00},"
+				  "\"duration_ns\":1000,\"detail\":null}\n");
+}
+
+/* Lines of before there were domains, gates and stalls. */
+static void older_lines(void **state)
+{
+	static const char probe[] = "{\"v\":1,\"type\":\"probe\",\"level\":\"high\","
+				    "\"phase\":\"enter\",\"cgroup\":\"/app\",\"usage\":5}";
+	static const char decision_line[] =
+		"{\"v\":1,\"type\":\"decision\",\"severity\":\"gc\",\"previous\":\"normal\","
+		"\"level\":\"low\",\"evidence\":{\"usage_pct\":86.0}}";
+	static const char action_line[] = "{\"v\":1,\"type\":\"action\",\"action\":\"log\","
+					  "\"result\":\"done\",\"freed_bytes\":null}";
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event e;
+
+	(void)state;
+	assert_int_equal(mp_ndjson_parse(reader, probe, strlen(probe), &e, NULL), 0);
+	assert_string_equal(e.probe.cgroup, "/app");
+	assert_null(e.probe.limit_cgroup);
+	assert_int_equal(e.probe.gate, MP_GATE_NONE);
+	assert_true(e.probe.gate_deadline_ns == MP_UNKNOWN);
+	assert_true(e.probe.size == MP_UNKNOWN);
+	assert_int_equal(mp_ndjson_parse(reader, decision_line, strlen(decision_line), &e, NULL),
+			 0);
+	assert_null(e.decision.limit_cgroup);
+	assert_true(e.decision.usage_pct == 86);
+	assert_true(e.decision.some_pct < 0);
+	assert_true(e.decision.full_pct < 0);
+	assert_int_equal(mp_ndjson_parse(reader, action_line, strlen(action_line), &e, NULL), 0);
+	assert_true(e.action.usage_before == MP_UNKNOWN);
+	assert_true(e.action.usage_after == MP_UNKNOWN);
+	assert_true(e.action.some_before_pct < 0);
+	assert_true(e.action.some_after_pct < 0);
+	mp_ndjson_reader_free(reader);
+}
+
+static void shortest_pressure(void **state)
+{
+	static const char line[] = "{\"v\":1,\"type\":\"pressure\",\"source\":\"usage\"}";
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	struct mp_event e;
+
+	(void)state;
+	assert_int_equal(mp_ndjson_parse(reader, line, strlen(line), &e, NULL), 0);
+	assert_int_equal(e.pressure.source, MP_PRESSURE_USAGE);
+	assert_null(e.pressure.cgroup);
+	assert_int_equal(e.pressure.pid, 0);
+	assert_true(e.pressure.usage == MP_UNKNOWN && e.pressure.stall_ns == MP_UNKNOWN);
+	assert_true(e.pressure.oom_kill == MP_UNKNOWN && e.pressure.window_ns == MP_UNKNOWN);
+	assert_true(e.pressure.some_pct < 0 && e.pressure.full_pct < 0);
+	assert_null(e.pressure.v1_level);
+	assert_int_equal(e.pressure.incident, 0);
+	assert_false(e.pressure.is_target || e.pressure.repeated);
+	mp_ndjson_reader_free(reader);
+}
+
+/* Every figure at once, each with a value of its own. */
+static void longest_pressure(void **state)
+{
+	struct mp_event event = event_of(MP_EVENT_PRESSURE);
+
+	(void)state;
+	event.pressure = (struct mp_event_pressure){
+		.source = MP_PRESSURE_MEMCG_V1,
+		.usage = 1,
+		.working_set = 2,
+		.limit = 3,
+		.usage_pct = 4,
+		.window_ns = 5,
+		.some_pct = 6,
+		.full_pct = 7,
+		.stall_ns = 8,
+		.reclaims = 9,
+		.reclaimed_pages = 10,
+		.pgscan = 11,
+		.pgsteal = 12,
+		.pgmajfault = 13,
+		.low = 14,
+		.high = 15,
+		.max = 16,
+		.oom = 17,
+		.oom_kill = 18,
+		.v1_level = "low",
+		.incident = 19,
+		.repeated = true,
+	};
+	check_line(&event,
+		   HEAD("pressure") "\"source\":\"memcg_v1\",\"cgroup\":null,\"pid\":null,"
+				    "\"usage\":1,\"working_set\":2,\"limit\":3,\"usage_pct\":4.00,"
+				    "\"window_ns\":5,\"some_pct\":6.00,\"full_pct\":7.00,"
+				    "\"stall_ns\":8,\"reclaims\":9,\"reclaimed_pages\":10,"
+				    "\"pgscan\":11,\"pgsteal\":12,\"pgmajfault\":13,\"low\":14,"
+				    "\"high\":15,\"max\":16,\"oom\":17,\"oom_kill\":18,"
+				    "\"v1_level\":\"low\",\"incident\":19,\"repeated\":true}\n");
 }
 
 static void lost_and_stop(void **state)
@@ -581,6 +903,46 @@ static const struct bad_line bad_lines[] = {
 	 "\"in_flight[1].tid\" is not an unsigned"},
 	{"{\"v\":1,\"type\":\"oom\",\"in_flight\":[{\"rss_delta\":true}]}", -EBADMSG,
 	 "\"in_flight[0].rss_delta\" is not an integer"},
+	{"{\"v\":1,\"type\":\"oom\",\"history\":[7]}", -EBADMSG,
+	 "\"history\" holds something else than objects"},
+	{"{\"v\":1,\"type\":\"oom\",\"history\":[{}]}", -EBADMSG, "\"history[0].kind\" is missing"},
+	{"{\"v\":1,\"type\":\"oom\",\"history\":[{\"kind\":\"probe\"}]}", -EBADMSG,
+	 "\"history[0].kind\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"oom\",\"history\":[{\"kind\":\"action\"}]}", -EBADMSG,
+	 "\"history[0].result\" is missing"},
+	{"{\"v\":1,\"type\":\"oom\",\"history\":[{\"kind\":\"decision\",\"severity\":\"gc\"},"
+	 "{\"kind\":\"decision\",\"severity\":\"done\"}]}",
+	 -EBADMSG, "\"history[1].severity\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"oom\",\"events\":[]}", -EBADMSG, "\"events\" is not an object"},
+	{"{\"v\":1,\"type\":\"oom\",\"events\":{\"oom_kill\":-1}}", -EBADMSG,
+	 "\"events.oom_kill\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"pressure\"}", -EBADMSG, "\"source\" is missing"},
+	{"{\"v\":1,\"type\":\"pressure\",\"source\":\"swap\"}", -EBADMSG,
+	 "\"source\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"pressure\",\"source\":\"psi\",\"some_pct\":\"1\"}", -EBADMSG,
+	 "\"some_pct\" is not a number"},
+	{"{\"v\":1,\"type\":\"pressure\",\"source\":\"psi\",\"stall_ns\":-1}", -EBADMSG,
+	 "\"stall_ns\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"pressure\",\"source\":\"psi\",\"v1_level\":1}", -EBADMSG,
+	 "\"v1_level\" is not a string"},
+	{"{\"v\":1,\"type\":\"pressure\",\"source\":\"psi\",\"repeated\":0}", -EBADMSG,
+	 "\"repeated\" is not true"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"gate\":\"open\"}",
+	 -EBADMSG, "\"gate\" is not one of its names"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\",\"size\":\"1G\"}",
+	 -EBADMSG, "\"size\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"probe\",\"level\":\"low\",\"phase\":\"exit\","
+	 "\"limit_cgroup\":7}",
+	 -EBADMSG, "\"limit_cgroup\" is not a string"},
+	{"{\"v\":1,\"type\":\"decision\",\"severity\":\"gc\",\"previous\":\"gc\","
+	 "\"level\":\"low\",\"evidence\":{\"full_pct\":true}}",
+	 -EBADMSG, "\"evidence.full_pct\" is not a number"},
+	{"{\"v\":1,\"type\":\"action\",\"result\":\"done\",\"usage_before\":1.5}", -EBADMSG,
+	 "\"usage_before\" is not an unsigned"},
+	{"{\"v\":1,\"type\":\"action\",\"result\":\"done\",\"stall\":7}", -EBADMSG,
+	 "\"stall\" is not an object"},
+	{"{\"v\":1,\"type\":\"action\",\"result\":\"done\",\"stall\":{\"after_pct\":\"\"}}",
+	 -EBADMSG, "\"stall.after_pct\" is not a number"},
 };
 
 static void bad_lines_say_where(void **state)
@@ -703,11 +1065,19 @@ int main(void)
 		cmocka_unit_test(site),
 		cmocka_unit_test(probe_enter),
 		cmocka_unit_test(probe_exit),
+		cmocka_unit_test(probe_gated),
 		cmocka_unit_test(nothing_known),
 		cmocka_unit_test(process),
 		cmocka_unit_test(oom),
 		cmocka_unit_test(oom_of_nothing_known),
-		cmocka_unit_test(decision_and_action),
+		cmocka_unit_test(pressure_of_a_task),
+		cmocka_unit_test(pressure_of_a_domain),
+		cmocka_unit_test(pressure_of_nothing_known),
+		cmocka_unit_test(shortest_pressure),
+		cmocka_unit_test(longest_pressure),
+		cmocka_unit_test(decision),
+		cmocka_unit_test(action),
+		cmocka_unit_test(older_lines),
 		cmocka_unit_test(lost_and_stop),
 		cmocka_unit_test(summary),
 		cmocka_unit_test(hostile_strings),

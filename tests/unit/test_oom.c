@@ -2,6 +2,7 @@
 /* What becomes of the parts of an OOM kill, in the order they come and in others. */
 #include "monitor/oom.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +18,8 @@
 #define MAX_TOLD 64
 #define MAX_STORIES 16
 #define MAX_CALLS 64
+#define MAX_NOTES 32
+#define MAX_HISTORY 8
 
 /* A story as it came out: what it points to is valid during the call only. */
 struct told {
@@ -25,6 +28,8 @@ struct told {
 	char by_comm[64];
 	char cgroup[256];
 	struct mp_in_flight calls[MAX_CALLS];
+	struct mp_history_entry history[MAX_HISTORY];
+	char texts[MAX_HISTORY][256];
 };
 
 struct fixture {
@@ -54,6 +59,11 @@ static int on_story(void *data, const struct mp_event *event)
 	keep(told->cgroup, sizeof(told->cgroup), event->oom.cgroup);
 	for (size_t i = 0; i < event->oom.n_in_flight; i++)
 		told->calls[i] = event->oom.in_flight[i];
+	assert_true(event->oom.n_history <= MAX_HISTORY);
+	for (size_t i = 0; i < event->oom.n_history; i++) {
+		told->history[i] = event->oom.history[i];
+		keep(told->texts[i], sizeof(told->texts[i]), event->oom.history[i].text);
+	}
 	f->n_told++;
 	return 0;
 }
@@ -403,6 +413,224 @@ static void cgroup_by_id(void **state)
 	mp_oom_add(f->oom, &event, job);
 }
 
+/* --- what came before ----------------------------------------------------------- */
+
+static void note_decision(struct fixture *f, uint64_t ts_ns, uint32_t pid, const char *domain,
+			  const char *reason)
+{
+	struct mp_event event = {.type = MP_EVENT_DECISION, .ts_ns = ts_ns};
+	MP_FREE char *domain_copy = domain ? strdup(domain) : NULL;
+	MP_FREE char *reason_copy = reason ? strdup(reason) : NULL;
+
+	event.decision = (struct mp_event_decision){.severity = MP_SEVERITY_CRITICAL,
+						    .pid = pid,
+						    .cgroup = "/elsewhere",
+						    .limit_cgroup = domain_copy,
+						    .reason = reason_copy};
+	mp_oom_note(f->oom, &event);
+}
+
+static void note_action(struct fixture *f, uint64_t ts_ns, const char *name, const char *detail,
+			uint64_t freed_bytes)
+{
+	struct mp_event event = {.type = MP_EVENT_ACTION, .ts_ns = ts_ns};
+
+	event.action = (struct mp_event_action){.action = name,
+						.result = MP_RESULT_FAILED,
+						.pid = 10,
+						.cgroup = "/app",
+						.freed_bytes = freed_bytes,
+						.detail = detail};
+	mp_oom_note(f->oom, &event);
+}
+
+/* A victim in a group by its path, which need not be on the machine. */
+static const struct told *tell_victim(struct fixture *f, uint32_t pid, uint64_t ts_ns,
+				      const char *cgroup)
+{
+	struct mp_event event = victim(pid, ts_ns, false);
+
+	event.oom.cgroup = cgroup;
+	mp_oom_add(f->oom, &event, 0);
+	return &f->told[f->n_told - 1];
+}
+
+static void check_history(const struct told *told, const char *const *texts, size_t n)
+{
+	for (size_t i = 0; i < n && i < told->event.oom.n_history; i++)
+		assert_string_equal(told->texts[i], texts[i]);
+	assert_int_equal(told->event.oom.n_history, n);
+}
+
+#define CHECK_HISTORY(told, ...)                                                                   \
+	check_history(told, (const char *const[]){__VA_ARGS__},                                    \
+		      sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static void history_tells_what_was_done(void **state)
+{
+	struct fixture *f = *state;
+	const struct told *told;
+
+	note_decision(f, 100, 10, "/app", "above critical 90 %");
+	note_action(f, 200, "reclaim", "memory.reclaim: EAGAIN", 5 << 20);
+	note_action(f, 300, "relieve", NULL, 12 << 20);
+	note_action(f, 400, "freeze", NULL, MP_UNKNOWN);
+	note_decision(f, 500, 10, "/app", NULL);
+	told = tell_victim(f, 10, 1000, "/app");
+	CHECK_HISTORY(told, "above critical 90 %", "reclaim: memory.reclaim: EAGAIN",
+		      "relieve: freed 12.0 MiB", "freeze", "");
+	assert_int_equal(told->history[0].ts_ns, 100);
+	assert_false(told->history[0].is_action);
+	assert_int_equal(told->history[0].severity, MP_SEVERITY_CRITICAL);
+	assert_int_equal(told->history[1].ts_ns, 200);
+	assert_true(told->history[1].is_action);
+	assert_int_equal(told->history[1].result, MP_RESULT_FAILED);
+	assert_false(told->history[4].is_action);
+}
+
+static void other_events_are_no_history(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_event probe = {.type = MP_EVENT_PROBE, .ts_ns = 1, .probe = {.pid = 10}};
+
+	note_action(f, 1, "log", NULL, MP_UNKNOWN);
+	mp_oom_note(f->oom, &probe);
+	assert_int_equal(tell_victim(f, 10, 1000, "/app")->event.oom.n_history, 0);
+	note_action(f, 1, "logger", NULL, MP_UNKNOWN);
+	CHECK_HISTORY(tell_victim(f, 10, 1000, "/app"), "logger");
+}
+
+static void history_is_about_the_victim(void **state)
+{
+	struct fixture *f = *state;
+
+	note_decision(f, 1, 10, "/other", "itself, in another group");
+	note_decision(f, 2, 0, "/app", "its group");
+	note_decision(f, 3, 0, "/app/job", "below");
+	note_decision(f, 4, 0, "/ap", "a name with the same start");
+	note_decision(f, 5, 11, "/app", "another one in its group");
+	note_decision(f, 6, 0, NULL, "the host");
+	note_decision(f, 7, 11, NULL, "another one of the host");
+	note_decision(f, 8, 0, "/", "the root");
+	CHECK_HISTORY(tell_victim(f, 10, 1000, "/app"), "itself, in another group", "its group",
+		      "another one in its group", "the host", "the root");
+	CHECK_HISTORY(tell_victim(f, 12, 1000, "/app/job"), "its group", "below",
+		      "another one in its group", "the host", "the root");
+	CHECK_HISTORY(tell_victim(f, 12, 1000, "/application"), "the host", "the root");
+	/* Its group is not known. */
+	CHECK_HISTORY(tell_victim(f, 11, 1000, NULL), "another one in its group", "the host",
+		      "another one of the host");
+	CHECK_HISTORY(tell_victim(f, 12, 1000, NULL), "the host");
+}
+
+static void only_the_last_notes_are_kept(void **state)
+{
+	struct fixture *f = *state;
+	char text[32];
+
+	note_decision(f, 1, 10, "/app", "pushed out");
+	for (unsigned int i = 0; i < MAX_NOTES; i++) {
+		snprintf(text, sizeof(text), "note %u", i);
+		note_decision(f, 2 + i, i < 12 ? 10 : 77, "/elsewhere", text);
+	}
+	CHECK_HISTORY(tell_victim(f, 10, 1000, "/app"), "note 4", "note 5", "note 6", "note 7",
+		      "note 8", "note 9", "note 10", "note 11");
+	for (unsigned int i = 0; i < MAX_NOTES - 3; i++)
+		note_decision(f, 100, 77, "/elsewhere", "noise");
+	assert_int_equal(tell_victim(f, 10, 1000, "/app")->event.oom.n_history, 0);
+}
+
+/* A record from before the kill can be read after that of the kill; what is later is no cause. */
+static void late_notes_find_their_place(void **state)
+{
+	struct fixture *f = *state;
+	char text[32];
+
+	note_decision(f, 50, 10, "/app", "second");
+	note_decision(f, 101, 10, "/app", "later than the kill");
+	add_victim(f, 10, 100);
+	note_decision(f, 40, 10, "/app", "first");
+	note_decision(f, 102, 10, "/app", "after it");
+	note_decision(f, 100, 10, "/app", "at that moment");
+	note_decision(f, 60, 77, "/elsewhere", "of another");
+	end_process(f, 10);
+	CHECK_HISTORY(&f->told[0], "first", "second", "at that moment");
+	add_victim(f, 20, 200);
+	for (unsigned int i = 0; i < 9; i++) {
+		snprintf(text, sizeof(text), "%u", i);
+		note_decision(f, 180 - i, 20, "/app", text);
+	}
+	note_decision(f, 190, 20, "/app", "newest");
+	end_process(f, 20);
+	CHECK_HISTORY(&f->told[1], "6", "5", "4", "3", "2", "1", "0", "newest");
+	/* The next story in the same place starts empty. */
+	add_victim(f, 30, 300);
+	end_process(f, 30);
+	assert_int_equal(f->told[2].event.oom.n_history, 0);
+}
+
+static void long_and_hostile_notes(void **state)
+{
+	struct fixture *f = *state;
+	const struct told *told;
+	char name[5000];
+
+	memset(name, 'x', sizeof(name));
+	name[0] = '/';
+	name[sizeof(name) - 1] = '\0';
+	note_decision(f, 1, 0, name, "of a path without room for it");
+	note_decision(f, 2, 10, name, name);
+	note_action(f, 3, name, name, 0);
+	note_decision(f, 4, 10, "", "\033[31m\n\xff");
+	told = tell_victim(f, 10, 1000, name);
+	assert_int_equal(told->event.oom.n_history, 3);
+	assert_int_equal(strlen(told->texts[0]), 191);
+	assert_memory_equal(told->texts[0], name, 191);
+	assert_memory_equal(told->texts[1], name, 191);
+	assert_string_equal(told->texts[2], "\033[31m\n\xff");
+	name[100] = '\0';
+	assert_int_equal(tell_victim(f, 77, 1000, name)->event.oom.n_history, 0);
+}
+
+/* --- the group's events ----------------------------------------------------------- */
+
+static int read_events(const struct mp_cgroups *cgroups, const char *path,
+		       struct mp_cgroup_events *ret)
+{
+	(void)cgroups;
+	if (strcmp(path, "/gone") == 0)
+		return -ENOENT;
+	*ret = (struct mp_cgroup_events){MP_UNKNOWN, strlen(path), 340, 1, 2};
+	return 0;
+}
+
+static void check_events(const struct told *told, uint64_t high, uint64_t max)
+{
+	const struct mp_cgroup_events *e = &told->event.oom.events;
+
+	assert_true(e->low == MP_UNKNOWN);
+	assert_true(e->high == high);
+	assert_true(e->max == max);
+	assert_true(e->oom == (max == 340 ? 1 : MP_UNKNOWN));
+	assert_true(e->oom_kill == (max == 340 ? 2 : MP_UNKNOWN));
+}
+
+static void events_of_the_group(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t job;
+
+	check_events(tell_victim(f, 10, 1000, "/app"), MP_UNKNOWN, MP_UNKNOWN);
+	mp_oom_read_events_by(f->oom, read_events);
+	check_events(tell_victim(f, 10, 1000, "/app"), 4, 340);
+	check_events(tell_victim(f, 10, 1000, "/gone"), MP_UNKNOWN, MP_UNKNOWN);
+	check_events(tell_victim(f, 10, 1000, NULL), MP_UNKNOWN, MP_UNKNOWN);
+	assert_int_equal(mp_cgroup_id(&f->cgroups, "/app/job", &job), 0);
+	check_group(f, job, "/app/job");
+	check_events(&f->told[f->n_told - 2], 8, 340);
+	check_events(&f->told[f->n_told - 1], 8, 340);
+}
+
 static void no_memory_controller(void **state)
 {
 	struct fixture *f = *state;
@@ -428,6 +656,13 @@ int main(void)
 		TEST(flush_by_age),
 		TEST(flush_of_what_is_later_than_now),
 		TEST(cgroup_by_id),
+		TEST(history_tells_what_was_done),
+		TEST(other_events_are_no_history),
+		TEST(history_is_about_the_victim),
+		TEST(only_the_last_notes_are_kept),
+		TEST(late_notes_find_their_place),
+		TEST(long_and_hostile_notes),
+		TEST(events_of_the_group),
 		TEST(no_memory_controller),
 	};
 

@@ -281,19 +281,26 @@ static const char *get_string(const struct object *o, const char *key)
 	return NULL;
 }
 
-static unsigned int get_name(const struct object *o, const char *key, int (*parse)(const char *))
+/* An absent one is the first value. */
+static unsigned int get_optional_name(const struct object *o, const char *key,
+				      int (*parse)(const char *))
 {
 	const json_t *value = field(o, key);
 	int n;
 
-	if (!value) {
-		bad(o, key, "is missing");
+	if (!value)
 		return 0;
-	}
 	n = json_is_string(value) ? parse(json_string_value(value)) : -ENOENT;
 	if (n < 0)
 		bad(o, key, "is not one of its names");
 	return n < 0 ? 0 : (unsigned int)n;
+}
+
+static unsigned int get_name(const struct object *o, const char *key, int (*parse)(const char *))
+{
+	if (!field(o, key))
+		bad(o, key, "is missing");
+	return get_optional_name(o, key, parse);
 }
 
 static const json_t *get_array(const struct object *o, const char *key)
@@ -315,6 +322,20 @@ static struct object get_object(const struct object *o, const char *key)
 	}
 	snprintf(inner.path, sizeof(inner.path), "%.24s%.20s.", o->path, key);
 	return inner;
+}
+
+/* The object at `i` of the array `key`; an absent one when it is something else. */
+static struct object get_item(const struct object *o, const char *key, const json_t *array,
+			      size_t i)
+{
+	struct object item = {.parse = o->parse, .json = json_array_get(array, i)};
+
+	if (!json_is_object(item.json)) {
+		bad(o, key, "holds something else than objects");
+		item.json = NULL;
+	}
+	snprintf(item.path, sizeof(item.path), "%.20s[%zu].", key, i);
+	return item;
 }
 
 static const char *const *get_list(const struct object *o, const char *key, size_t *ret_n)
@@ -464,7 +485,11 @@ static void read_probe(const struct object *o, struct mp_event *event)
 	e->tid = get_pid(o, "tid");
 	e->comm = get_string(o, "comm");
 	e->cgroup = get_string(o, "cgroup");
+	e->limit_cgroup = get_string(o, "limit_cgroup");
 	read_memory(o, e);
+	e->size = get_u64(o, "size");
+	e->gate = get_optional_name(o, "gate", mp_gate_parse);
+	e->gate_deadline_ns = get_u64(o, "gate_deadline_ns");
 	e->n_args = get_values(o, "args", reader->args, MP_MAX_ARGS);
 	e->args = e->n_args ? reader->args : NULL;
 	e->ret = get_values(o, "ret", &reader->ret, 1) ? &reader->ret : NULL;
@@ -485,6 +510,44 @@ static void read_process(const struct object *o, struct mp_event *event)
 	e->exit_code = get_int(o, "exit_code");
 }
 
+static void read_figures(const struct object *o, struct mp_event_pressure *e)
+{
+	e->window_ns = get_u64(o, "window_ns");
+	e->some_pct = get_pct(o, "some_pct");
+	e->full_pct = get_pct(o, "full_pct");
+	e->stall_ns = get_u64(o, "stall_ns");
+	e->reclaims = get_u64(o, "reclaims");
+	e->reclaimed_pages = get_u64(o, "reclaimed_pages");
+	e->pgscan = get_u64(o, "pgscan");
+	e->pgsteal = get_u64(o, "pgsteal");
+	e->pgmajfault = get_u64(o, "pgmajfault");
+	e->low = get_u64(o, "low");
+	e->high = get_u64(o, "high");
+	e->max = get_u64(o, "max");
+	e->oom = get_u64(o, "oom");
+	e->oom_kill = get_u64(o, "oom_kill");
+	e->v1_level = get_string(o, "v1_level");
+}
+
+static void read_pressure(const struct object *o, struct mp_event *event)
+{
+	struct mp_event_pressure *e = &event->pressure;
+	uint64_t incident = get_u64(o, "incident");
+
+	e->source = get_name(o, "source", mp_pressure_source_parse);
+	e->cgroup = get_string(o, "cgroup");
+	e->pid = get_pid(o, "pid");
+	e->comm = get_string(o, "comm");
+	e->is_target = get_bool(o, "is_target");
+	e->usage = get_u64(o, "usage");
+	e->working_set = get_u64(o, "working_set");
+	e->limit = get_u64(o, "limit");
+	e->usage_pct = get_pct(o, "usage_pct");
+	read_figures(o, e);
+	e->incident = incident == MP_UNKNOWN ? 0 : incident;
+	e->repeated = get_bool(o, "repeated");
+}
+
 static void read_in_flight(const struct object *o, struct mp_event_oom *e)
 {
 	const json_t *array = get_array(o, "in_flight");
@@ -492,13 +555,8 @@ static void read_in_flight(const struct object *o, struct mp_event_oom *e)
 	struct mp_in_flight *calls = new_block(o->parse, n, sizeof(*calls));
 
 	for (size_t i = 0; calls && i < n; i++) {
-		struct object item = {.parse = o->parse, .json = json_array_get(array, i)};
+		struct object item = get_item(o, "in_flight", array, i);
 
-		snprintf(item.path, sizeof(item.path), "in_flight[%zu].", i);
-		if (!json_is_object(item.json)) {
-			bad(o, "in_flight", "holds something else than objects");
-			return;
-		}
 		calls[i].point = get_string(&item, "point");
 		calls[i].tid = get_pid(&item, "tid");
 		calls[i].duration_ns = get_u64(&item, "duration_ns");
@@ -506,6 +564,47 @@ static void read_in_flight(const struct object *o, struct mp_event_oom *e)
 	}
 	e->in_flight = calls;
 	e->n_in_flight = n;
+}
+
+/* A part of the story is what such a record would be by itself. */
+static int parse_history_kind(const char *name)
+{
+	int type = mp_event_type_parse(name);
+
+	return type == MP_EVENT_DECISION || type == MP_EVENT_ACTION ? type : -ENOENT;
+}
+
+static void read_history(const struct object *o, struct mp_event_oom *e)
+{
+	const json_t *array = get_array(o, "history");
+	size_t n = json_array_size(array);
+	struct mp_history_entry *entries = new_block(o->parse, n, sizeof(*entries));
+
+	for (size_t i = 0; entries && i < n; i++) {
+		struct object item = get_item(o, "history", array, i);
+
+		entries[i].ts_ns = get_u64(&item, "ts_ns");
+		entries[i].is_action =
+			get_name(&item, "kind", parse_history_kind) == MP_EVENT_ACTION;
+		if (entries[i].is_action)
+			entries[i].result = get_name(&item, "result", mp_action_result_parse);
+		else
+			entries[i].severity = get_name(&item, "severity", mp_severity_parse);
+		entries[i].text = get_string(&item, "text");
+	}
+	e->history = entries;
+	e->n_history = n;
+}
+
+static void read_events(const struct object *o, struct mp_cgroup_events *e)
+{
+	struct object events = get_object(o, "events");
+
+	e->low = get_u64(&events, "low");
+	e->high = get_u64(&events, "high");
+	e->max = get_u64(&events, "max");
+	e->oom = get_u64(&events, "oom");
+	e->oom_kill = get_u64(&events, "oom_kill");
 }
 
 static void read_oom(const struct object *o, struct mp_event *event)
@@ -525,6 +624,8 @@ static void read_oom(const struct object *o, struct mp_event *event)
 	e->by_pid = get_pid(o, "by_pid");
 	e->by_comm = get_string(o, "by_comm");
 	read_in_flight(o, e);
+	read_history(o, e);
+	read_events(o, &e->events);
 }
 
 static void read_decision(const struct object *o, struct mp_event *event)
@@ -538,15 +639,19 @@ static void read_decision(const struct object *o, struct mp_event *event)
 	e->point = get_string(o, "point");
 	e->pid = get_pid(o, "pid");
 	e->cgroup = get_string(o, "cgroup");
+	e->limit_cgroup = get_string(o, "limit_cgroup");
 	e->reason = get_string(o, "reason");
 	e->usage_pct = get_pct(&evidence, "usage_pct");
 	e->working_set = get_u64(&evidence, "working_set");
 	e->limit = get_u64(&evidence, "limit");
+	e->some_pct = get_pct(&evidence, "some_pct");
+	e->full_pct = get_pct(&evidence, "full_pct");
 }
 
 static void read_action(const struct object *o, struct mp_event *event)
 {
 	struct mp_event_action *e = &event->action;
+	struct object stall = get_object(o, "stall");
 
 	e->action = get_string(o, "action");
 	e->result = get_name(o, "result", mp_action_result_parse);
@@ -554,6 +659,10 @@ static void read_action(const struct object *o, struct mp_event *event)
 	e->pid = get_pid(o, "pid");
 	e->cgroup = get_string(o, "cgroup");
 	e->freed_bytes = get_u64(o, "freed_bytes");
+	e->usage_before = get_u64(o, "usage_before");
+	e->usage_after = get_u64(o, "usage_after");
+	e->some_before_pct = get_pct(&stall, "before_pct");
+	e->some_after_pct = get_pct(&stall, "after_pct");
 	e->duration_ns = get_u64(o, "duration_ns");
 	e->detail = get_string(o, "detail");
 	e->stack = get_list(o, "stack", &e->n_stack);
@@ -605,13 +714,9 @@ static void read_summary(const struct object *o, struct mp_event *event)
 	struct mp_summary_point *points = new_block(o->parse, n, sizeof(*points));
 
 	for (size_t i = 0; points && i < n; i++) {
-		struct object item = {.parse = o->parse, .json = json_array_get(array, i)};
+		struct object item = get_item(o, "points", array, i);
 
-		snprintf(item.path, sizeof(item.path), "points[%zu].", i);
-		if (!json_is_object(item.json))
-			bad(o, "points", "holds something else than objects");
-		else
-			read_point(&item, &points[i]);
+		read_point(&item, &points[i]);
 	}
 	e->points = points;
 	e->n_points = n;
@@ -627,11 +732,12 @@ static void read_stop(const struct object *o, struct mp_event *event)
 }
 
 static void (*const readers[])(const struct object *, struct mp_event *) = {
-	[MP_EVENT_START] = read_start,	   [MP_EVENT_SITE] = read_site,
-	[MP_EVENT_PROBE] = read_probe,	   [MP_EVENT_PROCESS] = read_process,
-	[MP_EVENT_OOM] = read_oom,	   [MP_EVENT_DECISION] = read_decision,
-	[MP_EVENT_ACTION] = read_action,   [MP_EVENT_LOST] = read_lost,
-	[MP_EVENT_SUMMARY] = read_summary, [MP_EVENT_STOP] = read_stop,
+	[MP_EVENT_START] = read_start,	     [MP_EVENT_SITE] = read_site,
+	[MP_EVENT_PROBE] = read_probe,	     [MP_EVENT_PROCESS] = read_process,
+	[MP_EVENT_PRESSURE] = read_pressure, [MP_EVENT_OOM] = read_oom,
+	[MP_EVENT_DECISION] = read_decision, [MP_EVENT_ACTION] = read_action,
+	[MP_EVENT_LOST] = read_lost,	     [MP_EVENT_SUMMARY] = read_summary,
+	[MP_EVENT_STOP] = read_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(readers) == MP_EVENT_TYPE_COUNT, "a reader for every event");
 

@@ -11,6 +11,19 @@ static void put_pid(struct mp_json *j, const char *key, uint32_t pid)
 	mp_json_u64(j, key, pid ? pid : MP_UNKNOWN);
 }
 
+/* Fields that are left out when they are not known. What would become null is not known either. */
+static void put_known(struct mp_json *j, const char *key, uint64_t value)
+{
+	if (value <= INT64_MAX)
+		mp_json_u64(j, key, value);
+}
+
+static void put_known_pct(struct mp_json *j, const char *key, double value)
+{
+	if (value >= 0)
+		mp_json_pct(j, key, value);
+}
+
 static void put_list(struct mp_json *j, const char *key, const char *const *items, size_t n)
 {
 	mp_json_array(j, key);
@@ -88,6 +101,15 @@ static void put_memory(struct mp_json *j, const struct mp_event_probe *e)
 	mp_json_pct(j, "usage_pct", e->usage_pct);
 }
 
+static void put_gate(struct mp_json *j, const struct mp_event_probe *e)
+{
+	put_known(j, "size", e->size);
+	if (e->gate == MP_GATE_NONE)
+		return;
+	mp_json_string(j, "gate", mp_gate_name(e->gate));
+	mp_json_u64(j, "gate_deadline_ns", e->gate_deadline_ns);
+}
+
 static void write_probe(struct mp_json *j, const struct mp_event *event)
 {
 	const struct mp_event_probe *e = &event->probe;
@@ -99,7 +121,9 @@ static void write_probe(struct mp_json *j, const struct mp_event *event)
 	put_pid(j, "tid", e->tid);
 	mp_json_string(j, "comm", e->comm);
 	mp_json_string(j, "cgroup", e->cgroup);
+	mp_json_string(j, "limit_cgroup", e->limit_cgroup);
 	put_memory(j, e);
+	put_gate(j, e);
 	if (e->n_args)
 		put_values(j, "args", e->args, e->n_args);
 	if (e->ret)
@@ -126,6 +150,49 @@ static void write_process(struct mp_json *j, const struct mp_event *event)
 	mp_json_s64(j, "exit_code", e->op == MP_PROCESS_EXIT ? e->exit_code : MP_UNKNOWN_DELTA);
 }
 
+/* What was going on; each source has figures of its own. */
+static void put_figures(struct mp_json *j, const struct mp_event_pressure *e)
+{
+	put_known(j, "window_ns", e->window_ns);
+	put_known_pct(j, "some_pct", e->some_pct);
+	put_known_pct(j, "full_pct", e->full_pct);
+	put_known(j, "stall_ns", e->stall_ns);
+	put_known(j, "reclaims", e->reclaims);
+	put_known(j, "reclaimed_pages", e->reclaimed_pages);
+	put_known(j, "pgscan", e->pgscan);
+	put_known(j, "pgsteal", e->pgsteal);
+	put_known(j, "pgmajfault", e->pgmajfault);
+	put_known(j, "low", e->low);
+	put_known(j, "high", e->high);
+	put_known(j, "max", e->max);
+	put_known(j, "oom", e->oom);
+	put_known(j, "oom_kill", e->oom_kill);
+	if (e->v1_level)
+		mp_json_string(j, "v1_level", e->v1_level);
+}
+
+static void write_pressure(struct mp_json *j, const struct mp_event *event)
+{
+	const struct mp_event_pressure *e = &event->pressure;
+
+	mp_json_string(j, "source", mp_pressure_source_name(e->source));
+	mp_json_string(j, "cgroup", e->cgroup);
+	put_pid(j, "pid", e->pid);
+	if (e->pid) {
+		mp_json_string(j, "comm", e->comm);
+		mp_json_bool(j, "is_target", e->is_target);
+	}
+	mp_json_u64(j, "usage", e->usage);
+	mp_json_u64(j, "working_set", e->working_set);
+	mp_json_u64(j, "limit", e->limit);
+	mp_json_pct(j, "usage_pct", e->usage_pct);
+	put_figures(j, e);
+	if (e->incident) {
+		mp_json_u64(j, "incident", e->incident);
+		mp_json_bool(j, "repeated", e->repeated);
+	}
+}
+
 static void put_in_flight(struct mp_json *j, const struct mp_in_flight *call)
 {
 	mp_json_object(j, NULL);
@@ -133,6 +200,32 @@ static void put_in_flight(struct mp_json *j, const struct mp_in_flight *call)
 	put_pid(j, "tid", call->tid);
 	mp_json_u64(j, "duration_ns", call->duration_ns);
 	mp_json_s64(j, "rss_delta", call->rss_delta);
+	mp_json_object_end(j);
+}
+
+static void put_history(struct mp_json *j, const struct mp_history_entry *e)
+{
+	mp_json_object(j, NULL);
+	mp_json_u64(j, "ts_ns", e->ts_ns);
+	if (e->is_action) {
+		mp_json_string(j, "kind", mp_event_type_name(MP_EVENT_ACTION));
+		mp_json_string(j, "result", mp_action_result_name(e->result));
+	} else {
+		mp_json_string(j, "kind", mp_event_type_name(MP_EVENT_DECISION));
+		mp_json_string(j, "severity", mp_severity_name(e->severity));
+	}
+	mp_json_string(j, "text", e->text);
+	mp_json_object_end(j);
+}
+
+static void put_events(struct mp_json *j, const struct mp_cgroup_events *e)
+{
+	mp_json_object(j, "events");
+	put_known(j, "low", e->low);
+	put_known(j, "high", e->high);
+	put_known(j, "max", e->max);
+	put_known(j, "oom", e->oom);
+	put_known(j, "oom_kill", e->oom_kill);
 	mp_json_object_end(j);
 }
 
@@ -156,6 +249,11 @@ static void write_oom(struct mp_json *j, const struct mp_event *event)
 	for (size_t i = 0; i < e->n_in_flight; i++)
 		put_in_flight(j, &e->in_flight[i]);
 	mp_json_array_end(j);
+	mp_json_array(j, "history");
+	for (size_t i = 0; i < e->n_history; i++)
+		put_history(j, &e->history[i]);
+	mp_json_array_end(j);
+	put_events(j, &e->events);
 }
 
 static void write_decision(struct mp_json *j, const struct mp_event *event)
@@ -168,11 +266,28 @@ static void write_decision(struct mp_json *j, const struct mp_event *event)
 	mp_json_string(j, "point", e->point);
 	put_pid(j, "pid", e->pid);
 	mp_json_string(j, "cgroup", e->cgroup);
+	mp_json_string(j, "limit_cgroup", e->limit_cgroup);
 	mp_json_string(j, "reason", e->reason);
 	mp_json_object(j, "evidence");
 	mp_json_pct(j, "usage_pct", e->usage_pct);
 	mp_json_u64(j, "working_set", e->working_set);
 	mp_json_u64(j, "limit", e->limit);
+	put_known_pct(j, "some_pct", e->some_pct);
+	put_known_pct(j, "full_pct", e->full_pct);
+	mp_json_object_end(j);
+}
+
+/* What it changed, by the domain's usage and stall before and after. */
+static void put_effect(struct mp_json *j, const struct mp_event_action *e)
+{
+	mp_json_u64(j, "freed_bytes", e->freed_bytes);
+	put_known(j, "usage_before", e->usage_before);
+	put_known(j, "usage_after", e->usage_after);
+	if (!(e->some_before_pct >= 0) && !(e->some_after_pct >= 0))
+		return;
+	mp_json_object(j, "stall");
+	mp_json_pct(j, "before_pct", e->some_before_pct);
+	mp_json_pct(j, "after_pct", e->some_after_pct);
 	mp_json_object_end(j);
 }
 
@@ -185,7 +300,7 @@ static void write_action(struct mp_json *j, const struct mp_event *event)
 	mp_json_string(j, "point", e->point);
 	put_pid(j, "pid", e->pid);
 	mp_json_string(j, "cgroup", e->cgroup);
-	mp_json_u64(j, "freed_bytes", e->freed_bytes);
+	put_effect(j, e);
 	mp_json_u64(j, "duration_ns", e->duration_ns);
 	mp_json_string(j, "detail", e->detail);
 	if (e->n_stack)
@@ -253,11 +368,12 @@ static void write_stop(struct mp_json *j, const struct mp_event *event)
 }
 
 static void (*const writers[])(struct mp_json *, const struct mp_event *) = {
-	[MP_EVENT_START] = write_start,	    [MP_EVENT_SITE] = write_site,
-	[MP_EVENT_PROBE] = write_probe,	    [MP_EVENT_PROCESS] = write_process,
-	[MP_EVENT_OOM] = write_oom,	    [MP_EVENT_DECISION] = write_decision,
-	[MP_EVENT_ACTION] = write_action,   [MP_EVENT_LOST] = write_lost,
-	[MP_EVENT_SUMMARY] = write_summary, [MP_EVENT_STOP] = write_stop,
+	[MP_EVENT_START] = write_start,	      [MP_EVENT_SITE] = write_site,
+	[MP_EVENT_PROBE] = write_probe,	      [MP_EVENT_PROCESS] = write_process,
+	[MP_EVENT_PRESSURE] = write_pressure, [MP_EVENT_OOM] = write_oom,
+	[MP_EVENT_DECISION] = write_decision, [MP_EVENT_ACTION] = write_action,
+	[MP_EVENT_LOST] = write_lost,	      [MP_EVENT_SUMMARY] = write_summary,
+	[MP_EVENT_STOP] = write_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(writers) == MP_EVENT_TYPE_COUNT, "a writer for every event");
 
