@@ -369,15 +369,14 @@ static int open_sources(struct mp_monitor *m, struct mp_error *err)
 	return error ? error : mp_monitor_watch_inputs(m);
 }
 
-/* Processes are forked first, before there are threads; then privileges go. */
+/* Before there are threads. */
 static int start_processes(struct mp_monitor *m, struct mp_error *err)
 {
 	int error = 0;
 
 	if (m->o->command)
 		error = mp_child_start(m->o->command, &m->child, err);
-	error = error ?: start_guardian(m, err);
-	return error ? error : drop_privileges(m);
+	return error ?: start_guardian(m, err);
 }
 
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
@@ -394,6 +393,8 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	m->loop = mp_loop_new();
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
 	error = error ?: load_bpf(m, err);
+	/* Loading is what needs most. Threads are made after this, and have no more either. */
+	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */
 	error = error ?: guard_gates(m);
 	error = error ?: mp_output_new(&m->o->output, &m->output, err);

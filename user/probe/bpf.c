@@ -263,6 +263,20 @@ static void keep_programs(struct mp_bpf *bpf, const struct mp_features *features
 		unpreempted ? skel->progs.mp_usdt : skel->progs.mp_usdt_preemptible);
 }
 
+/*
+ * When a type of an older kernel is not in vmlinux's BTF, libbpf looks into
+ * those of modules, and to list them needs CAP_SYS_ADMIN. With a BTF file
+ * named it does not; that costs parsing the same file twice.
+ */
+static struct memprobe *open_skeleton(const struct mp_features *features)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts);
+
+	if (!features->cap_sys_admin)
+		opts.btf_custom_path = "/sys/kernel/btf/vmlinux";
+	return memprobe__open_opts(&opts);
+}
+
 int mp_bpf_load(const struct mp_bpf_options *o, struct mp_bpf **ret, struct mp_error *err)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
@@ -274,7 +288,7 @@ int mp_bpf_load(const struct mp_bpf_options *o, struct mp_bpf **ret, struct mp_e
 	libbpf_set_print(quiet);
 	bpf->n_points = o->points->n;
 	bpf->nr_cpus = (unsigned int)nr_cpus;
-	bpf->skel = memprobe__open();
+	bpf->skel = open_skeleton(o->features);
 	if (!bpf->skel) {
 		error = -errno;
 		goto fail;
