@@ -127,9 +127,8 @@ static __always_inline void mp_check(struct mp_scene *scene, u64 id)
 	if (!mp_look(scene, id))
 		return;
 	told = scene->domain->severity_told;
-	if (scene->severity <= told ||
-	    __sync_val_compare_and_swap(&scene->domain->severity_told, told, scene->severity) !=
-		    told)
+	if (scene->severity <= told || __sync_val_compare_and_swap(&scene->domain->severity_told,
+								   told, scene->severity) != told)
 		return;
 	r = mp_reserve();
 	if (!r) {

@@ -13,7 +13,7 @@ static struct mp_point items[] = {
 		.name = (char *)"all",
 		.level = MP_LEVEL_CRITICAL,
 		.args = {{1, (char *)"u", MP_ARG_U64},
-			 {2, (char *)"s", MP_ARG_S64},
+			 {2, (char *)"bytes", MP_ARG_S64},
 			 {3, (char *)"text", MP_ARG_STR},
 			 {4, (char *)"p", MP_ARG_PTR},
 			 {5, (char *)"more", MP_ARG_STR},
@@ -71,6 +71,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (d.event.type == MP_EVENT_PROBE)
 			mp_decode_working_set(&d.event.probe, d.limit_cgroup_id == 0, d.reclaimable,
 					      d.cgroup_id);
+		if (d.event.type == MP_EVENT_PRESSURE)
+			mp_decode_pressure_working_set(&d.event.pressure, d.limit_cgroup_id == 0,
+						       d.reclaimable);
 		/* Years that can be written in four digits and read back. */
 		d.event.realtime_ns = d.event.ts_ns % (1ULL << 63);
 		check_line(&d.event);

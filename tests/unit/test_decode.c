@@ -139,6 +139,10 @@ static void test_every_field(void **state)
 	assert_null(p->ret);
 	assert_null(p->stack);
 	assert_null(p->stack_text);
+	assert_null(p->limit_cgroup);
+	assert_int_equal(p->gate, MP_GATE_NONE);
+	assert_true(p->gate_deadline_ns == MP_UNKNOWN);
+	assert_true(p->size == MP_UNKNOWN);
 	assert_int_equal(p->n_args, 0);
 	assert_int_equal(p->n_stack, 0);
 }
@@ -581,6 +585,176 @@ static void test_in_flight_of_no_point(void **state)
 	assert_string_equal(d.event.oom.in_flight[0].point, "text");
 }
 
+static struct mp_pressure_record pressure_record(enum mp_pressure_source source)
+{
+	return (struct mp_pressure_record){
+		.h = {.size = sizeof(struct mp_pressure_record),
+		      .kind = MP_RECORD_PRESSURE,
+		      .version = MP_ABI_VERSION,
+		      .ts_ns = 79,
+		      .lost = 5},
+		.pid = 10,
+		.tid = 12,
+		.comm = "filler",
+		.source = (uint8_t)source,
+		.severity = MP_SEVERITY_CRITICAL,
+		.is_target = 1,
+		.has_events = 1,
+		.reclaims = 3,
+		.cgroup_id = 21,
+		.limit_cgroup_id = 22,
+		.usage = 9000,
+		.limit = 10000,
+		.reclaimable = 500,
+		.window_ns = 20000000,
+		.stall_ns = 30000000,
+		.reclaimed_pages = 64,
+		.events = {[MP_MEMCG_PGSCAN] = 100,
+			   [MP_MEMCG_PGSTEAL] = 64,
+			   [MP_MEMCG_PGMAJFAULT] = 7},
+	};
+}
+
+/* Also what is of no such record, which must read as unknown. */
+static void decode_pressure(const struct mp_pressure_record *r, struct mp_decoded *ret)
+{
+	const struct mp_event_pressure *e = &ret->event.pressure;
+
+	memset(ret, 0xa5, sizeof(*ret));
+	assert_int_equal(decode_bytes(r, sizeof(*r), ret), 0);
+	assert_int_equal(ret->event.type, MP_EVENT_PRESSURE);
+	assert_int_equal(e->source, r->source);
+	assert_null(e->cgroup);
+	assert_null(e->v1_level);
+	assert_true(e->working_set == MP_UNKNOWN);
+	assert_true(e->usage_pct < 0 && e->some_pct < 0 && e->full_pct < 0);
+	assert_true(e->low == MP_UNKNOWN && e->high == MP_UNKNOWN && e->max == MP_UNKNOWN);
+	assert_true(e->oom == MP_UNKNOWN && e->oom_kill == MP_UNKNOWN);
+	assert_int_equal(e->incident, 0);
+	assert_false(e->repeated);
+}
+
+static void test_pressure(void **state)
+{
+	struct mp_pressure_record r = pressure_record(MP_PRESSURE_RECLAIM);
+	struct mp_decoded d;
+	const struct mp_event_pressure *e = &d.event.pressure;
+
+	(void)state;
+	decode_pressure(&r, &d);
+	assert_int_equal(d.event.ts_ns, 79);
+	assert_int_equal(d.lost, 5);
+	assert_int_equal(d.cgroup_id, 21);
+	assert_int_equal(d.limit_cgroup_id, 22);
+	assert_int_equal(d.reclaimable, 500);
+	assert_int_equal(e->pid, 10);
+	assert_string_equal(e->comm, "filler");
+	assert_true(e->is_target);
+	assert_int_equal(e->usage, 9000);
+	assert_int_equal(e->limit, 10000);
+	assert_int_equal(e->window_ns, 20000000);
+	assert_int_equal(e->stall_ns, 30000000);
+	assert_int_equal(e->reclaims, 3);
+	assert_int_equal(e->reclaimed_pages, 64);
+	assert_int_equal(e->pgscan, 100);
+	assert_int_equal(e->pgsteal, 64);
+	assert_int_equal(e->pgmajfault, 7);
+	r.source = MP_PRESSURE_DIRECT_RECLAIM;
+	r.is_target = 0;
+	r.has_events = 0;
+	r.window_ns = MP_UNKNOWN;
+	memcpy(r.comm, "\x1b[31m\n\xff\"\\2345678", MP_COMM_LEN);
+	decode_pressure(&r, &d);
+	assert_false(e->is_target);
+	assert_memory_equal(e->comm, r.comm, MP_COMM_LEN);
+	assert_int_equal(strlen(e->comm), MP_COMM_LEN);
+	assert_true(e->window_ns == MP_UNKNOWN);
+	assert_int_equal(e->reclaims, 3);
+	assert_true(e->pgscan == MP_UNKNOWN && e->pgsteal == MP_UNKNOWN);
+	assert_true(e->pgmajfault == MP_UNKNOWN);
+}
+
+/* Usage alone: nothing was reclaimed, as far as that record knows. */
+static void test_pressure_of_usage(void **state)
+{
+	struct mp_pressure_record r = pressure_record(MP_PRESSURE_USAGE);
+	struct mp_decoded d;
+	const struct mp_event_pressure *e = &d.event.pressure;
+
+	(void)state;
+	decode_pressure(&r, &d);
+	assert_int_equal(e->usage, 9000);
+	assert_true(e->window_ns == MP_UNKNOWN && e->stall_ns == MP_UNKNOWN);
+	assert_true(e->reclaims == MP_UNKNOWN && e->reclaimed_pages == MP_UNKNOWN);
+	assert_true(e->pgscan == MP_UNKNOWN);
+}
+
+static void test_pressure_out_of_range(void **state)
+{
+	struct mp_pressure_record r = pressure_record(MP_PRESSURE_RECLAIM);
+	struct mp_decoded d;
+
+	(void)state;
+	r.source = MP_PRESSURE_SOURCE_COUNT;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.source = UINT8_MAX;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r = pressure_record(MP_PRESSURE_RECLAIM);
+	r.severity = MP_SEVERITY_COUNT;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.severity = MP_SEVERITY_NORMAL;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), 0);
+}
+
+static void test_gate(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	r.base.flags = MP_PROBE_WOULD_GATE;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.gate, MP_GATE_WOULD);
+	r.base.flags = MP_PROBE_GATED;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.gate, MP_GATE_HELD);
+	r.base.flags = MP_PROBE_GATED | MP_PROBE_WOULD_GATE;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.gate, MP_GATE_HELD);
+	/* Until when is the monitor's to say. */
+	assert_true(d.event.probe.gate_deadline_ns == MP_UNKNOWN);
+}
+
+static void test_size_asked_for(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	r.base.n_args = 4;
+	r.base.args[0] = 4096;
+	r.base.args[1] = 1;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.size, 4096);
+	/* Not among the values: the record has fewer than the point. */
+	r.base.n_args = 0;
+	decode(&r, &d);
+	assert_true(d.event.probe.size == MP_UNKNOWN);
+	r.base.n_args = 4;
+	r.base.phase = MP_PHASE_EXIT;
+	decode(&r, &d);
+	assert_true(d.event.probe.size == MP_UNKNOWN);
+	r.base.phase = MP_PHASE_ENTER;
+	r.base.args[0] = (uint64_t)-1;
+	point_items[ARGS].args[0].type = MP_ARG_S64;
+	decode(&r, &d);
+	assert_true(d.event.probe.size == MP_UNKNOWN);
+	r.base.args[0] = INT64_MAX;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.size, INT64_MAX);
+	point_items[ARGS].args[0].type = MP_ARG_U64;
+}
+
 /* Both by the bytes there are and by the size that the record claims. */
 static void check_cuts(const void *record, size_t whole)
 {
@@ -608,6 +782,7 @@ static void test_cut_at_every_length(void **state)
 	struct mp_process_record process = process_record(MP_PROCESS_EXEC);
 	struct mp_oom_record oom = oom_record();
 	struct mp_in_flight_record in_flight = in_flight_record(PLAIN);
+	struct mp_pressure_record pressure = pressure_record(MP_PRESSURE_RECLAIM);
 
 	(void)state;
 	with_tail(&full);
@@ -616,6 +791,7 @@ static void test_cut_at_every_length(void **state)
 	check_cuts(&process, sizeof(process));
 	check_cuts(&oom, sizeof(oom));
 	check_cuts(&in_flight, sizeof(in_flight));
+	check_cuts(&pressure, sizeof(pressure));
 }
 
 /* The ring rounds up: bytes behind the record are none of its. */
@@ -640,7 +816,7 @@ static void check_refused(const struct mp_probe_record_full *r)
 
 static void test_refused(void **state)
 {
-	static const uint16_t kinds[] = {0, MP_RECORD_IN_FLIGHT + 1, UINT16_MAX};
+	static const uint16_t kinds[] = {0, MP_RECORD_PRESSURE + 1, UINT16_MAX};
 	static const uint16_t versions[] = {0, MP_ABI_VERSION + 1, UINT16_MAX};
 	struct mp_probe_record_full r;
 
@@ -691,6 +867,30 @@ static void test_working_set(void **state)
 	check_working_set(1000, 8000, true, 400, MP_UNKNOWN, MP_UNKNOWN, -1);
 }
 
+static void check_pressure_working_set(uint64_t usage, uint64_t limit, bool host,
+				       uint64_t reclaimable, uint64_t expected, double expected_pct)
+{
+	struct mp_event_pressure e = {.usage = usage, .limit = limit, .usage_pct = 55};
+
+	mp_decode_pressure_working_set(&e, host, reclaimable);
+	assert_true(e.working_set == expected);
+	assert_true(fabs(e.usage_pct - expected_pct) < 1e-9);
+	assert_true(e.usage == usage);
+}
+
+static void test_working_set_under_pressure(void **state)
+{
+	(void)state;
+	check_pressure_working_set(1000, 2000, false, 400, 600, 30);
+	check_pressure_working_set(1000, 2000, false, 1001, 0, 0);
+	check_pressure_working_set(1000, 2000, false, MP_UNKNOWN, 1000, 50);
+	check_pressure_working_set(1000, 2000, true, 400, 1000, 50);
+	check_pressure_working_set(MP_UNKNOWN, 2000, true, 0, MP_UNKNOWN, -1);
+	check_pressure_working_set(1000, 0, true, 0, 1000, -1);
+	check_pressure_working_set(1, 30000, true, 0, 1, 0);
+	check_pressure_working_set(2, 30000, true, 0, 2, 0.01);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -709,10 +909,16 @@ int main(void)
 		cmocka_unit_test(test_oom_of_whom_little_is_known),
 		cmocka_unit_test(test_in_flight),
 		cmocka_unit_test(test_in_flight_of_no_point),
+		cmocka_unit_test(test_pressure),
+		cmocka_unit_test(test_pressure_of_usage),
+		cmocka_unit_test(test_pressure_out_of_range),
+		cmocka_unit_test(test_gate),
+		cmocka_unit_test(test_size_asked_for),
 		cmocka_unit_test(test_cut_at_every_length),
 		cmocka_unit_test(test_longer_buffer),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_working_set),
+		cmocka_unit_test(test_working_set_under_pressure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

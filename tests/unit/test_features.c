@@ -23,6 +23,10 @@ static struct mp_features everything(void)
 		.rss_per_cpu = true,
 		.process_tracking = true,
 		.oom_victims = true,
+		.reclaim_events = true,
+		.memcg_events = true,
+		.fault_clock = true,
+		.send_signal = true,
 		.memory_cgroup = true,
 		.cap_sys_admin = true,
 		.cap_bpf = true,
@@ -110,6 +114,10 @@ static void test_optional(void **state)
 	f.rss_per_cpu = false;
 	f.process_tracking = false;
 	f.oom_victims = false;
+	f.reclaim_events = false;
+	f.memcg_events = false;
+	f.fault_clock = false;
+	f.send_signal = false;
 	f.memory_cgroup = false;
 	f.cap_sys_ptrace = false;
 	f.initial_pid_namespace = false;
@@ -170,6 +178,10 @@ static void test_rows_match(void **state)
 		ROW(preempt_disable),
 		ROW(process_tracking),
 		ROW(oom_victims),
+		ROW(fault_clock),
+		ROW(reclaim_events),
+		ROW(memcg_events),
+		ROW(send_signal),
 		ROW(memory_cgroup),
 #undef ROW
 	};
@@ -224,6 +236,9 @@ static void check_no_btf(const struct tree *tree)
 	assert_false(f.rss_per_cpu);
 	assert_false(f.process_tracking);
 	assert_false(f.oom_victims);
+	assert_false(f.reclaim_events);
+	assert_false(f.memcg_events);
+	assert_false(f.send_signal);
 	assert_false(f.memory_cgroup);
 }
 
@@ -249,9 +264,14 @@ static void test_detect_names(void **state)
 {
 	static const char whole[] = "\x9f\xeb\x01\0bpf_ringbuf_reserve\0mm_rss_stat\0"
 				    "btf_trace_sched_process_fork\0btf_trace_mark_victim\0"
+				    "btf_trace_mm_vmscan_memcg_reclaim_begin\0"
+				    "btf_trace_mm_vmscan_direct_reclaim_begin\0"
+				    "btf_trace_count_memcg_events\0bpf_send_signal\0"
 				    "memory_cgrp_id";
 	static const char parts[] = "\x9f\xeb\x01\0my_bpf_ringbuf_reserve\0mm_rss_stat_x\0"
 				    "btf_trace_sched_process_forks\0btf_trace_mark_victims\0"
+				    "btf_trace_mm_vmscan_memcg_reclaim_begin\0"
+				    "trace_count_memcg_events\0bpf_send_signal_thread\0"
 				    "mem_cgroup";
 	struct mp_fsroot fs;
 	struct mp_features f;
@@ -265,6 +285,7 @@ static void test_detect_names(void **state)
 	mp_features_detect(&fs, &f);
 	assert_true(f.btf && f.ringbuf && f.process_tracking && f.memory_cgroup);
 	assert_true(f.oom_victims);
+	assert_true(f.reclaim_events && f.memcg_events && f.send_signal);
 	assert_false(f.rss_per_cpu);
 	assert_false(f.preempt_disable);
 	/* Cut within its last name. */
@@ -275,6 +296,8 @@ static void test_detect_names(void **state)
 	mp_features_detect(&fs, &f);
 	assert_true(f.btf && f.rss_per_cpu);
 	assert_false(f.ringbuf || f.process_tracking || f.memory_cgroup || f.oom_victims);
+	/* One half of reclaim alone does not count. */
+	assert_false(f.reclaim_events || f.memcg_events || f.send_signal);
 	tree_remove(&tree);
 }
 

@@ -516,6 +516,38 @@ static void a_file_that_is_not_there(void **state)
 	assert_int_equal(err.exit_code, MP_EXIT_CONFIG);
 }
 
+static size_t size_arg_of(struct mp_point_arg first, struct mp_point_arg second)
+{
+	const struct mp_point point = {.args = {first, second}, .n_args = 2};
+
+	return mp_point_size_arg(&point);
+}
+
+static struct mp_point_arg named(const char *name, enum mp_arg_type type)
+{
+	return (struct mp_point_arg){1, (char *)name, type};
+}
+
+static void size_argument_is_a_number_of_that_name(void **state)
+{
+	const struct mp_point_arg other = named("n", MP_ARG_U64);
+	const struct mp_point none = {.n_args = 0};
+
+	(void)state;
+	assert_int_equal(mp_point_size_arg(&none), MP_NO_SIZE_ARG);
+	assert_int_equal(size_arg_of(other, other), MP_NO_SIZE_ARG);
+	assert_int_equal(size_arg_of(named("size", MP_ARG_U64), other), 0);
+	assert_int_equal(size_arg_of(other, named("bytes", MP_ARG_S64)), 1);
+	assert_int_equal(size_arg_of(other, named("n_bytes", MP_ARG_U64)), 1);
+	assert_int_equal(size_arg_of(named("n_bytes", MP_ARG_U64), named("size", MP_ARG_U64)), 0);
+	/* A name alone is no number. */
+	assert_int_equal(size_arg_of(named("size", MP_ARG_PTR), named("bytes", MP_ARG_STR)),
+			 MP_NO_SIZE_ARG);
+	assert_int_equal(size_arg_of(named("size", MP_ARG_STR), named("size", MP_ARG_U64)), 1);
+	assert_int_equal(size_arg_of(named("Size", MP_ARG_U64), named("sizes", MP_ARG_U64)),
+			 MP_NO_SIZE_ARG);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -537,6 +569,7 @@ int main(void)
 		cmocka_unit_test(shipped_file_holds_the_documented_points),
 		cmocka_unit_test(shipped_preset_names_sizes),
 		cmocka_unit_test(a_file_that_is_not_there),
+		cmocka_unit_test(size_argument_is_a_number_of_that_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

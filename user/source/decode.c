@@ -22,6 +22,23 @@ static const char *tail_string(struct mp_decoded *d, const struct mp_probe_recor
 	return d->strings[i];
 }
 
+/* A negative size asks for nothing that is known. */
+static void decode_size(struct mp_event_probe *probe, size_t i)
+{
+	if (i >= probe->n_args)
+		return;
+	if (probe->args[i].type == MP_ARG_S64 && (int64_t)probe->args[i].value < 0)
+		return;
+	probe->size = probe->args[i].value;
+}
+
+static enum mp_gate gate_of(uint8_t flags)
+{
+	if (flags & MP_PROBE_GATED)
+		return MP_GATE_HELD;
+	return flags & MP_PROBE_WOULD_GATE ? MP_GATE_WOULD : MP_GATE_NONE;
+}
+
 static void decode_args(struct mp_decoded *d, const struct mp_probe_record *r,
 			const struct mp_probe_record_full *full, const struct mp_point *point)
 {
@@ -41,6 +58,7 @@ static void decode_args(struct mp_decoded *d, const struct mp_probe_record *r,
 	}
 	if (probe->n_args)
 		probe->args = d->args;
+	decode_size(probe, mp_point_size_arg(point));
 }
 
 static void decode_return(struct mp_decoded *d, const struct mp_probe_record *r,
@@ -104,6 +122,8 @@ static void decode_memory(struct mp_event_probe *probe, const struct mp_probe_re
 	probe->swap = r->rss[MP_RSS_SWAP];
 	probe->usage = r->usage;
 	probe->limit = r->limit;
+	probe->gate_deadline_ns = MP_UNKNOWN;
+	probe->size = MP_UNKNOWN;
 	probe->working_set = MP_UNKNOWN;
 	probe->usage_pct = -1;
 	probe->duration_ns = MP_UNKNOWN;
@@ -136,6 +156,7 @@ static int decode_probe(const void *data, size_t len, const struct mp_points *po
 		.pid = r->pid,
 		.tid = r->tid,
 		.comm = d->comm,
+		.gate = gate_of(r->flags),
 	};
 	d->cgroup_id = r->cgroup_id;
 	d->limit_cgroup_id = r->limit_cgroup_id;
@@ -226,6 +247,65 @@ static int decode_in_flight(const void *data, size_t len, const struct mp_points
 	return 0;
 }
 
+/* What only user space's sources have. */
+static const struct mp_event_pressure no_figures = {
+	.usage = MP_UNKNOWN,
+	.working_set = MP_UNKNOWN,
+	.limit = MP_UNKNOWN,
+	.usage_pct = -1,
+	.window_ns = MP_UNKNOWN,
+	.some_pct = -1,
+	.full_pct = -1,
+	.stall_ns = MP_UNKNOWN,
+	.reclaims = MP_UNKNOWN,
+	.reclaimed_pages = MP_UNKNOWN,
+	.pgscan = MP_UNKNOWN,
+	.pgsteal = MP_UNKNOWN,
+	.pgmajfault = MP_UNKNOWN,
+	.low = MP_UNKNOWN,
+	.high = MP_UNKNOWN,
+	.max = MP_UNKNOWN,
+	.oom = MP_UNKNOWN,
+	.oom_kill = MP_UNKNOWN,
+};
+
+static void decode_reclaim(struct mp_event_pressure *e, const struct mp_pressure_record *r)
+{
+	e->window_ns = r->window_ns;
+	e->stall_ns = r->stall_ns;
+	e->reclaims = r->reclaims;
+	e->reclaimed_pages = r->reclaimed_pages;
+	if (!r->has_events)
+		return;
+	e->pgscan = r->events[MP_MEMCG_PGSCAN];
+	e->pgsteal = r->events[MP_MEMCG_PGSTEAL];
+	e->pgmajfault = r->events[MP_MEMCG_PGMAJFAULT];
+}
+
+static int decode_pressure(const void *data, size_t len, struct mp_decoded *d)
+{
+	const struct mp_pressure_record *r = data;
+	struct mp_event_pressure *e = &d->event.pressure;
+
+	if (len < sizeof(*r) || r->source >= MP_PRESSURE_SOURCE_COUNT ||
+	    r->severity >= MP_SEVERITY_COUNT)
+		return -EBADMSG;
+	d->event.type = MP_EVENT_PRESSURE;
+	*e = no_figures;
+	e->source = (enum mp_pressure_source)r->source;
+	e->pid = r->pid;
+	e->comm = copy_comm(d->comm, r->comm);
+	e->is_target = r->is_target;
+	e->usage = r->usage;
+	e->limit = r->limit;
+	if (r->source != MP_PRESSURE_USAGE)
+		decode_reclaim(e, r);
+	d->cgroup_id = r->cgroup_id;
+	d->limit_cgroup_id = r->limit_cgroup_id;
+	d->reclaimable = r->reclaimable;
+	return 0;
+}
+
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *d)
 {
 	const struct mp_record_header *h = data;
@@ -243,24 +323,38 @@ int mp_decode(const void *data, size_t len, const struct mp_points *points, stru
 		return decode_oom(data, h->size, d);
 	case MP_RECORD_IN_FLIGHT:
 		return decode_in_flight(data, h->size, points, d);
+	case MP_RECORD_PRESSURE:
+		return decode_pressure(data, h->size, d);
 	default:
 		return -EBADMSG;
 	}
 }
 
+static uint64_t without(uint64_t usage, uint64_t reclaimable)
+{
+	if (usage == MP_UNKNOWN || reclaimable == MP_UNKNOWN)
+		return usage;
+	return usage > reclaimable ? usage - reclaimable : 0;
+}
+
+/* Two decimals, as it is written: a recording must lead to the same decisions. */
+static double percent_of(uint64_t part, uint64_t whole)
+{
+	if (part == MP_UNKNOWN || !whole || whole == MP_UNKNOWN)
+		return -1;
+	return round(10000.0 * (double)part / (double)whole) / 100.0;
+}
+
 void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
 			   uint64_t host_used)
 {
-	if (limited_by_host)
-		probe->working_set = host_used;
-	else if (probe->usage != MP_UNKNOWN && reclaimable != MP_UNKNOWN)
-		probe->working_set = probe->usage > reclaimable ? probe->usage - reclaimable : 0;
-	else
-		probe->working_set = probe->usage;
-	probe->usage_pct = -1;
-	if (probe->working_set == MP_UNKNOWN || !probe->limit || probe->limit == MP_UNKNOWN)
-		return;
-	/* Two decimals, as it is written: a recording must lead to the same decisions. */
-	probe->usage_pct =
-		round(10000.0 * (double)probe->working_set / (double)probe->limit) / 100.0;
+	probe->working_set = limited_by_host ? host_used : without(probe->usage, reclaimable);
+	probe->usage_pct = percent_of(probe->working_set, probe->limit);
+}
+
+void mp_decode_pressure_working_set(struct mp_event_pressure *pressure, bool is_host,
+				    uint64_t reclaimable)
+{
+	pressure->working_set = is_host ? pressure->usage : without(pressure->usage, reclaimable);
+	pressure->usage_pct = percent_of(pressure->working_set, pressure->limit);
 }

@@ -25,8 +25,9 @@ struct mp_decoded {
 /*
  * Decodes one record. A call that an OOM victim was inside of comes as an oom
  * event of its own, with the pid and that one call: mp_oom_add() puts them together. cgroup,
- * working_set and usage_pct stay unknown: they need what user space has sampled. Returns 0, or
- * -EBADMSG when the record is cut, of another version, or names a point that does not exist.
+ * working_set, usage_pct and gate_deadline_ns stay unknown: they need what user space knows.
+ * Returns 0, or -EBADMSG when the record is cut, of another version, or names a point, source
+ * or severity that does not exist.
  */
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
 
@@ -37,5 +38,8 @@ int mp_decode(const void *data, size_t len, const struct mp_points *points, stru
  */
 void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
 			   uint64_t host_used);
+/* The same for a decoded pressure event. The host's usage is already what is in use. */
+void mp_decode_pressure_working_set(struct mp_event_pressure *pressure, bool is_host,
+				    uint64_t reclaimable);
 
 #endif
