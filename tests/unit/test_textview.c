@@ -41,6 +41,8 @@ static struct mp_event probe_at(uint64_t ms, enum mp_phase phase)
 		.usage_pct = 85.6,
 		.duration_ns = 12345678,
 		.rss_delta = 3 * MIB,
+		.gate_deadline_ns = MP_UNKNOWN,
+		.size = MP_UNKNOWN,
 	};
 	return event;
 }
@@ -219,79 +221,265 @@ static void header_comes_again_on_a_terminal(void **state)
 	assert_int_equal(headers_in(false, 200), 1);
 }
 
-static void decisions_and_actions(void **state)
+static struct mp_event pressure_at(uint64_t ms, enum mp_pressure_source source)
 {
-	static const char *const stack[] = {"load_model+0x10 (app)", "main+0x20 (app)"};
+	struct mp_event event = event_at(MP_EVENT_PRESSURE, ms);
+
+	event.pressure = (struct mp_event_pressure){
+		.source = source,
+		.cgroup = "/app",
+		.usage = 512 * MIB,
+		.working_set = 490 * MIB,
+		.limit = 512 * MIB,
+		.usage_pct = 91.23,
+		.window_ns = MP_UNKNOWN,
+		.some_pct = -1,
+		.full_pct = -1,
+		.stall_ns = MP_UNKNOWN,
+		.reclaims = MP_UNKNOWN,
+		.reclaimed_pages = MP_UNKNOWN,
+		.pgscan = MP_UNKNOWN,
+		.pgsteal = MP_UNKNOWN,
+		.pgmajfault = MP_UNKNOWN,
+		.low = MP_UNKNOWN,
+		.high = MP_UNKNOWN,
+		.max = MP_UNKNOWN,
+		.oom = MP_UNKNOWN,
+		.oom_kill = MP_UNKNOWN,
+		.incident = 1,
+	};
+	return event;
+}
+
+static void pressure_lines(void **state)
+{
 	struct mp_textview view = view_of(80);
-	struct mp_event event = event_at(MP_EVENT_DECISION, 12345);
+	struct mp_event event = pressure_at(12345, MP_PRESSURE_RECLAIM);
+	struct mp_event_pressure *e = &event.pressure;
 
 	(void)state;
+	e->pid = 1234;
+	e->comm = "worker";
+	e->reclaims = 31;
+	e->reclaimed_pages = 3072;
+	e->stall_ns = 40200000;
+	check_view(
+		&view, &event,
+		"  +12.345s PRESSURE reclaim  /app  91.2 % of 512 MiB, 31 reclaims of 3072 pages,\n"
+		"           40.2 ms stalled, by worker[1234]\n");
+	event = pressure_at(12345, MP_PRESSURE_PSI);
+	e->some_pct = 23.4;
+	check_view(&view, &event, "  +12.345s PRESSURE psi  /app  91.2 % of 512 MiB, stall 23 %\n");
+	e->cgroup = NULL;
+	e->full_pct = 4;
+	e->limit = MP_UNKNOWN;
+	check_view(&view, &event,
+		   "  +12.345s PRESSURE psi  host  490 MiB, stall 23 % (full 4 %)\n");
+	event = pressure_at(12345, MP_PRESSURE_MEMORY_EVENTS);
+	e->low = 0;
+	e->high = 12;
+	e->max = 340;
+	e->oom = 1;
+	e->oom_kill = 1;
+	check_view(&view, &event,
+		   "  +12.345s PRESSURE memory.events  /app  91.2 % of 512 MiB, high 12, max 340,\n"
+		   "           oom 1, oom_kill 1\n");
+	event = pressure_at(12345, MP_PRESSURE_MEMCG_V1);
+	e->v1_level = "critical";
+	e->usage_pct = -1;
+	e->working_set = MP_UNKNOWN;
+	check_view(&view, &event, "  +12.345s PRESSURE memcg_v1  /app  level critical\n");
+	e->v1_level = NULL;
+	e->reclaims = 1;
+	e->pid = 7;
+	e->comm = NULL;
+	check_view(&view, &event, "  +12.345s PRESSURE memcg_v1  /app  1 reclaim, by [7]\n");
+}
+
+static void an_incident_is_shown_once(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = pressure_at(12345, MP_PRESSURE_USAGE);
+
+	(void)state;
+	view.color = true;
+	check_view(&view, &event,
+		   "  +12.345s \033[33mPRESSURE usage  /app  91.2 % of 512 MiB\033[0m\n");
+	event.pressure.repeated = true;
+	check_view(&view, &event, "");
+	view.verbose = 1;
+	check_view(&view, &event,
+		   "  +12.345s \033[2mPRESSURE usage  /app  91.2 % of 512 MiB\033[0m\n");
+}
+
+static void gates(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = probe_at(0, MP_PHASE_ENTER);
+
+	(void)state;
+	event.probe.gate = MP_GATE_HELD;
+	event.probe.gate_deadline_ns = 10 * SEC;
+	event.probe.size = 3 * GIB / 2;
+	check_view(
+		&view, &event,
+		"   +0.000s    4242 model_loader.load_model enter         1.23 GiB             "
+		"86\n"
+		"           gate: the call for 1.50 GiB is held before it begins, for 10.0 s at\n"
+		"           most\n");
+	event.probe.gate = MP_GATE_WOULD;
+	event.probe.gate_deadline_ns = MP_UNKNOWN;
+	event.probe.size = MP_UNKNOWN;
+	check_view(&view, &event,
+		   "   +0.000s    4242 model_loader.load_model enter         1.23 GiB             "
+		   "86\n"
+		   "           gate: the call would be held with --enforce\n");
+}
+
+static struct mp_event decision_at(uint64_t ms, enum mp_severity severity)
+{
+	struct mp_event event = event_at(MP_EVENT_DECISION, ms);
+
 	event.decision = (struct mp_event_decision){
-		.severity = MP_SEVERITY_GC,
+		.severity = severity,
 		.previous = MP_SEVERITY_WARNING,
 		.point = "model_loader.load_model",
 		.pid = 4242,
-		.cgroup = "/app",
+		.cgroup = "/app/job",
+		.limit_cgroup = "/app",
 		.reason = "above gc 85 %",
 		.usage_pct = 86,
 		.working_set = 1846835937,
 		.limit = 2 * GIB,
+		.some_pct = -1,
+		.full_pct = -1,
 	};
+	return event;
+}
+
+static void decisions(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = decision_at(12345, MP_SEVERITY_GC);
+
+	(void)state;
 	check_view(&view, &event,
 		   "  +12.345s ! gc  model_loader.load_model[4242]  1.72 GiB of 2.00 GiB (86 %):\n"
 		   "           above gc 85 %\n");
+	event.decision.some_pct = 23;
+	event.decision.full_pct = 0;
 	event.decision.point = NULL;
+	view.verbose = 1;
+	check_view(&view, &event,
+		   "  +12.345s ! gc  [4242] in /app/job  1.72 GiB of 2.00 GiB (86 %), stall 23 %:\n"
+		   "           above gc 85 %\n");
+	view.verbose = 0;
 	event.decision.pid = 0;
 	event.decision.severity = MP_SEVERITY_NORMAL;
 	event.decision.limit = MP_UNKNOWN;
 	event.decision.usage_pct = -1;
+	event.decision.some_pct = 0;
 	event.decision.reason = NULL;
-	view.verbose = 1;
 	check_view(&view, &event, "  +12.345s normal  /app  1.72 GiB\n");
-	view.verbose = 0;
-	check_view(&view, &event, "  +12.345s normal  host  1.72 GiB\n");
-	event = event_at(MP_EVENT_ACTION, 12345);
+	event.decision.limit_cgroup = NULL;
+	event.decision.working_set = MP_UNKNOWN;
+	event.decision.some_pct = 12;
+	check_view(&view, &event, "  +12.345s normal  host  stall 12 %\n");
+}
+
+static struct mp_event action_at(uint64_t ms, const char *name, enum mp_action_result result)
+{
+	struct mp_event event = event_at(MP_EVENT_ACTION, ms);
+
 	event.action = (struct mp_event_action){
-		.action = "stack",
-		.result = MP_RESULT_DONE,
-		.point = "p",
+		.action = name,
+		.result = result,
 		.pid = 7,
+		.cgroup = "/app",
 		.freed_bytes = MP_UNKNOWN,
+		.usage_before = MP_UNKNOWN,
+		.usage_after = MP_UNKNOWN,
+		.some_before_pct = -1,
+		.some_after_pct = -1,
 		.duration_ns = MP_UNKNOWN,
-		.stack = stack,
-		.n_stack = 2,
 	};
+	return event;
+}
+
+static void actions(void **state)
+{
+	static const char *const stack[] = {"load_model+0x10 (app)", "main+0x20 (app)"};
+	struct mp_textview view = view_of(80);
+	struct mp_event event = action_at(12345, "stack", MP_RESULT_DONE);
+
+	(void)state;
+	event.action.point = "p";
+	event.action.stack = stack;
+	event.action.n_stack = 2;
 	check_view(&view, &event,
 		   "  +12.345s > stack done  p[7]\n"
 		   "             #0  load_model+0x10 (app)\n"
 		   "             #1  main+0x20 (app)\n");
-	event.action = (struct mp_event_action){
-		.action = "relieve",
-		.result = MP_RESULT_FAILED,
-		.pid = 7,
-		.freed_bytes = 5 * MIB,
-		.duration_ns = 1500,
-		.detail = "gone",
-	};
-	check_view(&view, &event,
-		   "  +12.345s > relieve failed  [7]  freed 5.00 MiB  in 1.50 us: gone\n");
+	event = action_at(12345, "relieve", MP_RESULT_FAILED);
+	event.action.duration_ns = 1500;
+	event.action.detail = "gone";
+	check_view(&view, &event, "  +12.345s > relieve failed  [7]  in 1.50 us: gone\n");
+	event = action_at(12345, "freeze", MP_RESULT_WOULD);
+	event.action.pid = 0;
+	check_view(&view, &event, "  +12.345s > freeze would  /app\n");
+	event.action.cgroup = NULL;
+	check_view(&view, &event, "  +12.345s > freeze would  host\n");
 }
 
-/* The decision's own line is the log; it is not said twice. */
+static void effects_of_actions(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = action_at(12345, "reclaim", MP_RESULT_DONE);
+
+	(void)state;
+	event.action.pid = 0;
+	event.action.freed_bytes = 120 * MIB;
+	check_view(&view, &event, "  +12.345s > reclaim done  /app  freed 120 MiB\n");
+	event.action.duration_ns = 1200000000;
+	event.action.usage_before = 466 * MIB;
+	event.action.usage_after = 346 * MIB;
+	event.action.some_before_pct = 23.4;
+	check_view(&view, &event,
+		   "  +12.345s > reclaim done  /app  freed 120 MiB in 1.20 s, usage 466 MiB \u2192 "
+		   "346\n"
+		   "           MiB\n");
+	event.action.some_after_pct = 0;
+	event.action.usage_after = MP_UNKNOWN;
+	check_view(
+		&view, &event,
+		"  +12.345s > reclaim done  /app  freed 120 MiB in 1.20 s, stall 23 \u2192 0 %\n");
+	event.action.freed_bytes = MP_UNKNOWN;
+	event.action.duration_ns = MP_UNKNOWN;
+	check_view(&view, &event, "  +12.345s > reclaim done  /app  stall 23 \u2192 0 %\n");
+}
+
+#define NO_EVENTS                                                                                  \
+	{                                                                                          \
+		MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN                         \
+	}
+
 static struct mp_event oom_at(uint64_t ms, const struct mp_in_flight *calls, size_t n)
 {
 	struct mp_event event = event_at(MP_EVENT_OOM, ms);
 
 	event.oom = (struct mp_event_oom){
 		.pid = 4242,
-		.comm = "model_app",
-		.cgroup = "/app.slice/model",
+		.comm = "worker",
+		.cgroup = "/app",
 		.is_target = true,
-		.rss = 4 * GIB,
+		.rss = 12 * GIB / 5,
+		.rss_anon = 23 * GIB / 10,
+		.swap = 0,
 		.by_pid = 4242,
 		.by_comm = "loader",
 		.in_flight = calls,
 		.n_in_flight = n,
+		.events = NO_EVENTS,
 	};
 	return event;
 }
@@ -299,31 +487,70 @@ static struct mp_event oom_at(uint64_t ms, const struct mp_in_flight *calls, siz
 static void oom_stories(void **state)
 {
 	static const struct mp_in_flight calls[] = {
-		{"serve", 4242, 63 * SEC, 3 * GIB},
-		{"load_model", 4250, 3200000000, MP_UNKNOWN_DELTA},
-		{"step", 4251, MP_UNKNOWN, 0},
+		{"load_model", 4242, 3200000000, 21 * GIB / 10},
+		{"read_shard", 4250, 63 * SEC, MP_UNKNOWN_DELTA},
+		{"step", 4242, MP_UNKNOWN, 0},
+	};
+	static const struct mp_history_entry history[] = {
+		{START_NS + 1 * SEC, false, MP_SEVERITY_WARNING, 0, "working set 77 %"},
+		{START_NS + 14 * SEC, false, MP_SEVERITY_CRITICAL, 0, "working set 96 %"},
+		{START_NS + 14200000000, true, 0, MP_RESULT_DONE, "reclaim: freed 12.0 MiB"},
+		{MP_UNKNOWN, true, 0, MP_RESULT_FAILED, NULL},
 	};
 	struct mp_textview view = view_of(80);
 	struct mp_textview narrow = view_of(60);
-	struct mp_event event = oom_at(553, calls, 3);
+	struct mp_event event = oom_at(14553, calls, 3);
 
 	(void)state;
-	check_view(
-		&view, &event,
-		"   +0.553s ! out of memory: the kernel kills model_app[4242] in /app.slice/model\n"
-		"           with 4.00 GiB resident\n"
-		"           killed while inside serve for 1m03s, RSS +3.00 GiB since its entry\n"
-		"           (thread 4242)\n"
-		"           killed while inside load_model for 3.20 s (thread 4250)\n"
-		"           killed while inside step, RSS 0 B since its entry (thread 4251)\n");
-	event.oom.n_in_flight = 2;
+	event.oom.history = history;
+	event.oom.n_history = 3;
+	event.oom.events = (struct mp_cgroup_events){0, 12, 340, 1, MP_UNKNOWN};
+	check_view(&view, &event,
+		   "  +14.553s OOM KILL  worker[4242] in /app: killed while inside load_model for\n"
+		   "           3.20 s, RSS +2.10 GiB since its entry\n"
+		   "           and inside read_shard for 1m03s (thread 4250)\n"
+		   "           and inside step, RSS 0 B since its entry\n"
+		   "           it held 2.40 GiB (2.30 GiB anon); cgroup events: high 12, max 340,\n"
+		   "           oom 1\n"
+		   "           before: +1.000s warning \"working set 77 %\"; +14.000s critical\n"
+		   "           \"working set 96 %\"; +14.200s done \"reclaim: freed 12.0 MiB\"\n");
+	event.oom.n_in_flight = 1;
+	event.oom.n_history = 4;
+	event.oom.swap = 3 * MIB;
 	check_view(&narrow, &event,
-		   "   +0.553s ! out of memory: the kernel kills model_app[4242]\n"
-		   "           in /app.slice/model with 4.00 GiB resident\n"
-		   "           killed while inside serve for 1m03s, RSS +3.00\n"
-		   "           GiB since its entry (thread 4242)\n"
-		   "           killed while inside load_model for 3.20 s (thread\n"
-		   "           4250)\n");
+		   "  +14.553s OOM KILL  worker[4242] in /app: killed while\n"
+		   "           inside load_model for 3.20 s, RSS +2.10 GiB since\n"
+		   "           its entry\n"
+		   "           it held 2.40 GiB (2.30 GiB anon) and 3.00 MiB in\n"
+		   "           swap; cgroup events: high 12, max 340, oom 1\n"
+		   "           before: +14.000s critical \"working set 96 %\";\n"
+		   "           +14.200s done \"reclaim: freed 12.0 MiB\"; failed\n");
+	narrow.verbose = 1;
+	event.oom.n_in_flight = 0;
+	event.oom.rss = MP_UNKNOWN;
+	check_view(&narrow, &event,
+		   "  +14.553s OOM KILL  worker[4242] in /app\n"
+		   "           cgroup events: high 12, max 340, oom 1\n"
+		   "           before: +1.000s warning \"working set 77 %\";\n"
+		   "           +14.000s critical \"working set 96 %\"; +14.200s\n"
+		   "           done \"reclaim: freed 12.0 MiB\"; failed\n");
+}
+
+static void an_oom_kill_is_red(void **state)
+{
+	static const struct mp_in_flight calls[] = {{"a", 4242, MP_UNKNOWN, MP_UNKNOWN_DELTA},
+						    {"b", 4242, MP_UNKNOWN, MP_UNKNOWN_DELTA}};
+	struct mp_textview view = view_of(80);
+	struct mp_event event = oom_at(553, calls, 2);
+
+	(void)state;
+	view.color = true;
+	event.oom.rss_anon = MP_UNKNOWN;
+	check_view(&view, &event,
+		   "   +0.553s \033[1;31mOOM KILL  worker[4242] in /app: killed while inside "
+		   "a\033[0m\n"
+		   "           \033[31mand inside b\033[0m\n"
+		   "           it held 2.40 GiB\n");
 }
 
 /* Chosen for what another asked for, by a kernel that tells the pid alone. */
@@ -334,17 +561,23 @@ static void oom_of_whom_little_is_known(void **state)
 
 	(void)state;
 	event.oom.by_pid = 77;
+	check_view(&view, &event,
+		   "   +0.553s OOM KILL  worker[4242] in /app\n"
+		   "           it held 2.40 GiB (2.30 GiB anon); the memory was for loader[77]\n");
 	event.oom.comm = NULL;
 	event.oom.cgroup = NULL;
 	event.oom.rss = MP_UNKNOWN;
-	check_view(
-		&view, &event,
-		"   +0.553s ! out of memory: the kernel kills [4242], asked for by loader[77]\n");
-	event.oom.by_comm = NULL;
+	event.oom.events.oom_kill = 1;
 	check_view(&view, &event,
-		   "   +0.553s ! out of memory: the kernel kills [4242], asked for by [77]\n");
+		   "   +0.553s OOM KILL  [4242]\n"
+		   "           the memory was for loader[77]; cgroup events: oom_kill 1\n");
+	event.oom.by_comm = NULL;
+	event.oom.events.oom_kill = 0;
+	check_view(&view, &event,
+		   "   +0.553s OOM KILL  [4242]\n"
+		   "           the memory was for [77]\n");
 	event.oom.by_pid = 0;
-	check_view(&view, &event, "   +0.553s ! out of memory: the kernel kills [4242]\n");
+	check_view(&view, &event, "   +0.553s OOM KILL  [4242]\n");
 	view.quiet = true;
 	check_view(&view, &event, "");
 }
@@ -352,6 +585,9 @@ static void oom_of_whom_little_is_known(void **state)
 static void oom_of_hostile_names(void **state)
 {
 	static const struct mp_in_flight calls[] = {{hostile, 4250, 5, -3 * MIB}};
+	static const struct mp_history_entry history[] = {
+		{START_NS, true, 0, MP_RESULT_DONE, "hook:/\033[2J\n\xff: \""},
+	};
 	struct mp_textview view = view_of(80);
 	struct mp_textview narrow = view_of(60);
 	struct mp_event event = oom_at(0, calls, 1);
@@ -361,34 +597,35 @@ static void oom_of_hostile_names(void **state)
 	event.oom.cgroup = "/a\nb/\xe2\x80\xae";
 	event.oom.by_pid = 7;
 	event.oom.by_comm = "\t";
+	event.oom.history = history;
+	event.oom.n_history = 1;
 	check_view(&view, &event,
-		   "   +0.000s ! out of memory: the kernel kills \\e[2J\\n\\xff[4242] in "
-		   "/a\\nb/\\u{202e}\n"
-		   "           with 4.00 GiB resident, asked for by \\t[7]\n"
-		   "           killed while inside \\n\\e[31mx\\r\\xff\\xfe\xe6\xa8\xa1\xe2\x80\xa6"
-		   "\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81 \\u{202e} \\t tail for 5\n"
-		   "           ns, RSS -3.00 MiB since its entry (thread 4250)\n");
+		   "   +0.000s OOM KILL  \\e[2J\\n\\xff[4242] in /a\\nb/\\u{202e}: killed while "
+		   "inside\n"
+		   "           \\n\\e[31mx\\r\\xff\\xfe\xe6\xa8\xa1\xe2\x80\xa6"
+		   "\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81 \\u{202e} \\t tail for 5 ns, RSS -3.00 MiB\n"
+		   "           since its entry (thread 4250)\n"
+		   "           it held 2.40 GiB (2.30 GiB anon); the memory was for \\t[7]\n"
+		   "           before: +0.000s done \"hook:/\\e[2J\\n\\xff: \"\"\n");
 	check_view(&narrow, &event,
-		   "   +0.000s ! out of memory: the kernel kills\n"
-		   "           \\e[2J\\n\\xff[4242] in /a\\nb/\\u{202e} with 4.00 GiB\n"
-		   "           resident, asked for by \\t[7]\n"
+		   "   +0.000s OOM KILL  \\e[2J\\n\\xff[4242] in /a\\nb/\\u{202e}:\n"
 		   "           killed while inside \\n\\e[31mx\\r\\xff\\xfe\xe6\xa8\xa1\xe2\x80\xa6"
 		   "\xf0\x9f\x90\xa7 e\xcc\x81\xcc\x81\n"
 		   "           \\u{202e} \\t tail for 5 ns, RSS -3.00 MiB since\n"
-		   "           its entry (thread 4250)\n");
+		   "           its entry (thread 4250)\n"
+		   "           it held 2.40 GiB (2.30 GiB anon); the memory was\n"
+		   "           for \\t[7]\n"
+		   "           before: +0.000s done \"hook:/\\e[2J\\n\\xff: \"\"\n");
 }
 
+/* The decision's own line is the log; it is not said twice. */
 static void plain_log_is_silent(void **state)
 {
 	struct mp_textview view = view_of(80);
-	struct mp_event event = event_at(MP_EVENT_ACTION, 1000);
+	struct mp_event event = action_at(1000, "log", MP_RESULT_DONE);
 
 	(void)state;
-	event.action = (struct mp_event_action){.action = "log",
-						.result = MP_RESULT_DONE,
-						.pid = 7,
-						.freed_bytes = MP_UNKNOWN,
-						.duration_ns = MP_UNKNOWN};
+	event.action.cgroup = NULL;
 	check_view(&view, &event, "");
 	event.action.result = MP_RESULT_FAILED;
 	check_view(&view, &event, "   +1.000s > log failed  [7]\n");
@@ -652,6 +889,126 @@ static void summary_says_what_is_missing(void **state)
 		"did not arrive\n");
 }
 
+static void watch(struct mp_textview *view, const struct mp_event *event)
+{
+	MP_TEXT struct mp_text out = {0};
+
+	mp_textview_write(view, &out, event);
+}
+
+static void watch_pressure(struct mp_textview *view, const char *cgroup, uint64_t incident,
+			   bool repeated)
+{
+	struct mp_event event = pressure_at(1, MP_PRESSURE_PSI);
+
+	event.pressure.cgroup = cgroup;
+	event.pressure.incident = incident;
+	event.pressure.repeated = repeated;
+	watch(view, &event);
+}
+
+static void watch_decision(struct mp_textview *view, const char *domain, enum mp_severity severity)
+{
+	struct mp_event event = decision_at(1, severity);
+
+	event.decision.limit_cgroup = domain;
+	watch(view, &event);
+}
+
+static void watch_action(struct mp_textview *view, const char *name, enum mp_action_result result,
+			 uint64_t freed_bytes)
+{
+	struct mp_event event = action_at(1, name, result);
+
+	event.action.freed_bytes = freed_bytes;
+	watch(view, &event);
+}
+
+#define VERDICT "114 records received, 0 suppressed, 0 lost in 10.0 s: complete\n"
+
+static void summary_of_pressure(void **state)
+{
+	struct mp_textview view = view_of(80);
+	struct mp_event event = summary_of(NULL, 0);
+	struct mp_event kill = oom_at(1, NULL, 0);
+
+	(void)state;
+	view.quiet = true;
+	check_view(&view, &event, "\n" VERDICT);
+	/* Not even a domain that is back to normal is one under pressure. */
+	watch_decision(&view, "/calm", MP_SEVERITY_NORMAL);
+	watch_action(&view, "log", MP_RESULT_DONE, MP_UNKNOWN);
+	check_view(&view, &event, "\n" VERDICT);
+	watch_pressure(&view, "/app", 1, false);
+	check_view(&view, &event, "\npressure: /app 1 incident\n" VERDICT);
+	watch_pressure(&view, "/app", 1, true);
+	/* The first record of the second incident was lost. */
+	watch_pressure(&view, "/app", 2, true);
+	watch_pressure(&view, "/app", 3, false);
+	watch_pressure(&view, NULL, 0, false);
+	watch_pressure(&view, NULL, 0, true);
+	watch_decision(&view, "/app", MP_SEVERITY_CRITICAL);
+	watch_decision(&view, "/app", MP_SEVERITY_GC);
+	watch_decision(&view, NULL, MP_SEVERITY_WARNING);
+	watch_decision(&view, "/b", MP_SEVERITY_GC);
+	watch_action(&view, "reclaim", MP_RESULT_DONE, 120 * MIB);
+	watch_action(&view, "gate", MP_RESULT_WOULD, MP_UNKNOWN);
+	watch_action(&view, "reclaim", MP_RESULT_FAILED, 20 * MIB);
+	watch_action(&view, "reclaim", MP_RESULT_DONE, 200 * MIB);
+	watch_action(&view, "stack", MP_RESULT_SKIPPED, 0);
+	watch(&view, &kill);
+	kill.oom.is_target = false;
+	watch(&view, &kill);
+	watch(&view, &kill);
+	check_view(
+		&view, &event,
+		"\n"
+		"pressure: /app 3 incidents, worst critical; host 1 incident, worst warning; /b\n"
+		"worst gc\n"
+		"actions: reclaim 2 done, 1 failed, freed 340 MiB; gate 1 would; stack 1 skipped\n"
+		"OOM kills: 3, of targets: 1\n" VERDICT);
+	view.color = true;
+	view.tally.n_actions = 0;
+	view.tally.n_domains = 1;
+	check_view(
+		&view, &event,
+		"\n"
+		"\033[1;31mpressure: /app 3 incidents, worst critical\033[0m\n"
+		"\033[1;31mOOM kills: 3, of targets: 1\033[0m\n"
+		"\033[32m114 records received, 0 suppressed, 0 lost in 10.0 s: complete\033[0m\n");
+}
+
+static void more_domains_than_there_is_room_for(void **state)
+{
+	struct mp_textview view = view_of(200);
+	struct mp_event event = summary_of(NULL, 0);
+	char name[600];
+
+	(void)state;
+	view.quiet = true;
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	watch_pressure(&view, name, 1, false);
+	watch_action(&view, name, MP_RESULT_DONE, 1);
+	check_view(&view, &event,
+		   "\npressure: records of other groups: 1\nactions: others: 1\n" VERDICT);
+	for (unsigned int i = 0; i < MP_TALLY_ROWS + 3; i++) {
+		snprintf(name, sizeof(name), "/%u", i);
+		watch_pressure(&view, name, 1, false);
+		watch_action(&view, name, MP_RESULT_DONE, 0);
+		watch_decision(&view, name, MP_SEVERITY_GC);
+	}
+	assert_int_equal(view.tally.n_domains, MP_TALLY_ROWS);
+	assert_int_equal(view.tally.other_pressure, 4);
+	assert_int_equal(view.tally.n_actions, MP_TALLY_ROWS);
+	assert_int_equal(view.tally.other_actions, 4);
+	assert_string_equal(view.tally.domains[MP_TALLY_ROWS - 1].name, "/15");
+	watch_action(&view, "/3", MP_RESULT_FAILED, UINT64_MAX - 1);
+	watch_action(&view, "/3", MP_RESULT_FAILED, UINT64_MAX - 1);
+	assert_int_equal(view.tally.actions[3].results[MP_RESULT_FAILED], 2);
+	assert_true(view.tally.actions[3].freed_bytes == UINT64_MAX - 1);
+}
+
 static void many_points_never_hit_are_one_line(void **state)
 {
 	struct mp_summary_point points[1000];
@@ -716,13 +1073,43 @@ static void fill_probe(struct mp_event *event, const char *name, uint64_t n)
 		.ret = &args[0],
 		.stack_text = frames,
 		.n_stack = MP_STACK_DEPTH,
+		.gate = MP_GATE_HELD,
+		.gate_deadline_ns = n,
+		.size = n,
+	};
+}
+
+static void fill_pressure(struct mp_event *event, const char *name, uint64_t n)
+{
+	event->pressure = (struct mp_event_pressure){
+		.source = MP_PRESSURE_MEMORY_EVENTS,
+		.cgroup = name,
+		.pid = (uint32_t)n,
+		.comm = name,
+		.limit = n,
+		.usage_pct = (double)n,
+		.some_pct = (double)n,
+		.full_pct = (double)n,
+		.stall_ns = n,
+		.reclaims = n,
+		.reclaimed_pages = n,
+		.low = n,
+		.high = n,
+		.max = n,
+		.oom = n,
+		.oom_kill = n,
+		.v1_level = name,
+		.repeated = n & 1,
 	};
 }
 
 static void fill_oom(struct mp_event *event, const char *name, uint64_t n)
 {
 	static struct mp_in_flight calls[2];
+	static struct mp_history_entry history[2];
 
+	history[0] = (struct mp_history_entry){n, false, MP_SEVERITY_CRITICAL, 0, name};
+	history[1] = (struct mp_history_entry){n, true, 0, MP_RESULT_FAILED, name};
 	calls[0] = (struct mp_in_flight){name, (uint32_t)n, n, (int64_t)(n / 2 + 1)};
 	calls[1] = (struct mp_in_flight){name, (uint32_t)n, n, INT64_MIN + 1};
 	event->oom = (struct mp_event_oom){
@@ -730,10 +1117,15 @@ static void fill_oom(struct mp_event *event, const char *name, uint64_t n)
 		.comm = name,
 		.cgroup = name,
 		.rss = n,
+		.rss_anon = n,
+		.swap = n,
 		.by_pid = 7,
 		.by_comm = name,
 		.in_flight = calls,
 		.n_in_flight = 2,
+		.history = history,
+		.n_history = 2,
+		.events = {n, n, n, n, n},
 	};
 }
 
@@ -773,6 +1165,8 @@ static void fill_event(struct mp_event *event, const char *name, uint64_t n)
 	else if (event->type == MP_EVENT_PROCESS)
 		event->process = (struct mp_event_process){MP_PROCESS_FORK, (uint32_t)n,
 							   (uint32_t)n, (int)n, name};
+	else if (event->type == MP_EVENT_PRESSURE)
+		fill_pressure(event, name, n);
 	else if (event->type == MP_EVENT_OOM)
 		fill_oom(event, name, n);
 	else if (event->type == MP_EVENT_DECISION)
@@ -783,7 +1177,9 @@ static void fill_event(struct mp_event *event, const char *name, uint64_t n)
 							     .reason = name,
 							     .usage_pct = (double)n,
 							     .working_set = n,
-							     .limit = n};
+							     .limit = n,
+							     .some_pct = (double)n,
+							     .full_pct = (double)n};
 	else if (event->type == MP_EVENT_ACTION)
 		event->action = (struct mp_event_action){.action = name,
 							 .result = MP_RESULT_WOULD,
@@ -791,6 +1187,10 @@ static void fill_event(struct mp_event *event, const char *name, uint64_t n)
 							 .pid = (uint32_t)n,
 							 .cgroup = name,
 							 .freed_bytes = n,
+							 .usage_before = n,
+							 .usage_after = n,
+							 .some_before_pct = (double)n,
+							 .some_after_pct = (double)n,
 							 .duration_ns = n,
 							 .detail = name,
 							 .stack = list,
@@ -894,8 +1294,14 @@ int main(void)
 		cmocka_unit_test(long_runs),
 		cmocka_unit_test(colors_only_when_asked),
 		cmocka_unit_test(header_comes_again_on_a_terminal),
-		cmocka_unit_test(decisions_and_actions),
+		cmocka_unit_test(pressure_lines),
+		cmocka_unit_test(an_incident_is_shown_once),
+		cmocka_unit_test(gates),
+		cmocka_unit_test(decisions),
+		cmocka_unit_test(actions),
+		cmocka_unit_test(effects_of_actions),
 		cmocka_unit_test(oom_stories),
+		cmocka_unit_test(an_oom_kill_is_red),
 		cmocka_unit_test(oom_of_whom_little_is_known),
 		cmocka_unit_test(oom_of_hostile_names),
 		cmocka_unit_test(plain_log_is_silent),
@@ -906,6 +1312,8 @@ int main(void)
 		cmocka_unit_test(verbose_tells_all),
 		cmocka_unit_test(summary_table),
 		cmocka_unit_test(summary_says_what_is_missing),
+		cmocka_unit_test(summary_of_pressure),
+		cmocka_unit_test(more_domains_than_there_is_room_for),
 		cmocka_unit_test(many_points_never_hit_are_one_line),
 		cmocka_unit_test(quiet_is_the_summary_only),
 		cmocka_unit_test(no_line_is_too_wide),

@@ -2,7 +2,6 @@
 #include "report/textview.h"
 
 #include <inttypes.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #include "base/level.h"
@@ -15,8 +14,7 @@
 #define HEADER_EVERY 40
 #define NAME_MAX_COLUMNS 44 /* of a name inside a sentence */
 #define SITES_SHOWN 16	    /* waiting and failed ones; the rest is only counted */
-#define TIME_WIDTH 10
-#define INDENT "           " /* TIME_WIDTH and a blank */
+#define TIME_WIDTH ((int)sizeof(MP_VIEW_INDENT) - 2)
 
 /* --- one line an event -------------------------------------------------------- */
 
@@ -27,31 +25,26 @@ struct line {
 	const struct mp_event_probe *probe;
 };
 
-static uint64_t since_start_ns(const struct mp_textview *view, const struct mp_event *event)
-{
-	return event->ts_ns > view->start_ns ? event->ts_ns - view->start_ns : 0;
-}
-
 /* "+12.345s", "+3h25m45s", "+4d03h" */
-static const char *format_since(uint64_t ns, char out[CELL_LEN])
+const char *mp_view_since(const struct mp_textview *view, uint64_t ts_ns, char out[MP_HUMAN_LEN])
 {
-	uint64_t ms = ns / NS_PER_MS;
+	uint64_t ms = ts_ns > view->start_ns ? (ts_ns - view->start_ns) / NS_PER_MS : 0;
 	uint64_t s = ms / 1000;
 
 	if (s < 10000)
-		snprintf(out, CELL_LEN, "+%" PRIu64 ".%03us", s, (unsigned int)(ms % 1000));
+		snprintf(out, MP_HUMAN_LEN, "+%" PRIu64 ".%03us", s, (unsigned int)(ms % 1000));
 	else if (s < 360000)
-		snprintf(out, CELL_LEN, "+%" PRIu64 "h%02um%02us", s / 3600,
+		snprintf(out, MP_HUMAN_LEN, "+%" PRIu64 "h%02um%02us", s / 3600,
 			 (unsigned int)(s / 60 % 60), (unsigned int)(s % 60));
 	else
-		snprintf(out, CELL_LEN, "+%" PRIu64 "d%02uh", s / 86400,
+		snprintf(out, MP_HUMAN_LEN, "+%" PRIu64 "d%02uh", s / 86400,
 			 (unsigned int)(s / 3600 % 24));
 	return out;
 }
 
 static const char *cell_time(const struct line *line, char out[CELL_LEN])
 {
-	return format_since(since_start_ns(line->view, line->event), out);
+	return mp_view_since(line->view, line->event->ts_ns, out);
 }
 
 static const char *cell_pid(const struct line *line, char out[CELL_LEN])
@@ -186,8 +179,8 @@ static void put_header_if_due(struct mp_textview *view, struct mp_text *out)
 
 /* --- sentences ------------------------------------------------------------------ */
 
-static void put_sentence(const struct mp_textview *view, struct mp_text *out, const char *lead,
-			 const struct mp_text *sentence, enum mp_color color)
+void mp_view_sentence(const struct mp_textview *view, struct mp_text *out, const char *lead,
+		      const struct mp_text *sentence, enum mp_color color)
 {
 	if (sentence->failed) {
 		out->failed = true;
@@ -201,55 +194,52 @@ static void put_sentence(const struct mp_textview *view, struct mp_text *out, co
 			 });
 }
 
-/* A sentence behind the time of the event. */
-static void put_timed(const struct mp_textview *view, struct mp_text *out,
-		      const struct mp_event *event, const struct mp_text *sentence,
-		      enum mp_color color)
+void mp_view_timed(const struct mp_textview *view, struct mp_text *out,
+		   const struct mp_event *event, const struct mp_text *sentence,
+		   enum mp_color color)
 {
 	char time[CELL_LEN];
 	char lead[CELL_LEN];
 
-	format_since(since_start_ns(view, event), time);
+	mp_view_since(view, event->ts_ns, time);
 	snprintf(lead, sizeof(lead), "%*.*s ", TIME_WIDTH, TIME_WIDTH, time);
-	put_sentence(view, out, lead, sentence, color);
+	mp_view_sentence(view, out, lead, sentence, color);
 }
 
-static void add_name(struct mp_text *t, const char *name)
+void mp_view_name(struct mp_text *t, const char *name)
 {
 	mp_cell_name(t, name, NAME_MAX_COLUMNS);
 }
 
-/* Words, not a name: in full. */
-static void add_words(struct mp_text *t, const char *words)
+void mp_view_words(struct mp_text *t, const char *words)
 {
 	mp_cell_name(t, words, SIZE_MAX);
 }
 
-/* "name[pid]", or the cgroup for what is about a group. */
-static void add_subject(struct mp_text *t, const char *point, uint32_t pid, const char *cgroup)
+void mp_view_subject(struct mp_text *t, const char *point, uint32_t pid, const char *cgroup)
 {
 	if (point)
-		add_name(t, point);
+		mp_view_name(t, point);
 	else if (!pid)
-		add_name(t, cgroup ? cgroup : "host");
+		mp_view_name(t, cgroup ? cgroup : "host");
 	if (pid)
 		mp_text_printf(t, "[%u]", pid);
 	if (cgroup && (point || pid)) {
 		mp_text_puts(t, " in ");
-		add_name(t, cgroup);
+		mp_view_name(t, cgroup);
 	}
 }
 
 static void put_frame(const struct mp_textview *view, struct mp_text *out, size_t i,
 		      const char *frame)
 {
-	mp_text_printf(out, INDENT "  #%-2zu ", i);
-	mp_cell_name(out, frame, view->width - sizeof(INDENT) - 5);
+	mp_text_printf(out, MP_VIEW_INDENT "  #%-2zu ", i);
+	mp_cell_name(out, frame, view->width - sizeof(MP_VIEW_INDENT) - 5);
 	mp_text_putc(out, '\n');
 }
 
-static void put_frames(const struct mp_textview *view, struct mp_text *out,
-		       const char *const *frames, size_t n)
+void mp_view_frames(const struct mp_textview *view, struct mp_text *out, const char *const *frames,
+		    size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		put_frame(view, out, i, frames[i]);
@@ -272,7 +262,7 @@ static void add_list(struct mp_text *t, const char *const *items, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		mp_text_puts(t, i ? ", " : "");
-		add_name(t, items[i]);
+		mp_view_name(t, items[i]);
 	}
 }
 
@@ -282,11 +272,11 @@ static void view_start(struct mp_textview *view, struct mp_text *out, const stru
 	MP_TEXT struct mp_text t = {0};
 
 	mp_text_puts(&t, "memprobe-bpf ");
-	add_name(&t, e->version);
+	mp_view_name(&t, e->version);
 	mp_text_puts(&t, " on ");
-	add_name(&t, e->kernel);
+	mp_view_name(&t, e->kernel);
 	mp_text_puts(&t, " \u00b7 cgroup ");
-	add_name(&t, e->cgroup_mode);
+	mp_view_name(&t, e->cgroup_mode);
 	if (e->n_targets) {
 		mp_text_puts(&t, " \u00b7 ");
 		add_list(&t, e->targets, e->n_targets);
@@ -295,7 +285,7 @@ static void view_start(struct mp_textview *view, struct mp_text *out, const stru
 		mp_text_puts(&t, " \u00b7 ");
 		add_list(&t, e->features, e->n_features);
 	}
-	put_sentence(view, out, "", &t, MP_COLOR_NONE);
+	mp_view_sentence(view, out, "", &t, MP_COLOR_NONE);
 }
 
 static unsigned int *count_of(struct mp_textview *view, enum mp_site_status status)
@@ -324,10 +314,10 @@ static void add_place(struct mp_text *t, const struct mp_event_site *e)
 		return;
 	mp_text_printf(t, ": %s ", mp_site_kind_name(e->kind));
 	if (e->binary) {
-		add_name(t, e->binary);
+		mp_view_name(t, e->binary);
 		mp_text_putc(t, ':');
 	}
-	add_name(t, e->symbol);
+	mp_view_name(t, e->symbol);
 }
 
 static void view_site(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
@@ -340,23 +330,23 @@ static void view_site(struct mp_textview *view, struct mp_text *out, const struc
 	if (!site_matters(view, e->status))
 		return;
 	mp_text_printf(&t, "%s ", mp_site_status_name(e->status));
-	add_name(&t, e->point);
+	mp_view_name(&t, e->point);
 	add_place(&t, e);
 	if (e->status == MP_SITE_ATTACHED) {
 		mp_text_printf(&t, " at 0x%" PRIx64 ", ", e->offset);
-		add_name(&t, e->insn);
+		mp_view_name(&t, e->insn);
 		if (e->risk) {
 			mp_text_puts(&t, ", risk: ");
-			add_words(&t, e->risk);
+			mp_view_words(&t, e->risk);
 		}
 	} else if (e->reason) {
 		mp_text_puts(&t, " (");
-		add_words(&t, e->reason);
+		mp_view_words(&t, e->reason);
 		mp_text_putc(&t, ')');
 	}
 	if (e->status == MP_SITE_FAILED)
 		color = MP_COLOR_YELLOW;
-	put_sentence(view, out, "  ", &t, color);
+	mp_view_sentence(view, out, "  ", &t, color);
 }
 
 void mp_textview_tell_sites(struct mp_textview *view, struct mp_text *out)
@@ -373,12 +363,12 @@ void mp_textview_tell_sites(struct mp_textview *view, struct mp_text *out)
 		mp_text_printf(&t, ", %u waiting", view->sites_waiting);
 	if (view->sites_failed)
 		mp_text_printf(&t, ", %u failed", view->sites_failed);
-	put_sentence(view, out, "", &t, MP_COLOR_NONE);
+	mp_view_sentence(view, out, "", &t, MP_COLOR_NONE);
 }
 
 static void add_value(struct mp_text *t, const struct mp_event_arg *arg)
 {
-	add_name(t, arg->name);
+	mp_view_name(t, arg->name);
 	mp_text_putc(t, '=');
 	if (arg->type == MP_ARG_U64)
 		mp_text_printf(t, "%" PRIu64, arg->value);
@@ -390,7 +380,7 @@ static void add_value(struct mp_text *t, const struct mp_event_arg *arg)
 		mp_text_puts(t, "?");
 	else {
 		mp_text_putc(t, '"');
-		add_words(t, arg->str);
+		mp_view_words(t, arg->str);
 		mp_text_putc(t, '"');
 	}
 	mp_text_putc(t, ' ');
@@ -409,7 +399,7 @@ static void view_values(struct mp_textview *view, struct mp_text *out,
 		mp_text_puts(&t, "-> ");
 		add_value(&t, e->ret);
 	}
-	put_sentence(view, out, INDENT, &t, MP_COLOR_DIM);
+	mp_view_sentence(view, out, MP_VIEW_INDENT, &t, MP_COLOR_DIM);
 }
 
 static void view_probe(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
@@ -420,11 +410,12 @@ static void view_probe(struct mp_textview *view, struct mp_text *out, const stru
 	put_header_if_due(view, out);
 	put_columns(view, out, &line);
 	view->lines++;
+	mp_view_gate(view, out, e);
 	if (!view->verbose)
 		return;
 	view_values(view, out, e);
 	if (e->stack_text)
-		put_frames(view, out, e->stack_text, e->n_stack);
+		mp_view_frames(view, out, e->stack_text, e->n_stack);
 	else
 		put_addresses(view, out, e->stack, e->n_stack);
 }
@@ -446,126 +437,12 @@ static void view_process(struct mp_textview *view, struct mp_text *out,
 	if (!view->verbose)
 		return;
 	mp_text_printf(&t, "%s ", mp_process_op_name(e->op));
-	add_subject(&t, e->comm, e->pid, NULL);
+	mp_view_subject(&t, e->comm, e->pid, NULL);
 	if (e->op == MP_PROCESS_FORK)
 		mp_text_printf(&t, " by %u", e->parent);
 	else if (e->op == MP_PROCESS_EXIT)
 		add_exit(&t, e->exit_code);
-	put_timed(view, out, event, &t, MP_COLOR_DIM);
-}
-
-/* "killed while inside load_model for 3.20 s, RSS +2.10 GiB since its entry" */
-static void view_in_flight(struct mp_textview *view, struct mp_text *out,
-			   const struct mp_in_flight *call)
-{
-	MP_TEXT struct mp_text t = {0};
-	char text[MP_HUMAN_LEN];
-
-	mp_text_puts(&t, "killed while inside ");
-	add_name(&t, call->point);
-	if (call->duration_ns != MP_UNKNOWN)
-		mp_text_printf(&t, " for %s", mp_duration_format(call->duration_ns, text));
-	if (call->rss_delta != MP_UNKNOWN_DELTA)
-		mp_text_printf(&t, ", RSS %s since its entry",
-			       mp_size_format_delta(call->rss_delta, text));
-	mp_text_printf(&t, " (thread %u)", call->tid);
-	put_sentence(view, out, INDENT, &t, MP_COLOR_RED);
-}
-
-static void view_oom(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
-{
-	const struct mp_event_oom *e = &event->oom;
-	MP_TEXT struct mp_text t = {0};
-	char size[MP_HUMAN_LEN];
-
-	mp_text_puts(&t, "! out of memory: the kernel kills ");
-	add_subject(&t, e->comm, e->pid, e->cgroup);
-	if (e->rss != MP_UNKNOWN)
-		mp_text_printf(&t, " with %s resident", mp_size_format(e->rss, size));
-	if (e->by_pid && e->by_pid != e->pid) {
-		mp_text_puts(&t, ", asked for by ");
-		add_subject(&t, e->by_comm, e->by_pid, NULL);
-	}
-	put_timed(view, out, event, &t, MP_COLOR_ALARM);
-	for (size_t i = 0; i < e->n_in_flight; i++)
-		view_in_flight(view, out, &e->in_flight[i]);
-}
-
-static void add_evidence(struct mp_text *t, const struct mp_event_decision *e)
-{
-	char size[MP_HUMAN_LEN];
-
-	if (e->working_set == MP_UNKNOWN)
-		return;
-	mp_text_printf(t, "  %s", mp_size_format(e->working_set, size));
-	if (e->limit != MP_UNKNOWN)
-		mp_text_printf(t, " of %s", mp_size_format(e->limit, size));
-	if (e->usage_pct >= 0)
-		mp_text_printf(t, " (%.0f %%)", e->usage_pct);
-}
-
-static void view_decision(struct mp_textview *view, struct mp_text *out,
-			  const struct mp_event *event)
-{
-	static const enum mp_color colors[MP_SEVERITY_COUNT] = {
-		[MP_SEVERITY_NORMAL] = MP_COLOR_GREEN,
-		[MP_SEVERITY_WARNING] = MP_COLOR_YELLOW,
-		[MP_SEVERITY_GC] = MP_COLOR_RED,
-		[MP_SEVERITY_CRITICAL] = MP_COLOR_ALARM,
-	};
-	const struct mp_event_decision *e = &event->decision;
-	MP_TEXT struct mp_text t = {0};
-
-	mp_text_printf(&t, "%s%s  ", e->severity == MP_SEVERITY_NORMAL ? "" : "! ",
-		       mp_severity_name(e->severity));
-	add_subject(&t, e->point, e->pid, view->verbose ? e->cgroup : NULL);
-	add_evidence(&t, e);
-	if (e->reason) {
-		mp_text_puts(&t, ": ");
-		add_words(&t, e->reason);
-	}
-	put_timed(view, out, event, &t, colors[e->severity]);
-}
-
-static void add_outcome(struct mp_text *t, const struct mp_event_action *e)
-{
-	char human[MP_HUMAN_LEN];
-
-	if (e->freed_bytes != MP_UNKNOWN)
-		mp_text_printf(t, "  freed %s", mp_size_format(e->freed_bytes, human));
-	if (e->duration_ns != MP_UNKNOWN)
-		mp_text_printf(t, "  in %s", mp_duration_format(e->duration_ns, human));
-	if (e->detail) {
-		mp_text_puts(t, ": ");
-		add_words(t, e->detail);
-	}
-}
-
-/* The line of the decision is what the action log is for: once is enough. */
-static bool is_plain_log(const struct mp_event_action *e)
-{
-	return e->result == MP_RESULT_DONE && e->action && strcmp(e->action, "log") == 0;
-}
-
-static void view_action(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
-{
-	static const enum mp_color colors[MP_RESULT_COUNT] = {
-		[MP_RESULT_WOULD] = MP_COLOR_YELLOW,
-		[MP_RESULT_FAILED] = MP_COLOR_RED,
-		[MP_RESULT_SKIPPED] = MP_COLOR_DIM,
-	};
-	const struct mp_event_action *e = &event->action;
-	MP_TEXT struct mp_text t = {0};
-
-	if (is_plain_log(e) && !view->verbose)
-		return;
-	mp_text_puts(&t, "> ");
-	add_name(&t, e->action);
-	mp_text_printf(&t, " %s  ", mp_action_result_name(e->result));
-	add_subject(&t, e->point, e->pid, view->verbose ? e->cgroup : NULL);
-	add_outcome(&t, e);
-	put_timed(view, out, event, &t, colors[e->result]);
-	put_frames(view, out, e->stack, e->n_stack);
+	mp_view_timed(view, out, event, &t, MP_COLOR_DIM);
 }
 
 static void view_lost(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
@@ -578,9 +455,9 @@ static void view_lost(struct mp_textview *view, struct mp_text *out, const struc
 		mp_text_printf(&t, "! %" PRIu64 " %s", event->lost.count,
 			       event->lost.count == 1 ? "record" : "records");
 	mp_text_puts(&t, " lost: ");
-	add_name(&t, event->lost.source);
+	mp_view_name(&t, event->lost.source);
 	mp_text_puts(&t, " (the summary still counts every call)");
-	put_timed(view, out, event, &t, MP_COLOR_YELLOW);
+	mp_view_timed(view, out, event, &t, MP_COLOR_YELLOW);
 }
 
 static void view_summary(struct mp_textview *view, struct mp_text *out,
@@ -594,16 +471,22 @@ static void view_stop(struct mp_textview *view, struct mp_text *out, const struc
 	MP_TEXT struct mp_text t = {0};
 
 	mp_text_puts(&t, "stopped: ");
-	add_name(&t, event->stop.reason);
-	put_timed(view, out, event, &t, MP_COLOR_DIM);
+	mp_view_name(&t, event->stop.reason);
+	mp_view_timed(view, out, event, &t, MP_COLOR_DIM);
 }
 
 static void (*const viewers[])(struct mp_textview *, struct mp_text *, const struct mp_event *) = {
-	[MP_EVENT_START] = view_start,	   [MP_EVENT_SITE] = view_site,
-	[MP_EVENT_PROBE] = view_probe,	   [MP_EVENT_PROCESS] = view_process,
-	[MP_EVENT_OOM] = view_oom,	   [MP_EVENT_DECISION] = view_decision,
-	[MP_EVENT_ACTION] = view_action,   [MP_EVENT_LOST] = view_lost,
-	[MP_EVENT_SUMMARY] = view_summary, [MP_EVENT_STOP] = view_stop,
+	[MP_EVENT_START] = view_start,
+	[MP_EVENT_SITE] = view_site,
+	[MP_EVENT_PROBE] = view_probe,
+	[MP_EVENT_PROCESS] = view_process,
+	[MP_EVENT_PRESSURE] = mp_view_pressure,
+	[MP_EVENT_OOM] = mp_view_oom,
+	[MP_EVENT_DECISION] = mp_view_decision,
+	[MP_EVENT_ACTION] = mp_view_action,
+	[MP_EVENT_LOST] = view_lost,
+	[MP_EVENT_SUMMARY] = view_summary,
+	[MP_EVENT_STOP] = view_stop,
 };
 _Static_assert(MP_ARRAY_SIZE(viewers) == MP_EVENT_TYPE_COUNT, "a view of every event");
 
@@ -615,6 +498,7 @@ void mp_textview_write(struct mp_textview *view, struct mp_text *out, const stru
 		view->start_ns = event->ts_ns;
 		view->started = true;
 	}
+	mp_tally_count(&view->tally, event);
 	if (view->quiet && event->type != MP_EVENT_SUMMARY)
 		return;
 	if (event->type != MP_EVENT_SITE)

@@ -6,6 +6,30 @@
 #include "base/event.h"
 #include "base/text.h"
 
+/* What there was of pressure, for the summary. Fixed room; what has none is counted together. */
+#define MP_TALLY_ROWS 16
+struct mp_tally_domain {
+	char name[512];
+	uint64_t incidents;
+	uint64_t last_incident;
+	enum mp_severity worst;
+};
+struct mp_tally_action {
+	char name[128];
+	uint64_t results[MP_RESULT_COUNT];
+	uint64_t freed_bytes;
+};
+struct mp_tally {
+	struct mp_tally_domain domains[MP_TALLY_ROWS];
+	size_t n_domains;
+	uint64_t other_pressure; /* records of further domains */
+	struct mp_tally_action actions[MP_TALLY_ROWS];
+	size_t n_actions;
+	uint64_t other_actions;
+	uint64_t oom_kills;
+	uint64_t oom_targets; /* of them */
+};
+
 /* Set the first part, zero the rest. */
 struct mp_textview {
 	bool color;	    /* a terminal: colors, and the header again now and then */
@@ -21,6 +45,7 @@ struct mp_textview {
 	unsigned int sites_waiting;
 	unsigned int sites_failed;
 	unsigned int sites_told; /* of all three, in the last line that counted them */
+	struct mp_tally tally;
 };
 
 /* Appends the lines for one event (none for some). */

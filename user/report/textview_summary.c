@@ -268,35 +268,17 @@ struct totals {
 	uint64_t missed;
 };
 
-static void add_known(uint64_t *sum, uint64_t n)
-{
-	if (n != MP_UNKNOWN && __builtin_add_overflow(*sum, n, sum))
-		*sum = MP_UNKNOWN - 1;
-}
-
 static struct totals sum_up(const struct mp_event_summary *summary)
 {
 	struct totals t = {0};
 
 	for (size_t i = 0; i < summary->n_points; i++) {
-		add_known(&t.emitted, summary->points[i].emitted);
-		add_known(&t.suppressed, summary->points[i].suppressed);
-		add_known(&t.lost, summary->points[i].lost);
-		add_known(&t.missed, summary->points[i].missed);
+		mp_add_known(&t.emitted, summary->points[i].emitted);
+		mp_add_known(&t.suppressed, summary->points[i].suppressed);
+		mp_add_known(&t.lost, summary->points[i].lost);
+		mp_add_known(&t.missed, summary->points[i].missed);
 	}
 	return t;
-}
-
-static void put_line(const struct mp_textview *view, struct mp_text *out, const struct mp_text *t,
-		     enum mp_color color)
-{
-	if (t->failed)
-		out->failed = true;
-	else
-		mp_paragraph_put(out, t->data,
-				 (struct mp_paragraph){.width = view->width,
-						       .lead = "",
-						       .color = mp_view_color(view, color)});
 }
 
 static void put_missed(const struct mp_textview *view, struct mp_text *out, uint64_t missed)
@@ -308,7 +290,7 @@ static void put_missed(const struct mp_textview *view, struct mp_text *out, uint
 	mp_text_printf(&t,
 		       "unpaired calls: %" PRIu64 " (counted, but without a duration or growth)",
 		       missed);
-	put_line(view, out, &t, MP_COLOR_DIM);
+	mp_view_sentence(view, out, "", &t, MP_COLOR_DIM);
 }
 
 static void put_verdict(const struct mp_textview *view, struct mp_text *out,
@@ -331,7 +313,7 @@ static void put_verdict(const struct mp_textview *view, struct mp_text *out,
 			       totals->emitted - summary->received, totals->emitted);
 	else
 		mp_text_puts(&t, ": INCOMPLETE: not all that was received was put out");
-	put_line(view, out, &t, summary->complete ? MP_COLOR_GREEN : MP_COLOR_ALARM);
+	mp_view_sentence(view, out, "", &t, summary->complete ? MP_COLOR_GREEN : MP_COLOR_ALARM);
 }
 
 void mp_textview_summary(const struct mp_textview *view, struct mp_text *out,
@@ -343,5 +325,6 @@ void mp_textview_summary(const struct mp_textview *view, struct mp_text *out,
 	put_table(view, out, summary);
 	put_never_hit(view, out, summary);
 	put_missed(view, out, totals.missed);
+	mp_tally_put(view, out);
 	put_verdict(view, out, summary, &totals);
 }
