@@ -441,6 +441,57 @@ static void test_host_memory(void **state)
 	assert_int_equal(available, 23168592ULL * 1024);
 }
 
+static void check_domain(const struct mp_cgroups *cg, const char *path, uint64_t usage,
+			 uint64_t working_set, uint64_t limit, double usage_pct)
+{
+	struct mp_domain_sample s;
+
+	assert_int_equal(mp_domain_sample(cg, path, &s), 0);
+	assert_int_equal(s.usage, usage);
+	assert_int_equal(s.working_set, working_set);
+	assert_int_equal(s.limit, limit);
+	assert_true(s.usage_pct == usage_pct);
+}
+
+static void test_domain(void **state)
+{
+	struct mp_cgroups hybrid = detect(HYBRID);
+	struct mp_cgroups v2 = detect(V2);
+	struct mp_cgroups none = detect(NO_MEMORY);
+	const uint64_t used = (24684084ULL - 23168592ULL) * 1024;
+	struct mp_domain_sample s = {.usage = 7};
+
+	(void)state;
+	check_domain(&hybrid, "/app", 805306368, 700448768, 1073741824, 65.23);
+	check_domain(&hybrid, "/app/db", 314572800, 0, 536870912, 0);
+	check_domain(&v2, "/system.slice/redis.service", 134217728, 100663296, 268435456, 37.5);
+	check_domain(&v2, "/user.slice/session-1.scope", MP_UNKNOWN, MP_UNKNOWN, MP_UNKNOWN, -1);
+	check_domain(&v2, NULL, used, used, 24684084ULL * 1024, 6.14);
+	assert_int_equal(mp_domain_sample(&v2, "/gone.slice", &s), -ENOENT);
+	assert_int_equal(mp_domain_sample(&none, "/", &s), -ENOENT);
+	assert_int_equal(mp_domain_sample(&none, NULL, &s), -ENOENT);
+	assert_int_equal(s.usage, 7);
+}
+
+static void test_domain_glance(void **state)
+{
+	struct mp_cgroups hybrid = detect(HYBRID);
+	struct mp_cgroups v2 = detect(V2);
+	struct mp_domain_sample s;
+
+	(void)state;
+	assert_int_equal(mp_domain_glance(&hybrid, "/app", &s), 0);
+	assert_int_equal(s.usage, 805306368);
+	assert_int_equal(s.working_set, MP_UNKNOWN);
+	assert_int_equal(s.limit, 1073741824);
+	assert_true(s.usage_pct == 75); /* of the usage: never below that of the working set */
+	assert_int_equal(mp_domain_glance(&v2, NULL, &s), 0);
+	assert_true(s.usage_pct == 6.14);
+	assert_int_equal(mp_domain_glance(&v2, "/system.slice", &s), 0);
+	assert_true(s.usage_pct == -1);
+	assert_int_equal(mp_domain_glance(&v2, "/gone.slice", &s), -ENOENT);
+}
+
 /* Whatever this machine has, the parts must agree with each other. */
 static void test_live_machine(void **state)
 {
@@ -479,6 +530,8 @@ int main(void)
 		cmocka_unit_test(test_effective_limit),
 		cmocka_unit_test(test_effective_limit_above_is_smaller),
 		cmocka_unit_test(test_host_memory),
+		cmocka_unit_test(test_domain),
+		cmocka_unit_test(test_domain_glance),
 		cmocka_unit_test(test_live_machine),
 	};
 

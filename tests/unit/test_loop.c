@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include <cmocka.h>
@@ -252,6 +253,43 @@ static void test_what_cannot_be_added(void **state)
 	assert_int_equal(s.calls, 1);
 }
 
+static void on_urgent(void *data)
+{
+	struct source *s = data;
+	char byte;
+
+	s->calls++;
+	assert_int_equal(recv(s->in, &byte, 1, MSG_OOB), 1);
+	assert_int_equal(byte, '!');
+}
+
+/* What can only be read is not told; what is urgent is, until it is taken off. */
+static void test_priority(void **state)
+{
+	LOOP *loop = make_loop();
+	int fds[2];
+	SOURCE s;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	s = (struct source){.loop = loop, .in = fds[0], .out = fds[1]};
+	assert_int_equal(mp_loop_add_priority(loop, -1, on_urgent, &s), -EBADF);
+	assert_int_equal(mp_loop_add_priority(loop, s.in, on_urgent, &s), 0);
+	poke(&s);
+	assert_int_equal(mp_loop_once(loop, 0), 0);
+	assert_int_equal(s.calls, 0);
+	if (send(s.out, "!", 1, MSG_OOB) != 1)
+		skip(); /* before 5.15 */
+	assert_int_equal(mp_loop_once(loop, LONG_MS), 0);
+	assert_int_equal(s.calls, 1);
+	assert_int_equal(mp_loop_once(loop, 0), 0);
+	assert_int_equal(s.calls, 1);
+	mp_loop_remove(loop, s.in);
+	assert_int_equal(send(s.out, "!", 1, MSG_OOB), 1);
+	assert_int_equal(mp_loop_once(loop, 0), 0);
+	assert_int_equal(s.calls, 1);
+}
+
 static void ignore(int signal)
 {
 	(void)signal;
@@ -350,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_adds_another),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_what_cannot_be_added),
+		cmocka_unit_test(test_priority),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_timer_once),
 		cmocka_unit_test(test_timer_repeats),

@@ -198,6 +198,19 @@ static void test_number_parse(void **state)
 	assert_int_equal(value, 7);
 }
 
+static void test_percent(void **state)
+{
+	(void)state;
+	assert_true(mp_percent(0, 1) == 0);
+	assert_true(mp_percent(1, 3) == 33.33);
+	assert_true(mp_percent(2, 3) == 66.67);
+	assert_true(mp_percent(3, 2) == 150);
+	assert_true(mp_percent(UINT64_MAX - 1, UINT64_MAX - 1) == 100);
+	assert_true(mp_percent(1, 0) == -1);
+	assert_true(mp_percent(UINT64_MAX, 1) == -1);
+	assert_true(mp_percent(1, UINT64_MAX) == -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +223,7 @@ int main(void)
 		cmocka_unit_test(test_size_parse_refuses),
 		cmocka_unit_test(test_duration_parse),
 		cmocka_unit_test(test_number_parse),
+		cmocka_unit_test(test_percent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,7 +28,7 @@ struct mp_pressure_watch {
 	struct mp_pressure_domain *domain;
 	int fds[MP_PRESSURE_MAX_FDS];
 	size_t n_fds;
-	size_t n_quiet; /* the first of them that the loop does not hear for now */
+	size_t n_quiet;		      /* the first of them that the loop does not hear for now */
 	struct mp_cgroup_events seen; /* at the last record */
 };
 
@@ -57,7 +57,8 @@ extern const struct mp_pressure_kind mp_pressure_psi;
 extern const struct mp_pressure_kind mp_pressure_memory_events;
 extern const struct mp_pressure_kind mp_pressure_memcg_v1;
 
-/* Shares since the reading before, into an event: 1, 0 when it is too early, or a negative errno. */
+/* Shares since the reading before, into an event: 1, 0 when it is too early, or a negative errno.
+ */
 int mp_pressure_take_stall(struct mp_psi *psi, uint64_t now_ns, struct mp_event_pressure *event);
 
 /* What was counted since the last record, into an event; true when anything was. */

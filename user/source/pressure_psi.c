@@ -4,17 +4,21 @@
 
 #include "source/pressure_kind.h"
 
+static void fill_in(struct mp_event_pressure *event, const struct mp_psi_share *share)
+{
+	event->some_pct = share->some_pct;
+	event->full_pct = share->full_pct;
+	event->window_ns = share->window_ns;
+}
+
 int mp_pressure_take_stall(struct mp_psi *psi, uint64_t now_ns, struct mp_event_pressure *event)
 {
 	struct mp_psi_share share;
 	int ret = mp_psi_read(psi, now_ns, &share);
 
-	if (ret <= 0)
-		return ret;
-	event->some_pct = share.some_pct;
-	event->full_pct = share.full_pct;
-	event->window_ns = share.window_ns;
-	return 1;
+	if (ret > 0)
+		fill_in(event, &share);
+	return ret;
 }
 
 static int psi_open(struct mp_pressure_watch *watch, const struct mp_cgroups *cg,
@@ -39,9 +43,14 @@ static void psi_close(struct mp_pressure_watch *watch)
 static int psi_take(struct mp_pressure_watch *watch, const struct mp_cgroups *cg, uint64_t now_ns,
 		    struct mp_event_pressure *event, size_t *ret_quiet)
 {
+	struct mp_psi_share share;
+	int ret = mp_psi_read_window(watch->domain->psi, now_ns, &share);
+
 	(void)cg;
 	*ret_quiet = 0;
-	return mp_pressure_take_stall(watch->domain->psi, now_ns, event);
+	if (ret > 0)
+		fill_in(event, &share);
+	return ret;
 }
 
 const struct mp_pressure_kind mp_pressure_psi = {

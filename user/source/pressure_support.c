@@ -66,15 +66,16 @@ size_t mp_pressure_rows(const struct mp_pressure_support *s,
 	rows[n++] = (struct mp_pressure_row){
 		"psi", s->psi, "how much the whole system stalls on memory",
 		"stalls of the host are not seen, usage and reclaim are; boot with psi=1"};
-	rows[n++] = (struct mp_pressure_row){
-		"psi_trigger", s->psi_trigger, "the kernel wakes the monitor when tasks stall",
-		"stalls are seen at the next check, not at once; older kernels want CAP_SYS_RESOURCE"};
+	rows[n++] = (struct mp_pressure_row){"psi_trigger", s->psi_trigger,
+					     "the kernel wakes the monitor when tasks stall",
+					     "stalls are seen at the next check, not at once; "
+					     "older kernels want CAP_SYS_RESOURCE"};
 	rows[n++] = (struct mp_pressure_row){
 		"psi_cgroup", s->psi_cgroup, "the same for each group",
 		"a group's stalls are not seen, its usage and reclaim are; needs cgroup v2"};
-	rows[n++] = (struct mp_pressure_row){
-		"memory.events", s->memory_events, "limits reached and OOM kills of each v2 group",
-		"only on cgroup v2; on v1 memcg_v1 tells of the same"};
+	rows[n++] = (struct mp_pressure_row){"memory.events", s->memory_events,
+					     "limits reached and OOM kills of each v2 group",
+					     "only on cgroup v2; on v1 memcg_v1 tells of the same"};
 	rows[n++] = (struct mp_pressure_row){
 		"memcg_v1", s->memcg_v1_events, "reclaim levels and OOM of each v1 group",
 		"only on cgroup v1; on v2 memory.events tells of the same"};

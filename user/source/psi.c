@@ -18,12 +18,19 @@
 /* Stall is added up in ticks of the scheduler: a shorter time says nothing. */
 #define MIN_READ_NS (10 * MS)
 #define MAX_PSI 1024
+#define N_MARKS 4
+
+struct reading {
+	struct mp_psi_totals totals;
+	uint64_t ns;
+};
 
 struct mp_psi {
 	int fd; /* both the trigger and what is read */
 	uint64_t window_ns;
-	struct mp_psi_totals totals;
-	uint64_t read_ns;
+	struct reading last;
+	struct reading marks[N_MARKS]; /* of the trigger's window: a ring, a quarter of it apart */
+	size_t newest;
 };
 
 static int read_totals(const struct mp_psi *psi, struct mp_psi_totals *ret)
@@ -88,12 +95,14 @@ int mp_psi_new(const char *path, double some_pct, uint64_t window_ns, struct mp_
 		return -ENOMEM;
 	}
 	psi->fd = fd;
-	psi->read_ns = mp_clock_now_ns();
-	err = read_totals(psi, &psi->totals);
+	psi->last.ns = mp_clock_now_ns();
+	err = read_totals(psi, &psi->last.totals);
 	if (err) {
 		mp_psi_free(psi);
 		return err;
 	}
+	for (size_t i = 0; i < N_MARKS; i++)
+		psi->marks[i] = psi->last;
 	if (writable)
 		try_trigger(psi, some_pct, window_ns);
 	*ret = psi;
@@ -118,18 +127,47 @@ uint64_t mp_psi_window_ns(const struct mp_psi *psi)
 	return psi->window_ns;
 }
 
+static void keep(struct mp_psi *psi, const struct reading *now)
+{
+	psi->last = *now;
+	if (now->ns - psi->marks[psi->newest].ns < psi->window_ns / N_MARKS)
+		return;
+	psi->newest = (psi->newest + 1) % N_MARKS;
+	psi->marks[psi->newest] = *now;
+}
+
 int mp_psi_read(struct mp_psi *psi, uint64_t now_ns, struct mp_psi_share *ret)
 {
-	struct mp_psi_totals totals;
+	struct reading now = {.ns = now_ns};
 	int err;
 
-	if (now_ns < psi->read_ns + MIN_READ_NS)
+	if (now_ns < psi->last.ns + MIN_READ_NS)
 		return 0;
-	err = read_totals(psi, &totals);
+	err = read_totals(psi, &now.totals);
 	if (err)
 		return err;
-	mp_psi_between(&psi->totals, psi->read_ns, &totals, now_ns, ret);
-	psi->totals = totals;
-	psi->read_ns = now_ns;
+	mp_psi_between(&psi->last.totals, psi->last.ns, &now.totals, now_ns, ret);
+	keep(psi, &now);
+	return 1;
+}
+
+int mp_psi_read_window(struct mp_psi *psi, uint64_t now_ns, struct mp_psi_share *ret)
+{
+	struct reading now = {.ns = now_ns};
+	const struct reading *since = &psi->last;
+	int err = read_totals(psi, &now.totals);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < N_MARKS; i++) {
+		const struct reading *mark = &psi->marks[i];
+
+		if (mark->ns < since->ns && mark->ns + psi->window_ns >= now_ns)
+			since = mark;
+	}
+	if (now_ns < since->ns + MIN_READ_NS)
+		return 0;
+	mp_psi_between(&since->totals, since->ns, &now.totals, now_ns, ret);
+	keep(psi, &now);
 	return 1;
 }

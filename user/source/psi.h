@@ -24,5 +24,10 @@ uint64_t mp_psi_window_ns(const struct mp_psi *psi);
  * has passed to say (below 10 ms), or a negative errno (the group is gone: -ENOENT).
  */
 int mp_psi_read(struct mp_psi *psi, uint64_t now_ns, struct mp_psi_share *ret);
+/*
+ * The same for when the trigger has fired: over its window, as far as readings go back
+ * in it. The stall that made it fire can be older than the call before.
+ */
+int mp_psi_read_window(struct mp_psi *psi, uint64_t now_ns, struct mp_psi_share *ret);
 
 #endif
