@@ -11,6 +11,7 @@ NAME=@FILE the last line of a file as JSON. Expressions may use:
   point(NAME)           its row of the summary
   pressures(SOURCE)     pressure records, of a source
   ooms(IS_TARGET)       oom records, of targets or of others
+  killed()              oom records in the order in which they were chosen
   kernel                [major, minor] of the kernel that the stream is from
   start, stop, summary  the last record of these types, or None
   lost(SOURCE)          count of the records lost by a source
@@ -118,10 +119,13 @@ def names_for(records):
     def ooms(is_target):
         return [r for r in of("oom") if r.is_target == is_target]
 
+    def killed():
+        return sorted(of("oom"), key=lambda r: r.ts_ns)
+
     found = re.match(r"(\d+)\.(\d+)", last("start").kernel if of("start") else "")
     kernel = [int(n) for n in found.groups()] if found else None
     return {"records": records, "of": of, "probes": probes, "pressures": pressures,
-            "ooms": ooms, "point": point, "lost": lost, "kernel": kernel,
+            "ooms": ooms, "killed": killed, "point": point, "lost": lost, "kernel": kernel,
             "start": last("start"), "stop": last("stop"), "summary": last("summary")}
 
 

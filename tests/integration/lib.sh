@@ -105,8 +105,10 @@ end_own() {
 	[ -z "$OWN_GROUP" ] || wait_until 5 remove_group
 }
 
+# With the groups below it, and what still runs in there.
 remove_group() {
-	rmdir "$OWN_GROUP" 2>/dev/null || [ ! -d "$OWN_GROUP" ]
+	[ ! -e "$OWN_GROUP/cgroup.kill" ] || echo 1 >"$OWN_GROUP/cgroup.kill"
+	find "$OWN_GROUP" -depth -type d -exec rmdir {} + 2>/dev/null || [ ! -d "$OWN_GROUP" ]
 }
 
 # start_target NAME ARG…: a program of build/targets (or a path), until it says

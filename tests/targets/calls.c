@@ -13,7 +13,6 @@
 #include <getopt.h>
 #include <pthread.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "probed.h"
 
@@ -40,14 +39,6 @@ struct worker {
 	char *memory; /* grow */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 PROBED uint64_t probe_grow(char *memory, uint64_t bytes)
 {
 	memset(memory, 0x5a, bytes);
@@ -58,7 +49,7 @@ PROBED uint64_t probe_grow(char *memory, uint64_t bytes)
 static void keep_rate(const struct worker *w)
 {
 	uint64_t due = w->begin_ns + w->done * 1000000000u / w->options->rate;
-	uint64_t now = now_ns();
+	uint64_t now = target_now_ns();
 	struct timespec ts;
 
 	/* In slices of a millisecond: a sleep a call would limit the rate itself. */
@@ -92,7 +83,7 @@ static void *work(void *data)
 	struct worker *w = data;
 
 	pthread_barrier_wait(w->start);
-	w->begin_ns = now_ns();
+	w->begin_ns = target_now_ns();
 	if (!strcmp(w->options->function, "grow"))
 		call_grow(w);
 	else if (!strcmp(w->options->function, "endbr"))
@@ -101,7 +92,7 @@ static void *work(void *data)
 		call_counted(w, probe_empty);
 	else
 		call_counted(w, probe_push);
-	w->end_ns = now_ns();
+	w->end_ns = target_now_ns();
 	if (w->options->stop)
 		kill(getpid(), SIGSTOP);
 	return NULL;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A function that keeps its symbol and is really called, whatever the optimizer thinks of it. */
@@ -38,6 +39,14 @@ static inline uint64_t target_number(const char *text)
 		exit(2);
 	}
 	return value;
+}
+
+static inline uint64_t target_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 /*
