@@ -21,9 +21,11 @@ static void check(int holds)
 static void check_text(const struct mp_event *event)
 {
 	struct mp_textview view = {.width = VIEW_WIDTH, .verbose = 1};
+	const struct mp_event summary = {.type = MP_EVENT_SUMMARY};
 	MP_TEXT struct mp_text out = {0};
 
 	mp_textview_write(&view, &out, event);
+	mp_textview_write(&view, &out, &summary);
 	for (char *line = out.data; line && *line;) {
 		char *end = strchr(line, '\n');
 

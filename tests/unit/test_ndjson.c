@@ -773,6 +773,41 @@ static void hostile_strings(void **state)
 	check_line(&event, NULL);
 }
 
+/* An example is what a stream holds: read and written again, it is the same line. */
+static void check_example(struct mp_ndjson_reader *reader, const char *line, bool *ret_seen)
+{
+	MP_TEXT struct mp_text again = {0};
+	struct mp_event event;
+	struct mp_error err;
+
+	if (mp_ndjson_parse(reader, line, strlen(line), &event, &err))
+		fail_msg("%s%s", line, err.text);
+	mp_ndjson_write(&again, &event);
+	assert_string_equal(again.data, line);
+	ret_seen[event.type] = true;
+}
+
+static void documented_examples(void **state)
+{
+	struct mp_ndjson_reader *reader = mp_ndjson_reader_new();
+	MP_FCLOSE FILE *f = fopen("docs/events.md", "re");
+	bool seen[MP_EVENT_TYPE_COUNT] = {false};
+	MP_FREE char *line = NULL;
+	size_t cap = 0;
+
+	(void)state;
+	assert_non_null(f);
+	while (getline(&line, &cap, f) > 0) {
+		if (line[0] == '{')
+			check_example(reader, line, seen);
+	}
+	for (enum mp_event_type type = 0; type < MP_EVENT_TYPE_COUNT; type++) {
+		if (!seen[type])
+			fail_msg("no example of %s", mp_event_type_name(type));
+	}
+	mp_ndjson_reader_free(reader);
+}
+
 /* Two bytes at a time, so that what is read cannot grow together either. */
 static void any_two_bytes(void **state)
 {
@@ -1081,6 +1116,7 @@ int main(void)
 		cmocka_unit_test(lost_and_stop),
 		cmocka_unit_test(summary),
 		cmocka_unit_test(hostile_strings),
+		cmocka_unit_test(documented_examples),
 		cmocka_unit_test(any_two_bytes),
 		cmocka_unit_test(values_come_back),
 		cmocka_unit_test(bad_lines_say_where),

@@ -1233,6 +1233,26 @@ static void no_line_is_too_wide(void **state)
 	}
 }
 
+/* No stack of ours is that deep, but a recording may say so. */
+static void deep_stacks_keep_to_the_width(void **state)
+{
+	struct mp_textview view = view_of(60);
+	struct mp_event event = action_at(0, "stack", MP_RESULT_DONE);
+	const char *frames[1001];
+	MP_TEXT struct mp_text out = {0};
+	char name[100];
+
+	(void)state;
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	for (size_t i = 0; i < MP_ARRAY_SIZE(frames); i++)
+		frames[i] = name;
+	event.action.stack = frames;
+	event.action.n_stack = MP_ARRAY_SIZE(frames);
+	mp_textview_write(&view, &out, &event);
+	assert_int_equal(check_lines(&out, 60), 1002);
+}
+
 /* --- cells ---------------------------------------------------------------------- */
 
 static void check_cell(const char *s, size_t width, bool right, const char *expected)
@@ -1317,6 +1337,7 @@ int main(void)
 		cmocka_unit_test(many_points_never_hit_are_one_line),
 		cmocka_unit_test(quiet_is_the_summary_only),
 		cmocka_unit_test(no_line_is_too_wide),
+		cmocka_unit_test(deep_stacks_keep_to_the_width),
 		cmocka_unit_test(cells_keep_their_width),
 		cmocka_unit_test(paragraphs_break_at_spaces),
 	};

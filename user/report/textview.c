@@ -233,8 +233,11 @@ void mp_view_subject(struct mp_text *t, const char *point, uint32_t pid, const c
 static void put_frame(const struct mp_textview *view, struct mp_text *out, size_t i,
 		      const char *frame)
 {
-	mp_text_printf(out, MP_VIEW_INDENT "  #%-2zu ", i);
-	mp_cell_name(out, frame, view->width - sizeof(MP_VIEW_INDENT) - 5);
+	char number[CELL_LEN];
+	int width = snprintf(number, sizeof(number), MP_VIEW_INDENT "  #%-2zu ", i);
+
+	mp_text_puts(out, number);
+	mp_cell_name(out, frame, view->width - (size_t)width);
 	mp_text_putc(out, '\n');
 }
 
