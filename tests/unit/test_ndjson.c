@@ -505,6 +505,7 @@ static void decision(void **state)
 		.working_set = 1846835937,
 		.limit = 2147483648,
 		.some_pct = -1,
+		.latency_ns = MP_UNKNOWN,
 		.full_pct = -1,
 	};
 	check_line(&event, HEAD("decision") "\"severity\":\"gc\",\"previous\":\"warning\","
@@ -565,7 +566,8 @@ static void action(void **state)
 	check_line(&event,
 		   HEAD("action") "\"action\":\"reclaim\",\"result\":\"done\",\"point\":null,"
 				  "\"pid\":null,\"cgroup\":\"/app\",\"freed_bytes\":125829120,"
-				  "\"usage_before\":488552530,\"usage_after\":362723410,"
+				  "\"limit_cgroup\":null,\"usage_before\":488552530,\"usage_"
+				  "after\":362723410,"
 				  "\"stall\":{\"before_pct\":23.40,\"after_pct\":null},"
 				  "\"duration_ns\":1000,\"detail\":null}\n");
 	event.action.usage_before = MP_UNKNOWN;

@@ -80,8 +80,7 @@ static void set_psi(const struct fixture *f, const char *path, unsigned int some
 	tree_write(&f->tree, path, text);
 }
 
-static void set_file(const struct fixture *f, const char *group, const char *file,
-		     const char *text)
+static void set_file(const struct fixture *f, const char *group, const char *file, const char *text)
 {
 	char path[512];
 
@@ -403,7 +402,13 @@ static void test_malformed(void **state)
 
 /* --- the eventfds of v1 ---------------------------------------------------------- */
 
-enum { LOW, MEDIUM, CRITICAL, OOM, N_SIGNALS };
+enum {
+	LOW,
+	MEDIUM,
+	CRITICAL,
+	OOM,
+	N_SIGNALS
+};
 
 struct v1 {
 	int control; /* event_control is a pipe here: what is written there stays apart */

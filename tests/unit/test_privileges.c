@@ -43,8 +43,8 @@ static void test_old_kernels_need_more(void **state)
 static void test_acting_needs_more(void **state)
 {
 	const struct mp_features features = {.uprobe_multi = true};
-	uint64_t more = mp_privileges_needed(&features, true) ^
-			mp_privileges_needed(&features, false);
+	uint64_t more =
+		mp_privileges_needed(&features, true) ^ mp_privileges_needed(&features, false);
 
 	(void)state;
 	assert_int_equal(more, BIT(CAP_KILL) | BIT(CAP_SYS_NICE) | BIT(CAP_DAC_OVERRIDE));

@@ -229,6 +229,7 @@ struct mp_event_decision {
 	uint64_t limit;
 	double some_pct; /* instantaneous stall, negative: not known */
 	double full_pct;
+	uint64_t latency_ns; /* from the event to the decision; MP_UNKNOWN in a replay */
 };
 
 struct mp_event_action {
@@ -237,8 +238,9 @@ struct mp_event_action {
 	const char *point;
 	uint32_t pid;
 	const char *cgroup;
-	uint64_t freed_bytes;  /* usage_before - usage_after, at least 0 */
-	uint64_t usage_before; /* of the domain */
+	const char *limit_cgroup; /* the domain, when its usage was measured; NULL: the host */
+	uint64_t freed_bytes;	  /* usage_before - usage_after, at least 0 */
+	uint64_t usage_before;	  /* of the domain */
 	uint64_t usage_after;
 	double some_before_pct; /* its instantaneous stall; negative: not known */
 	double some_after_pct;

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "cgroup/control.h"
 #include "monitor/private.h"
 
 #define LOST_EVERY_NS 100000000ULL
@@ -292,9 +293,9 @@ int mp_monitor_open_inputs(struct mp_monitor *m)
 	m->oom = mp_oom_new(&m->cgroups, emit_oom, &m->pipeline);
 	if (!m->ring || !m->oom)
 		return -ENOMEM;
+	mp_oom_read_events_by(m->oom, mp_cgroup_read_events);
 	if (!m->o->no_pressure) {
-		m->pressure =
-			mp_pressure_new(m->loop, &m->cgroups, m->o->policy, on_pressure, m);
+		m->pressure = mp_pressure_new(m->loop, &m->cgroups, m->o->policy, on_pressure, m);
 		if (!m->pressure)
 			return -ENOMEM;
 	}

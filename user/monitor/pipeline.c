@@ -65,6 +65,14 @@ void mp_pipeline_end(struct mp_pipeline *p)
 	p->state = NULL;
 }
 
+/* A record that another CPU has just made may seem to lie ahead. */
+static uint64_t elapsed_since(uint64_t ts_ns)
+{
+	uint64_t now = mp_clock_now_ns();
+
+	return now > ts_ns ? now - ts_ns : 0;
+}
+
 void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 {
 	struct mp_decision decision;
@@ -77,6 +85,8 @@ void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 	out.ts_ns = event->ts_ns;
 	out.realtime_ns = event->realtime_ns;
 	out.decision = decision.event;
+	if (!p->o.dry_run)
+		out.decision.latency_ns = elapsed_since(event->ts_ns);
 	tell_outcome(p, &out);
 	if (decision.actions)
 		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->o.dry_run);

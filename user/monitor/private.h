@@ -41,7 +41,7 @@ struct mp_monitor {
 	struct mp_output *output;
 	struct mp_pipeline pipeline;
 	struct mp_child child;
-	uint64_t oom_kills;	  /* of the command's group before it ran */
+	uint64_t oom_kills;	     /* of the command's group before it ran */
 	struct mp_watched_pid *pids; /* of pid targets */
 	size_t n_pids;
 	size_t n_live_pids;

@@ -278,9 +278,9 @@ static void on_outcome(void *data, const struct mp_event *event)
 
 	mp_oom_note(m->oom, event);
 	if (event->type == MP_EVENT_DECISION)
-		mp_domains_set_severity(m->domains, event->decision.limit_cgroup,
-					mp_pipeline_severity(&m->pipeline,
-							     event->decision.limit_cgroup));
+		mp_domains_set_severity(
+			m->domains, event->decision.limit_cgroup,
+			mp_pipeline_severity(&m->pipeline, event->decision.limit_cgroup));
 }
 
 static int init_pipeline(struct mp_monitor *m)
@@ -289,15 +289,16 @@ static int init_pipeline(struct mp_monitor *m)
 		.output = m->output,
 		.on_outcome = on_outcome,
 		.data = m,
-		.actions = {
-			.policy = m->o->policy,
-			.cgroups = &m->cgroups,
-			.undo = m->undo,
-			.guardian = m->guardian ? mp_guardian_pid(m->guardian) : 0,
-			.enforce = m->o->enforce,
-			.host = {m, host_is_target, host_for_each_target, host_open_gate,
-				 mp_monitor_look},
-		},
+		.actions =
+			{
+				.policy = m->o->policy,
+				.cgroups = &m->cgroups,
+				.undo = m->undo,
+				.guardian = m->guardian ? mp_guardian_pid(m->guardian) : 0,
+				.enforce = m->o->enforce,
+				.host = {m, host_is_target, host_for_each_target, host_open_gate,
+					 mp_monitor_look},
+			},
 	};
 
 	return mp_pipeline_init(&m->pipeline, &o);
@@ -341,8 +342,7 @@ static int guard_gates(struct mp_monitor *m)
 	if (gate_of(m) != MP_GATE_HELD)
 		return 0;
 	return mp_guardian_watch_gates(m->guardian, mp_bpf_gated_map(m->bpf),
-				       mp_bpf_live_map(m->bpf),
-				       mp_bpf_gates_open_offset(m->bpf),
+				       mp_bpf_live_map(m->bpf), mp_bpf_gates_open_offset(m->bpf),
 				       m->o->policy->gate_deadline_ns);
 }
 

@@ -185,6 +185,7 @@ static void fill_decision(const struct subject *s, const struct mp_view *view,
 	ret->event.previous = view->previous;
 	ret->event.some_pct = view->some_pct;
 	ret->event.full_pct = view->full_pct;
+	ret->event.latency_ns = MP_UNKNOWN;
 	ret->event.reason = ret->reason;
 	ret->actions = NULL;
 	if (view->severity != MP_SEVERITY_NORMAL)
@@ -283,6 +284,25 @@ static int decide_pressure(struct subject *s, const struct mp_event_pressure *pr
 	return decide(s, ret);
 }
 
+/*
+ * An action that gave memory back has changed what the domain is judged by: what
+ * comes next is judged anew, without dwell or cooldown from before.
+ */
+static int note_action(struct mp_state *state, const struct mp_event_action *action)
+{
+	struct mp_domain_state *domain;
+
+	if (action->usage_before == MP_UNKNOWN || action->usage_after == MP_UNKNOWN ||
+	    action->usage_after >= action->usage_before)
+		return 0;
+	domain = mp_state_domain(state, action->limit_cgroup);
+	if (!domain)
+		return -ENOMEM;
+	domain->called_ns = 0;
+	domain->cooldown.acted = false;
+	return 0;
+}
+
 int mp_policy_decide(const struct mp_policy *policy, struct mp_state *state,
 		     const struct mp_event *event, struct mp_decision *ret)
 {
@@ -292,6 +312,8 @@ int mp_policy_decide(const struct mp_policy *policy, struct mp_state *state,
 		return decide_probe(&s, &event->probe, ret);
 	if (event->type == MP_EVENT_PRESSURE)
 		return decide_pressure(&s, &event->pressure, ret);
+	if (event->type == MP_EVENT_ACTION)
+		return note_action(state, &event->action);
 	if (event->type == MP_EVENT_PROCESS && event->process.op == MP_PROCESS_EXIT)
 		mp_state_forget(state, event->process.pid);
 	return 0;

@@ -56,6 +56,9 @@ struct mp_decision {
  * level's critical actions; one that would be gated does so once its cooldown
  * is over. While usage is below critical, the domain's severity is left alone.
  *
+ * An action event that measured less usage than before ends the dwell and the
+ * cooldown of its domain: what comes next is judged anew.
+ *
  * A decision to normal has no actions (NULL). An unknown percentage leaves the
  * domain as it is. Other events only keep the state up to date.
  */

@@ -646,6 +646,7 @@ static void read_decision(const struct object *o, struct mp_event *event)
 	e->limit = get_u64(&evidence, "limit");
 	e->some_pct = get_pct(&evidence, "some_pct");
 	e->full_pct = get_pct(&evidence, "full_pct");
+	e->latency_ns = get_u64(o, "latency_ns");
 }
 
 static void read_action(const struct object *o, struct mp_event *event)
@@ -658,6 +659,7 @@ static void read_action(const struct object *o, struct mp_event *event)
 	e->point = get_string(o, "point");
 	e->pid = get_pid(o, "pid");
 	e->cgroup = get_string(o, "cgroup");
+	e->limit_cgroup = get_string(o, "limit_cgroup");
 	e->freed_bytes = get_u64(o, "freed_bytes");
 	e->usage_before = get_u64(o, "usage_before");
 	e->usage_after = get_u64(o, "usage_after");

@@ -275,12 +275,15 @@ static void write_decision(struct mp_json *j, const struct mp_event *event)
 	put_known_pct(j, "some_pct", e->some_pct);
 	put_known_pct(j, "full_pct", e->full_pct);
 	mp_json_object_end(j);
+	put_known(j, "latency_ns", e->latency_ns);
 }
 
 /* What it changed, by the domain's usage and stall before and after. */
 static void put_effect(struct mp_json *j, const struct mp_event_action *e)
 {
 	mp_json_u64(j, "freed_bytes", e->freed_bytes);
+	if (e->usage_before != MP_UNKNOWN)
+		mp_json_string(j, "limit_cgroup", e->limit_cgroup);
 	put_known(j, "usage_before", e->usage_before);
 	put_known(j, "usage_after", e->usage_after);
 	if (!(e->some_before_pct >= 0) && !(e->some_after_pct >= 0))
