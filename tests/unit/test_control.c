@@ -48,9 +48,8 @@ static void check_file(const char *path, const char *expected)
 {
 	MP_FREE char *text = NULL;
 
-	assert_int_equal(mp_read_file_at(&(struct mp_fsroot){tree.root}, 4096, &text, NULL, "%s",
-					 path),
-			 0);
+	assert_int_equal(
+		mp_read_file_at(&(struct mp_fsroot){tree.root}, 4096, &text, NULL, "%s", path), 0);
 	assert_string_equal(text, expected);
 }
 

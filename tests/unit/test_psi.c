@@ -24,11 +24,10 @@ static void test_parse(void **state)
 	struct mp_psi_totals t = {7, 7};
 
 	(void)state;
-	assert_int_equal(
-		mp_psi_parse("some avg10=0.00 avg60=0.00 avg300=0.00 total=2289434\n"
-			     "full avg10=0.00 avg60=0.00 avg300=0.00 total=1180161\n",
-			     &t),
-		0);
+	assert_int_equal(mp_psi_parse("some avg10=0.00 avg60=0.00 avg300=0.00 total=2289434\n"
+				      "full avg10=0.00 avg60=0.00 avg300=0.00 total=1180161\n",
+				      &t),
+			 0);
 	assert_int_equal(t.some_us, 2289434);
 	assert_int_equal(t.full_us, 1180161);
 	assert_int_equal(mp_psi_parse("some avg10=0.00 total=18446744073709551615", &t), 0);
@@ -291,14 +290,10 @@ static void test_live(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),
-		cmocka_unit_test(test_parse_hostile),
-		cmocka_unit_test(test_read),
-		cmocka_unit_test(test_between),
-		cmocka_unit_test(test_trigger),
-		cmocka_unit_test(test_new_fails),
-		cmocka_unit_test(test_readings),
-		cmocka_unit_test(test_reading_over_the_window),
+		cmocka_unit_test(test_parse),	 cmocka_unit_test(test_parse_hostile),
+		cmocka_unit_test(test_read),	 cmocka_unit_test(test_between),
+		cmocka_unit_test(test_trigger),	 cmocka_unit_test(test_new_fails),
+		cmocka_unit_test(test_readings), cmocka_unit_test(test_reading_over_the_window),
 		cmocka_unit_test(test_live),
 	};
 
