@@ -378,7 +378,11 @@ static void test_group_goes_away_while_told(void **state)
 	f->look = "/a";
 	assert_int_equal(tick(f, now), 1);
 	assert_string_equal(f->told[0].cgroup, "/b");
-	assert_int_equal(tick(f, now + SEC), 1);
+	/* One of the same name is another group, even before the next tick. */
+	f->remove = NULL;
+	set_group(f, "/a", 90, 0);
+	assert_int_equal(mp_pressure_add(f->pressure, "/a"), 0);
+	assert_int_equal(tick(f, now + SEC), 2);
 }
 
 /* A value that is not understood is no evidence: nothing is told, and the domain stays. */
@@ -529,8 +533,28 @@ static void test_v1_quiet_ends(void **state)
 	once(f);
 	assert_int_equal(f->n, 3);
 	raise_v1(&v1, LOW);
-	once(f);
+	assert_int_equal(mp_loop_once(f->loop, 0), 0);
 	check_v1(f, 4, "low", 0, 0);
+}
+
+/* Nor does a source that cannot be read keep the monitor busy, or get lost. */
+static void test_v1_unreadable(void **state)
+{
+	struct fixture *f = *state;
+	V1 v1;
+
+	make_v1_group(f, "/a", &v1);
+	assert_int_equal(mp_pressure_add(f->pressure, "/a"), 0);
+	read_registrations(&v1);
+	set_file(f, "/a", "memory.failcnt", "many\n");
+	raise_v1(&v1, LOW);
+	once(f);
+	raise_v1(&v1, CRITICAL);
+	assert_int_equal(mp_loop_once(f->loop, 0), 0);
+	assert_int_equal(f->n, 0);
+	set_file(f, "/a", "memory.failcnt", "101\n");
+	once(f);
+	check_v1(f, 1, "critical", 1, 0);
 }
 
 static void test_v1_group_goes_away(void **state)
@@ -665,6 +689,7 @@ int main(void)
 		V2_TEST(test_malformed),
 		HYBRID_TEST(test_v1_levels),
 		V1_TEST(test_v1_quiet_ends),
+		V1_TEST(test_v1_unreadable),
 		V1_TEST(test_v1_group_goes_away),
 		V1_TEST(test_v1_host),
 		V1_TEST(test_v1_signal_wakes_attention),

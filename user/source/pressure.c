@@ -277,7 +277,7 @@ static void be_attentive(struct mp_pressure_domain *domain, uint64_t now_ns)
 }
 
 /* Fills in the memory of the domain. -ENOENT when it is gone. */
-static int sample(const struct mp_pressure_domain *domain, struct mp_event_pressure *event)
+static int add_memory(const struct mp_pressure_domain *domain, struct mp_event_pressure *event)
 {
 	struct mp_domain_sample now;
 	int err = mp_domain_sample(domain->pressure->cgroups, domain->path, &now);
@@ -315,16 +315,13 @@ static void take(struct mp_pressure_watch *watch)
 	size_t quiet = 0;
 	int ret = watch->kind->take(watch, p->cgroups, now_ns, &event, &quiet);
 
-	if (ret < 0 && ret != -ENOENT) {
-		close_watch(watch);
-		return;
-	}
-	if (ret == -ENOENT || (ret > 0 && sample(domain, &event) == -ENOENT)) {
+	if (ret == -ENOENT || (ret > 0 && add_memory(domain, &event) == -ENOENT)) {
 		close_domain(domain);
 		return;
 	}
-	make_quiet(watch, quiet);
-	if (ret == 0)
+	/* What cannot be read just now (no fd, no memory) is tried again later. */
+	make_quiet(watch, ret < 0 ? watch->n_fds : quiet);
+	if (ret <= 0)
 		return;
 	if (is_stalled(p->policy, &event) || is_used(domain, event.usage_pct, now_ns))
 		be_attentive(domain, now_ns);
@@ -383,7 +380,7 @@ static void report(struct mp_pressure_domain *domain, struct mp_event_pressure *
 	bool stalled = is_stalled(policy, event);
 	bool used;
 
-	if (sample(domain, event) == -ENOENT) {
+	if (add_memory(domain, event) == -ENOENT) {
 		close_domain(domain);
 		return;
 	}

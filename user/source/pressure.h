@@ -20,7 +20,7 @@ struct mp_pressure;
  * Events go to `fn`, with usage, working set and limit of the domain sampled at
  * that moment, and the domain's path in `cgroup`. Nothing is watched until a domain is added.
  * `fn` may call mp_pressure_add() and mp_pressure_look(). A source that has told something
- * is left alone for 100 ms, unless it has something more urgent to tell.
+ * is left alone for 100 ms; only a higher level of memcg_v1 does not wait.
  */
 struct mp_pressure *mp_pressure_new(struct mp_loop *loop, const struct mp_cgroups *cgroups,
 				    const struct mp_policy *policy, mp_event_fn fn, void *data);

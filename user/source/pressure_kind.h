@@ -42,8 +42,8 @@ struct mp_pressure_kind {
 	void (*close)(struct mp_pressure_watch *watch);
 	/*
 	 * Takes off what has come. 1 with its figures in `event`, 0 when there is nothing
-	 * to tell, -ENOENT when the group is gone, another errno when the source is of no
-	 * more use. `ret_quiet`: how many of the first fds to leave alone for a while,
+	 * to tell, -ENOENT when the group is gone, another errno when it is to be tried
+	 * again in a while. `ret_quiet`: how many of the first fds to leave alone for a while,
 	 * since they would tell the same again and again.
 	 */
 	int (*take)(struct mp_pressure_watch *watch, const struct mp_cgroups *cg, uint64_t now_ns,

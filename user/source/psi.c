@@ -46,14 +46,15 @@ static int read_totals(const struct mp_psi *psi, struct mp_psi_totals *ret)
 
 static int set_trigger(struct mp_psi *psi, double some_pct, uint64_t window_ns)
 {
-	double stall_us = some_pct / 100.0 * (double)(window_ns / NS_PER_US);
+	uint64_t window_us = window_ns / NS_PER_US;
+	double stall_us = some_pct / 100.0 * (double)window_us;
 	char text[64];
 	int len;
 
 	if (!(stall_us >= 1) || some_pct > 100)
 		return -EINVAL;
 	len = snprintf(text, sizeof(text), "some %llu %llu", (unsigned long long)stall_us,
-		       (unsigned long long)(window_ns / NS_PER_US));
+		       (unsigned long long)window_us);
 	/* With the NUL: the kernel ends the text at the last byte it is given. */
 	if (write(psi->fd, text, (size_t)len + 1) < 0)
 		return -errno;
