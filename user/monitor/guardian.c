@@ -239,11 +239,11 @@ static void protect_from_oom(void)
 
 static _Noreturn void guardian_main(struct watch *w)
 {
-	setsid();
-	prctl(PR_SET_NAME, GUARDIAN_NAME);
 	ignore_signals();
+	setsid();
 	close_others(w->monitor, w->socket);
 	protect_from_oom();
+	prctl(PR_SET_NAME, GUARDIAN_NAME);
 	if (chdir("/") < 0)
 		_exit(1);
 	undo_all(w, watch_monitor(w));
@@ -251,6 +251,25 @@ static _Noreturn void guardian_main(struct watch *w)
 }
 
 /* --- the monitor's side ------------------------------------------------------------- */
+
+/* Without an instant in which a signal to both would end it before it ignores that. */
+static pid_t fork_shielded(void)
+{
+	sigset_t all;
+	sigset_t before;
+	pid_t pid;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = fork();
+	if (pid != 0) {
+		int err = errno;
+
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		errno = err;
+	}
+	return pid;
+}
 
 static int make_guardian(struct mp_undo *undo, struct mp_guardian *guardian)
 {
@@ -262,7 +281,7 @@ static int make_guardian(struct mp_undo *undo, struct mp_guardian *guardian)
 		return -errno;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	guardian->pid = fork();
+	guardian->pid = fork_shielded();
 	if (guardian->pid == 0) {
 		struct watch w = {.undo = undo, .monitor = self, .socket = pair[1], .gated = -1};
 
