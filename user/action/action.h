@@ -29,7 +29,10 @@ struct mp_action_request {
 struct mp_action_ops {
 	const char *name;
 	bool takes_arg;
-	bool destructive; /* only with --enforce; else it is reported as `would` */
+	bool destructive;  /* only with --enforce; else it is reported as `would` */
+	bool urgent;	   /* its work passes what waits for a worker */
+	bool whole_domain; /* acts on the domain, one at a time, whichever process is the cause */
+	const char *would; /* what a destructive one would do, as a phrase */
 	/* Checks the argument when the policy is loaded; error exit code 3 or 4. May be NULL. */
 	int (*check)(const char *arg, struct mp_error *err);
 	/* 0: started or done; a negative errno is reported as a failed action. */

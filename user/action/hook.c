@@ -14,6 +14,7 @@
 #include "action/report.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "target/target.h"
 
 #define NS_PER_SEC 1000000000ULL
 #define NS_PER_MS 1000000ULL
@@ -36,6 +37,7 @@ struct hook {
 	int err_fd; /* its stderr, or -1 once nothing writes there any more */
 	char said[MP_HOOK_STDERR_BYTES];
 	size_t n_said;
+	int undo; /* slot in the journal; negative: none */
 	uint64_t start_ns;
 	uint64_t deadline_ns;		/* of this phase */
 	struct mp_action_origin origin; /* its strings are owned */
@@ -44,6 +46,7 @@ struct hook {
 struct mp_hooks {
 	int epoll_fd;
 	int timer_fd; /* the nearest deadline */
+	struct mp_undo *undo;
 	struct hook slots[MP_MAX_HOOKS];
 };
 
@@ -68,7 +71,7 @@ static void slot_clear(struct hook *hook)
 	free((char *)hook->origin.action);
 	free((char *)hook->origin.point);
 	free((char *)hook->origin.cgroup);
-	*hook = (struct hook){.pidfd = -1, .err_fd = -1};
+	*hook = (struct hook){.pidfd = -1, .err_fd = -1, .undo = -1};
 }
 
 static int copy_string(const char **ret, const char *s)
@@ -113,6 +116,24 @@ static int abandon(pid_t pid, int err)
 	return err;
 }
 
+/*
+ * Its number is known only once it runs: in the microseconds until it is in the
+ * journal, a monitor that is killed leaves it running without its time limit.
+ */
+static int arm_undo(const struct mp_hooks *hooks, struct hook *hook)
+{
+	const struct mp_fsroot fs = {""};
+	struct mp_undo_what what = {.kind = MP_UNDO_KILL_GROUP, .pid = hook->pid};
+	struct mp_process process;
+
+	if (!hooks->undo)
+		return 0;
+	if (mp_process_read(&fs, hook->pid, &process) == 0)
+		what.start_time = process.start_time;
+	hook->undo = mp_undo_arm(hooks->undo, &what);
+	return hook->undo < 0 ? hook->undo : 0;
+}
+
 static int hook_start(const struct mp_hooks *hooks, struct hook *hook,
 		      const struct mp_action_request *request)
 {
@@ -131,6 +152,8 @@ static int hook_start(const struct mp_hooks *hooks, struct hook *hook,
 	if (hook->pidfd < 0)
 		return abandon(hook->pid, -errno);
 	err = watch(hooks, hook->pidfd);
+	if (!err)
+		err = arm_undo(hooks, hook);
 	if (err)
 		return abandon(hook->pid, err);
 	hook->start_ns = mp_clock_now_ns();
@@ -265,6 +288,7 @@ static void finish(struct hook *hook, const struct mp_actions *actions, const si
 	add_said(hook, &detail);
 	outcome.detail = detail.data;
 	mp_action_report(actions, &hook->origin, &outcome);
+	mp_undo_disarm(actions->o.undo, hook->undo);
 	slot_clear(hook);
 }
 
@@ -343,14 +367,15 @@ static void hooks_close_p(struct mp_hooks **hooks)
 	hooks_close(*hooks);
 }
 
-struct mp_hooks *mp_hooks_new(void)
+struct mp_hooks *mp_hooks_new(struct mp_undo *undo)
 {
 	MP_CLEANUP(hooks_close_p) struct mp_hooks *hooks = calloc(1, sizeof(*hooks));
 
 	if (!hooks)
 		return NULL;
 	for (size_t i = 0; i < MP_MAX_HOOKS; i++)
-		hooks->slots[i] = (struct hook){.pidfd = -1, .err_fd = -1};
+		hooks->slots[i] = (struct hook){.pidfd = -1, .err_fd = -1, .undo = -1};
+	hooks->undo = undo;
 	hooks->timer_fd = -1;
 	hooks->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (hooks->epoll_fd < 0)

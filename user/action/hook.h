@@ -20,8 +20,11 @@
 struct mp_actions;
 struct mp_action_request;
 struct mp_hooks;
+struct mp_undo;
 
-struct mp_hooks *mp_hooks_new(void); /* NULL: see errno */
+/* With a journal (or NULL), hooks that run do not outlive a monitor that is killed. NULL: see errno
+ */
+struct mp_hooks *mp_hooks_new(struct mp_undo *undo);
 void mp_hooks_free(struct mp_hooks *hooks, const struct mp_actions *actions);
 int mp_hooks_fd(const struct mp_hooks *hooks);
 void mp_hooks_dispatch(struct mp_hooks *hooks, const struct mp_actions *actions, uint64_t now_ns);

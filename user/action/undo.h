@@ -29,7 +29,8 @@ enum mp_undo_kind {
 struct mp_undo_what {
 	enum mp_undo_kind kind;
 	pid_t pid;	     /* CONTINUE: process; KILL_GROUP: process group id */
-	uint64_t start_time; /* CONTINUE: of the process, ticks since boot: tells a reused pid */
+	uint64_t start_time; /* of that process, ticks since boot: tells a reused pid. For a group
+				of its leader, 0: not known */
 	const char *path;
 	const char *text;
 };
@@ -46,7 +47,13 @@ void mp_undo_disarm(struct mp_undo *undo, int slot);
 /* Undoes an armed slot and disarms it. Returns 0 or a negative errno (it is disarmed all the same).
  */
 int mp_undo_run(struct mp_undo *undo, int slot);
-/* Undoes all that is armed, latest first. Returns how many there were. */
+/*
+ * Undoes all that is armed, latest first; what holds somebody up (CONTINUE, WRITE)
+ * before what only lies around and may take a second. Returns how many there were.
+ */
 size_t mp_undo_run_all(struct mp_undo *undo);
+
+/* SIGCONT, if the pid is still the process with that start time. -ESRCH: it is not. */
+int mp_undo_continue(pid_t pid, uint64_t start_time);
 
 #endif
