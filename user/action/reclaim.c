@@ -154,16 +154,12 @@ static void finish(struct effort *e)
 			   asked, e->why);
 }
 
-static void fail(struct mp_job *job, int err)
+static void fail(struct mp_job *job, const char *what, int err)
 {
-	if (err == -EPERM || err == -EACCES)
-		mp_job_end(job, MP_RESULT_FAILED,
-			   "process_madvise: %s: needs CAP_SYS_NICE and CAP_SYS_PTRACE",
-			   strerror(-err));
-	else if (err == -ENODATA)
+	if (err == -ENODATA)
 		mp_job_end(job, MP_RESULT_FAILED, "the domain's usage or limit is not known");
 	else
-		mp_job_end(job, MP_RESULT_FAILED, "%s", strerror(-err));
+		mp_job_end(job, MP_RESULT_FAILED, "%s: %s", what, strerror(-err));
 }
 
 void mp_reclaim_work(struct mp_actions *actions, struct mp_job *job)
@@ -173,6 +169,7 @@ void mp_reclaim_work(struct mp_actions *actions, struct mp_job *job)
 		.job = job,
 		.deadline_ns = mp_clock_now_ns() + MAX_NS,
 	};
+	const char *what = "memory.reclaim";
 	const char *group = group_of(job);
 	int err = -EOPNOTSUPP;
 
@@ -184,12 +181,14 @@ void mp_reclaim_work(struct mp_actions *actions, struct mp_job *job)
 	}
 	if (group && !e.err)
 		err = reclaim_group(&e, group);
-	if (err == -EOPNOTSUPP && !e.err)
+	if (err == -EOPNOTSUPP && !e.err) {
+		what = "process_madvise (needs CAP_SYS_NICE and CAP_SYS_PTRACE)";
 		err = page_out(&e);
+	}
 	if (e.err)
 		err = e.err;
 	if (err)
-		fail(job, err);
+		fail(job, what, err);
 	else
 		finish(&e);
 }
