@@ -35,17 +35,6 @@ WEAK int mp_domain_sample(const struct mp_cgroups *cg, const char *path,
 	return 0;
 }
 
-WEAK int mp_cgroup_write(const char *path, const char *text)
-{
-	FILE *f = fopen(path, "w");
-
-	if (!f)
-		return -errno;
-	fputs(text, f);
-	fclose(f);
-	return 0;
-}
-
 WEAK int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_freeze_fn may_freeze,
 			       void *data, struct mp_cgroup_knob *ret, size_t *ret_others)
 {
@@ -53,9 +42,9 @@ WEAK int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_fr
 	return -EOPNOTSUPP;
 }
 
-WEAK int mp_cgroup_is_frozen(const struct mp_cgroups *cg, const struct mp_cgroup_knob *knob)
+WEAK int mp_cgroup_thaw(const struct mp_cgroups *cg, pid_t pid)
 {
-	(void)cg, (void)knob;
+	(void)cg, (void)pid;
 	return 0;
 }
 

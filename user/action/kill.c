@@ -104,7 +104,7 @@ static bool still_over(const struct killing *k)
 		return true;
 	if (mp_domain_sample(k->actions->o.cgroups, mp_job_domain(k->job), &now) ||
 	    now.usage_pct < 0)
-		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage fell");
+		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage is not known any more");
 	else
 		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage fell to %.0f %%", now.usage_pct);
 	return false;
@@ -223,13 +223,13 @@ static bool any_may_freeze(void *data, pid_t pid)
 	return true;
 }
 
-static bool is_frozen(const struct killing *k, struct mp_cgroup_knob *ret)
+static bool is_frozen(const struct killing *k)
 {
-	const struct mp_cgroups *cg = k->actions->o.cgroups;
+	struct mp_cgroup_knob knob;
 	size_t others;
 
-	return mp_cgroup_freeze_knob(cg, k->victim.pid, any_may_freeze, NULL, ret, &others) == 0 &&
-	       mp_cgroup_is_frozen(cg, ret) == 1;
+	return mp_cgroup_freeze_knob(k->actions->o.cgroups, k->victim.pid, any_may_freeze, NULL,
+				     &knob, &others) == -EALREADY;
 }
 
 /*
@@ -278,18 +278,6 @@ static bool wait_grace(struct killing *k)
 	return true;
 }
 
-/*
- * Version 1's freezer keeps even a killed process until it thaws. It is not frozen
- * again afterwards: whoever froze it may have thawed it meanwhile.
- */
-static void thaw(const struct killing *k)
-{
-	struct mp_cgroup_knob knob;
-
-	if (is_frozen(k, &knob))
-		(void)mp_cgroup_write(knob.path, knob.restore);
-}
-
 static int make_end(struct killing *k)
 {
 	int err = send_signal(k, SIGKILL);
@@ -302,7 +290,11 @@ static int make_end(struct killing *k)
 	(void)process_mrelease(k->pidfd, 0);
 	if (has_ended(k->pidfd, THAW_AFTER_MS))
 		return 0;
-	thaw(k);
+	/*
+	 * Version 1's freezer keeps even a killed process until it thaws. It is not frozen
+	 * again afterwards: whoever froze it may have thawed it meanwhile.
+	 */
+	(void)mp_cgroup_thaw(k->actions->o.cgroups, k->victim.pid);
 	return has_ended(k->pidfd, END_MAX_MS - THAW_AFTER_MS) ? 0 : -ETIMEDOUT;
 }
 
@@ -365,10 +357,9 @@ static void finish(struct killing *k, int err)
 /* 0 when it has ended. */
 static int end_process(struct killing *k)
 {
-	struct mp_cgroup_knob knob;
 	int err;
 
-	if (is_frozen(k, &knob)) {
+	if (is_frozen(k)) {
 		snprintf(k->why, sizeof(k->why), "it is frozen");
 		return make_end(k);
 	}
