@@ -7,6 +7,7 @@
 
 #include "action/hold.h"
 #include "action/hook.h"
+#include "action/notify.h"
 #include "action/report.h"
 #include "action/symbolize.h"
 #include "base/text.h"
@@ -19,12 +20,17 @@ _Static_assert(MP_JOBS == 16, "the number is in the text");
 #define ACTIONS(ROW)                                                                               \
 	ROW("log", false, .run = mp_log_run)                                                       \
 	ROW("stack", false, .run = mp_stack_run)                                                   \
+	ROW("notify", false, .run = mp_notify_run)                                                 \
+	ROW("relieve", false, .work = mp_relieve_work)                                             \
+	ROW("reclaim", false, .work = mp_reclaim_work, .whole_domain = true)                       \
 	ROW("throttle", false, .work = mp_throttle_work, .destructive = true,                      \
 	    .whole_domain = true, .would = "lower memory.high of its domain to the working set")   \
 	ROW("freeze", false, .work = mp_freeze_work, .destructive = true,                          \
 	    .would = "freeze the group of the process")                                            \
 	ROW("gate", false, .run = mp_gate_run)                                                     \
-	ROW("hook", true, .check = mp_hook_check, .run = mp_hook_run)
+	ROW("hook", true, .check = mp_hook_check, .run = mp_hook_run)                              \
+	ROW("kill", false, .work = mp_kill_work, .destructive = true, .urgent = true,              \
+	    .would = "end a process")
 
 #define OPS_ROW(name_, arg_, ...) {.name = (name_), .takes_arg = (arg_), __VA_ARGS__},
 #define KIND_ROW(name_, arg_, ...) {.name = (name_), .takes_arg = (arg_)},
@@ -76,6 +82,14 @@ static int open_workers(struct mp_actions *actions)
 	return err ? err : watch(actions, mp_workers_fd(actions->workers));
 }
 
+static int open_notify(struct mp_actions *actions)
+{
+	if (!actions->o.notify_path)
+		return 0;
+	actions->notify = mp_notify_new(actions->o.notify_path, actions->o.undo, &actions->o.host);
+	return actions->notify ? watch(actions, mp_notify_fd(actions->notify)) : -errno;
+}
+
 static int open_all(struct mp_actions *actions)
 {
 	int err;
@@ -90,7 +104,8 @@ static int open_all(struct mp_actions *actions)
 	if (!actions->hooks)
 		return -errno;
 	err = watch(actions, mp_hooks_fd(actions->hooks));
-	return err ? err : open_workers(actions);
+	err = err ?: open_workers(actions);
+	return err ? err : open_notify(actions);
 }
 
 struct mp_actions *mp_actions_new(const struct mp_actions_options *options)
@@ -141,6 +156,7 @@ void mp_actions_free(struct mp_actions *actions)
 	mp_workers_free(actions->workers);
 	mp_holds_free(actions->holds);
 	mp_hooks_free(actions->hooks, actions);
+	mp_notify_free(actions->notify);
 	mp_symbolizer_free(actions->symbolizer);
 	mp_close_p(&actions->epoll_fd);
 	free(actions);
@@ -207,6 +223,7 @@ static void put_effect(struct mp_event_action *action, const struct mp_job *job)
 {
 	bool known = job->before.limit && job->after.limit;
 
+	action->limit_cgroup = job->has_domain ? job->domain : NULL;
 	if (job->before.limit)
 		action->usage_before = job->before.usage;
 	if (job->after.limit)
@@ -383,6 +400,8 @@ int mp_actions_fd(const struct mp_actions *actions)
 void mp_actions_dispatch(struct mp_actions *actions, uint64_t now_ns)
 {
 	mp_hooks_dispatch(actions->hooks, actions, now_ns);
+	if (actions->notify)
+		mp_notify_dispatch(actions->notify);
 	if (!actions->workers)
 		return;
 	mp_workers_collect(actions->workers, on_job_done);

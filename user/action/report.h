@@ -65,5 +65,9 @@ void mp_throttle_work(struct mp_actions *actions, struct mp_job *job);
 void mp_freeze_work(struct mp_actions *actions, struct mp_job *job);
 int mp_hook_check(const char *arg, struct mp_error *err);
 int mp_hook_run(struct mp_actions *actions, const struct mp_action_request *request);
+int mp_notify_run(struct mp_actions *actions, const struct mp_action_request *request);
+void mp_relieve_work(struct mp_actions *actions, struct mp_job *job);
+void mp_reclaim_work(struct mp_actions *actions, struct mp_job *job);
+void mp_kill_work(struct mp_actions *actions, struct mp_job *job);
 
 #endif

@@ -43,6 +43,12 @@ int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_freeze_
 /* Whether the group of the knob is frozen: 1, 0 (still freezing), or a negative errno. */
 int mp_cgroup_is_frozen(const struct mp_cgroups *cg, const struct mp_cgroup_knob *knob);
 
+/*
+ * Thaws the group that a process is in, whoever froze it. 1 when it was frozen, 0 when
+ * not, or a negative errno. (A killed process stays in version 1's freezer until then.)
+ */
+int mp_cgroup_thaw(const struct mp_cgroups *cg, pid_t pid);
+
 /* Writes a control file. Negative errno as the kernel says it; -ENOENT when the group is gone. */
 int mp_cgroup_write(const char *path, const char *text);
 

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "action/victim.h"
+
+#include <string.h>
+
+#include "action/safety.h"
+#include "action/status.h"
+
+int64_t mp_victim_badness(const struct mp_victim *victim, uint64_t total_bytes)
+{
+	/* Divided first: a thousandth of all memory times an adj stays far from overflowing. */
+	return (int64_t)victim->memory_bytes +
+	       victim->oom_score_adj * (int64_t)(total_bytes / 1000);
+}
+
+static bool is_worse(const struct mp_victim *a, const struct mp_victim *b, uint64_t total_bytes)
+{
+	int64_t badness_a = mp_victim_badness(a, total_bytes);
+	int64_t badness_b = mp_victim_badness(b, total_bytes);
+
+	if (badness_a != badness_b)
+		return badness_a > badness_b;
+	if (a->memory_bytes != b->memory_bytes)
+		return a->memory_bytes > b->memory_bytes;
+	return a->start_time > b->start_time;
+}
+
+const struct mp_victim *mp_victim_choose(const struct mp_victim *victims, size_t n,
+					 uint64_t total_bytes)
+{
+	const struct mp_victim *worst = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mp_victim *v = &victims[i];
+
+		if (v->objection || v->is_ending)
+			continue;
+		if (!worst || is_worse(v, worst, total_bytes))
+			worst = v;
+	}
+	return worst;
+}
+
+int mp_victim_read(const struct mp_actions *actions, pid_t pid, struct mp_victim *ret)
+{
+	MP_CLEANUP(mp_suspect_free) struct mp_suspect suspect = {0};
+	struct mp_status status;
+	int err = mp_suspect_read(actions->o.cgroups, pid, &suspect);
+
+	if (!err)
+		err = mp_status_read(&actions->o.cgroups->fs, pid, &status);
+	if (err)
+		return err;
+	*ret = (struct mp_victim){
+		.pid = pid,
+		.start_time = suspect.start_time,
+		.oom_score_adj = suspect.oom_score_adj,
+		.memory_bytes = status.rss + status.swap + status.page_tables,
+		.state = status.state,
+		.is_ending = status.kill_pending || !status.has_memory,
+		.objection = mp_safety_objection(actions->o.policy, &suspect, getpid(),
+						 actions->o.guardian),
+	};
+	memcpy(ret->comm, suspect.comm, sizeof(ret->comm));
+	return 0;
+}
