@@ -16,7 +16,7 @@ act_policy() {
 		pressure: {level: high}
 		actions: {gate_deadline_ms: ${GATE_MS:-1000}, freeze_max_ms: 1000, kill_grace_ms: 300}
 		levels:
-		  high: {on: {critical: [log$list]}}
+		  high: {on: {critical: [${HIGH-log$list}]}}
 		  critical: {on: {critical: [log$list]}}
 	EOT
 	printf '%s' "$T/policy.yaml"
@@ -39,7 +39,7 @@ stamp_of() {
 test_gate_holds_until_its_deadline() {
 	make_group $LIMIT
 	start_in_group gated --base $((LIMIT * 92 / 100)) --bytes 4096 --wait
-	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(act_policy gate)" --enforce
+	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(HIGH='' act_policy gate)" --enforce
 	release
 	wait_until 10 state_is "$TARGET_PID" T
 	[ -z "$(stamp_of entered)" ] || fail 'the function ran before it was stopped'
@@ -58,8 +58,8 @@ test_gate_holds_until_its_deadline() {
 # A neighbour leaves: there is room, and the call goes on before its deadline.
 test_gate_opens_when_there_is_room() {
 	make_group $LIMIT
-	GATE_MS=20000 start_in_group gated --base $((LIMIT / 2)) --bytes 4096 --neighbour $((LIMIT * 42 / 100)) --leave 500 --wait
-	GATE_MS=20000 act_policy gate >"$T/name"
+	start_in_group gated --base $((LIMIT / 2)) --bytes 4096 --neighbour $((LIMIT * 42 / 100)) --leave 500 --wait
+	HIGH='' GATE_MS=20000 act_policy gate >"$T/name"
 	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$T/policy.yaml" --enforce
 	release
 	end_target
@@ -75,7 +75,7 @@ test_gate_opens_when_there_is_room() {
 test_gate_by_the_size_asked_for() {
 	make_group $LIMIT
 	start_in_group gated --base $((LIMIT / 2)) --bytes $((LIMIT * 45 / 100)) --wait
-	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(act_policy gate)" --enforce
+	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(HIGH='' act_policy gate)" --enforce
 	release
 	end_target
 	end_monitor
@@ -87,7 +87,7 @@ test_gate_by_the_size_asked_for() {
 test_would() {
 	make_group $LIMIT
 	start_in_group gated --base $((LIMIT * 92 / 100)) --bytes 4096 --calls 3 --wait
-	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(act_policy gate freeze throttle kill)"
+	start_monitor --target "$TARGET_PID" --points "$(gated_point)" --policy "$(HIGH='' act_policy gate freeze throttle kill)"
 	finish_target
 	end_monitor
 	check 'probes("load", "enter")[0].gate == "would"' \
@@ -117,7 +117,7 @@ test_kill_after_its_grace() {
 		#!/bin/sh
 		trap '' TERM
 		echo \$\$ >$OWN_GROUP/cgroup.procs
-		exec $TARGETS/calls --function grow --calls 59 --bytes 1048576 --stop --wait
+		exec $TARGETS/filler --bytes $((LIMIT * 92 / 100)) --kind anon --hold 30 --wait
 	EOT
 	chmod +x "$T/stubborn"
 	start_target "$T/stubborn"
@@ -189,11 +189,11 @@ test_throttle_and_restore() {
 # The process gives back what its agent says, and what usage shows.
 test_relieve() {
 	make_group $LIMIT
-	start_in_group relief_agent --bytes $((LIMIT * 92 / 100)) --wait
+	start_in_group relief_agent --mib 59
 	start_monitor --target "$TARGET_PID" --point "silent=low@$TARGETS/calls:probe_endbr" \
 		--policy "$(act_policy relieve)"
-	release
 	wait_until 20 has_line '"action":"relieve","result":"done"' "$T/out.json"
+	wait_until 20 has_line '"severity":"normal"' "$T/out.json"
 	kill -TERM "$TARGET_PID"
 	end_target
 	end_monitor

@@ -174,3 +174,14 @@ int mp_cgroup_is_frozen(const struct mp_cgroups *cg, const struct mp_cgroup_knob
 	err = read_state(knob->path, state);
 	return err ? err : strcmp(state, "FROZEN") == 0;
 }
+
+int mp_cgroup_thaw(const struct mp_cgroups *cg, pid_t pid)
+{
+	struct mp_cgroup_knob knob;
+	int err = choose_knob(&cg->fs, pid, &knob);
+
+	if (err != -EALREADY)
+		return err;
+	err = mp_cgroup_write(knob.path, knob.restore);
+	return err ? err : 1;
+}

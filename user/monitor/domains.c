@@ -5,6 +5,8 @@
 #include <search.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define STALE_NS 10000000ULL
 #define MAX_DOMAINS 1024
 #define HOST 0 /* its id */
@@ -333,4 +335,6 @@ void mp_domains_set_severity(struct mp_domains *d, const char *path, enum mp_sev
 		d->n_alarmed++;
 	domain->severity = severity;
 	mp_bpf_count_memcg_events(d->bpf, d->n_alarmed > 0);
+	if (severity != MP_SEVERITY_NORMAL)
+		mp_pressure_attend(d->pressure, domain->path, mp_clock_now_ns());
 }

@@ -78,42 +78,57 @@ static void note_stall(const struct mp_policy *policy, struct mp_domain_state *d
 
 /*
  * Time in reclaim stands in where nobody tells a share. While the working set
- * is far from the limit, what is reclaimed is page cache, and no pressure.
+ * is far from the limit, what is reclaimed is page cache, and no pressure; and
+ * what the host's tasks stall on is the limit of some group, which is a domain of its own.
  */
 static void view_stall(const struct mp_policy *policy, const struct mp_domain_state *domain,
-		       uint64_t ts_ns, struct mp_view *view)
+		       bool is_host, uint64_t ts_ns, struct mp_view *view)
 {
+	bool far = domain->usage_severity == MP_SEVERITY_NORMAL;
+
 	view->full_pct = -1;
 	view->some_pct = -1;
 	view->stall_window_ns = policy->window_ns;
-	if (ts_ns < domain->stall_until_ns) {
+	if (ts_ns < domain->stall_until_ns && !(is_host && far)) {
 		view->some_pct = domain->some_pct;
 		view->full_pct = domain->full_pct;
 		view->stall_window_ns = domain->stall_window_ns;
-	} else if (domain->usage_severity > MP_SEVERITY_NORMAL) {
+	} else if (!far) {
 		view->some_pct = mp_stall_pct(&domain->reclaim, policy->window_ns, ts_ns);
 	}
 }
 
 /* --- when ------------------------------------------------------------------- */
 
+/* An event that may lead to a decision, and what that would be about. */
+struct subject {
+	const struct mp_policy *policy;
+	struct mp_state *state;
+	struct mp_domain_state *domain;
+	uint64_t ts_ns;
+	enum mp_gate gate;
+	struct mp_event_decision about;
+};
+
 /*
  * Takes in what an event shows of its domain. False: less is called for than
  * its severity, which is held by its dwell; there is nothing to decide on.
  */
-static bool observe(const struct mp_policy *policy, struct mp_domain_state *domain, uint64_t ts_ns,
-		    struct mp_view *view)
+static bool observe(const struct subject *s, struct mp_view *view)
 {
+	const struct mp_policy *policy = s->policy;
+	struct mp_domain_state *domain = s->domain;
+
 	domain->usage_severity =
 		mp_policy_severity(policy, domain->usage_severity, view->usage_pct);
-	view_stall(policy, domain, ts_ns, view);
+	view_stall(policy, domain, !s->about.limit_cgroup, s->ts_ns, view);
 	view->usage = domain->usage_severity;
 	view->previous = domain->severity;
 	view->severity = mp_policy_raise(policy, view->usage, view->some_pct, view->full_pct);
 	if (view->severity < domain->severity)
-		return elapsed_ns(domain->called_ns, ts_ns) >= policy->dwell_ns;
-	if (ts_ns > domain->called_ns)
-		domain->called_ns = ts_ns;
+		return elapsed_ns(domain->called_ns, s->ts_ns) >= policy->dwell_ns;
+	if (s->ts_ns > domain->called_ns)
+		domain->called_ns = s->ts_ns;
 	return true;
 }
 
@@ -127,16 +142,6 @@ static void enter(struct mp_domain_state *domain, enum mp_severity severity, uin
 }
 
 /* --- decisions -------------------------------------------------------------- */
-
-/* An event that may lead to a decision, and what that would be about. */
-struct subject {
-	const struct mp_policy *policy;
-	struct mp_state *state;
-	struct mp_domain_state *domain;
-	uint64_t ts_ns;
-	enum mp_gate gate;
-	struct mp_event_decision about;
-};
 
 /* Of the process, or without one of the domain as a whole. */
 static struct mp_cooldown_state *find_cooldown(const struct subject *s)
@@ -198,7 +203,7 @@ static int decide(const struct subject *s, struct mp_decision *ret)
 	int due;
 
 	/* A percentage that is not known is no evidence, neither of pressure nor of recovery. */
-	if (!(view.usage_pct >= 0) || !observe(s->policy, s->domain, s->ts_ns, &view))
+	if (!(view.usage_pct >= 0) || !observe(s, &view))
 		return 0;
 	/* A recovery is told once; it does not act, so it leaves the cooldown alone. */
 	if (view.severity == MP_SEVERITY_NORMAL)
@@ -235,7 +240,7 @@ static int decide_gate(const struct subject *s, double after_pct, struct mp_deci
 
 	if (due <= 0)
 		return due;
-	view_stall(s->policy, s->domain, s->ts_ns, &view);
+	view_stall(s->policy, s->domain, !s->about.limit_cgroup, s->ts_ns, &view);
 	fill_decision(s, &view, ret);
 	mp_reason_gate(s->policy, view.usage_pct, after_pct, ret->reason, sizeof(ret->reason));
 	return 1;

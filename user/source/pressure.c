@@ -421,6 +421,14 @@ void mp_pressure_tick(struct mp_pressure *p, uint64_t now_ns)
 	}
 }
 
+void mp_pressure_attend(struct mp_pressure *p, const char *path, uint64_t now_ns)
+{
+	struct mp_pressure_domain *domain = find_domain(p, path);
+
+	if (domain)
+		be_attentive(domain, now_ns);
+}
+
 void mp_pressure_look(struct mp_pressure *p, const char *path, uint64_t now_ns)
 {
 	struct mp_pressure_domain *domain = find_domain(p, path);
