@@ -305,7 +305,7 @@ static pid_t map_file(const char *path)
 	pid = fork();
 	if (pid == 0) {
 		int fd = open(path, O_RDWR);
-		volatile char *data = mmap(NULL, 16 * MIB, PROT_READ, MAP_PRIVATE, fd, 0);
+		const volatile char *data = mmap(NULL, 16 * MIB, PROT_READ, MAP_PRIVATE, fd, 0);
 		char sum = 0;
 
 		for (size_t i = 0; i < 16 * MIB; i += 4096)
