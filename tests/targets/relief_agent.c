@@ -68,35 +68,30 @@ static uint64_t give_back(struct agent *agent, uint64_t wanted)
 	return bytes;
 }
 
+static uint16_t status_of(const struct agent *agent, uint64_t freed_bytes)
+{
+	if (agent->manner == BUSY)
+		return MP_RELIEF_BUSY;
+	return freed_bytes ? MP_RELIEF_DONE : MP_RELIEF_NOTHING;
+}
+
 static void answer(struct agent *agent, int peer, const struct mp_relief_request *request)
 {
 	uint64_t start = now_ns();
-	struct {
-		struct mp_relief_reply reply;
-		char more;
-	} out = {
-		.reply = {.magic = MP_RELIEF_MAGIC,
-			  .version = MP_RELIEF_VERSION,
-			  .id = request->id},
-		.more = 'x',
+	uint64_t freed = agent->manner == HONEST ? give_back(agent, request->wanted_bytes) : 0;
+	struct mp_relief_reply reply = {
+		.magic = agent->manner == GARBAGE ? 0x78787878 : MP_RELIEF_MAGIC,
+		.version = MP_RELIEF_VERSION,
+		.status = status_of(agent, freed),
+		.id = agent->manner == LIE ? request->id + 1 : request->id,
+		.freed_bytes = freed,
+		.duration_ns = now_ns() - start,
+		.callbacks = agent->manner == HONEST,
 	};
-	size_t len = sizeof(out.reply);
+	char out[sizeof(reply) + 1] = {0};
 
-	if (agent->manner == HONEST) {
-		out.reply.freed_bytes = give_back(agent, request->wanted_bytes);
-		out.reply.callbacks = 1;
-	}
-	out.reply.status = agent->manner == BUSY   ? MP_RELIEF_BUSY
-			   : out.reply.freed_bytes ? MP_RELIEF_DONE
-						   : MP_RELIEF_NOTHING;
-	out.reply.duration_ns = now_ns() - start;
-	if (agent->manner == LIE)
-		out.reply.id++;
-	if (agent->manner == GARBAGE)
-		memset(&out.reply, 'x', sizeof(out.reply));
-	if (agent->manner == LONG)
-		len++;
-	send(peer, &out, len, MSG_NOSIGNAL);
+	memcpy(out, &reply, sizeof(reply));
+	send(peer, out, sizeof(reply) + (agent->manner == LONG), MSG_NOSIGNAL);
 }
 
 static bool is_request(const struct mp_relief_request *request, ssize_t len)

@@ -174,7 +174,7 @@ static inline void engine_set_usage(const struct engine *engine, unsigned int mi
 /* The process as the system has it, but in the group /app. */
 static inline void engine_add(struct engine *engine, pid_t pid)
 {
-	static const char *const files[] = {"stat", "status",  "task",	    "maps",	    "root",
+	static const char *const files[] = {"stat", "status",  "task",	    "smaps",	    "root",
 					    "comm", "cmdline", "oom_score", "oom_score_adj"};
 	char path[64];
 	char real[64];

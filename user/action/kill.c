@@ -19,9 +19,10 @@
 #define NS_PER_SEC 1000000000ULL
 #define NS_PER_MS 1000000ULL
 #define STEP_MS 5
-#define THAW_AFTER_MS 50 /* a killed process that is not frozen ends well before */
-#define END_MAX_MS 2000	 /* between SIGKILL and the end */
-#define DRAIN_MAX_MS 100 /* charges are given back in batches of each processor */
+#define THAW_AFTER_MS 10  /* a killed process that is not frozen ends well before */
+#define END_MAX_MS 2000	  /* between SIGKILL and the end */
+#define DRAIN_MAX_MS 100  /* charges are given back in batches of each processor */
+#define DRAINED_SAMPLES 3 /* as many that say the same */
 #define ENDING_STEP_MS 20
 #define ENDING_MAX_NS 500000000ULL /* what another that is ending already has to do so */
 
@@ -298,16 +299,23 @@ static int make_end(struct killing *k)
 	return has_ended(k->pidfd, END_MAX_MS - THAW_AFTER_MS) ? 0 : -ETIMEDOUT;
 }
 
-/* Memory is back when the process is gone, but for what processors have in their stocks. */
+/*
+ * Memory is back when the process is gone, but for what processors have in their
+ * stocks; and what it shared with others stays.
+ */
 static void wait_drained(const struct killing *k)
 {
 	const struct mp_job *job = k->job;
 	struct mp_domain_sample now;
+	uint64_t last = MP_UNKNOWN;
+	int same = 0;
 
-	for (int waited = 0; waited < DRAIN_MAX_MS; waited += STEP_MS) {
+	for (int waited = 0; waited < DRAIN_MAX_MS && same < DRAINED_SAMPLES; waited += STEP_MS) {
 		if (mp_domain_sample(k->actions->o.cgroups, mp_job_domain(job), &now) ||
 		    now.usage + k->victim.memory_bytes <= job->before.usage)
 			return;
+		same = now.usage == last ? same + 1 : 0;
+		last = now.usage;
 		poll(NULL, 0, STEP_MS);
 	}
 }
@@ -374,11 +382,12 @@ static int end_process(struct killing *k)
 void mp_kill_work(struct mp_actions *actions, struct mp_job *job)
 {
 	struct killing k = {.actions = actions, .job = job, .pidfd = -1};
-	int err;
 
 	mp_job_sample_before(actions, job);
 	k.start_ns = mp_clock_now_ns();
 	if ((job->pid ? pin_named(&k) : pin_worst(&k)) && still_over(&k)) {
+		int err;
+
 		job->acted_on = k.victim.pid;
 		k.start_ns = mp_clock_now_ns();
 		err = end_process(&k);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "base/fsroot.h"
@@ -18,20 +19,19 @@ enum mp_pageout_kind {
 struct mp_range {
 	uint64_t start;
 	uint64_t end;
+	uint64_t resident_bytes; /* of that kind; a mapping may be mostly empty */
 };
 
 /*
- * The mappings of that kind in the text of /proc/PID/maps, the largest first, as a
- * new array. Lines that are none are left out, as is what cannot be read or written.
- * 0 or -ENOMEM. Pure.
+ * The mappings in /proc/PID/smaps that have pages of that kind, the one with the most
+ * first, as a new array. Lines that make no sense are left out. 0 or -ENOMEM.
  */
-int mp_pageout_plan(const char *maps, enum mp_pageout_kind kind, struct mp_range **ret,
-		    size_t *ret_n);
+int mp_pageout_plan(FILE *smaps, enum mp_pageout_kind kind, struct mp_range **ret, size_t *ret_n);
 
 /*
  * Advises the mappings of that kind in steps, as long as `more` says so before each.
- * Adds to `advised` what the kernel was asked for. -ESRCH: gone; -EPERM: lacks
- * CAP_SYS_NICE or may not read the process; -ENOSYS.
+ * Adds to `advised` how many resident bytes the kernel was asked for, about. -ESRCH: gone; -EPERM:
+ * lacks CAP_SYS_NICE or may not read the process; -ENOSYS.
  */
 typedef bool (*mp_pageout_more_fn)(void *data);
 int mp_pageout_process(const struct mp_fsroot *fs, pid_t pid, enum mp_pageout_kind kind,

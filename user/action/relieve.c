@@ -137,12 +137,13 @@ static int visit_all(struct asking *a)
 
 static void describe(const struct asking *a, struct mp_text *out)
 {
-	char freed[MP_HUMAN_LEN];
+	if (a->done) {
+		char freed[MP_HUMAN_LEN];
 
-	if (a->done)
 		mp_text_printf(out, "; %u gave back %s by own measure, in %llu callbacks", a->done,
 			       mp_size_format(a->freed_bytes, freed),
 			       (unsigned long long)a->callbacks);
+	}
 	if (a->nothing)
 		mp_text_printf(out, "; %u with nothing to give back", a->nothing);
 	if (a->busy)

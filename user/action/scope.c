@@ -59,7 +59,9 @@ int mp_scope_members(const struct mp_actions *actions, const struct mp_job *job,
 		if (is_member(actions, mp_job_domain(job), all.pids[i]))
 			all.pids[kept++] = all.pids[i];
 	}
-	*ret = (struct mp_pids){MP_TAKE(all.pids), kept, all.cap};
+	ret->pids = MP_TAKE(all.pids);
+	ret->n = kept;
+	ret->cap = all.cap;
 	return 0;
 }
 

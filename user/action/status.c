@@ -3,7 +3,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 
@@ -28,11 +27,19 @@ static const char *find(const char *text, const char *key)
 static int parse_uid(const char *text, uid_t *ret)
 {
 	const char *value = find(text, "Uid");
-	unsigned int effective;
+	char *real_end;
+	char *end;
+	unsigned long effective;
 
-	if (!value || sscanf(value, "%*u %u", &effective) != 1)
+	if (!value)
 		return -EBADMSG;
-	*ret = effective;
+	(void)strtoul(value, &real_end, 10);
+	if (*real_end != '\t')
+		return -EBADMSG;
+	effective = strtoul(real_end, &end, 10);
+	if (end == real_end || (*end != '\t' && *end != '\n') || effective > UINT32_MAX)
+		return -EBADMSG;
+	*ret = (uid_t)effective;
 	return 0;
 }
 
@@ -40,27 +47,29 @@ static int parse_uid(const char *text, uid_t *ret)
 static int parse_own_pid(const char *text, pid_t *ret)
 {
 	const char *value = find(text, "NSpid");
-	pid_t pid = 0;
-	int used;
+	long pid = 0;
 
 	if (!value)
 		value = find(text, "Pid");
-	while (value && *value != '\n' && sscanf(value, "%d%n", &pid, &used) == 1) {
-		value += used;
-		value += strspn(value, "\t ");
+	while (value && *value != '\n') {
+		char *end;
+
+		pid = strtol(value, &end, 10);
+		if (end == value || pid <= 0 || pid > INT32_MAX)
+			return -EBADMSG;
+		value = end + strspn(end, "\t ");
 	}
-	if (pid <= 0)
+	if (!pid)
 		return -EBADMSG;
-	*ret = pid;
+	*ret = (pid_t)pid;
 	return 0;
 }
 
 static bool is_pending(const char *text, const char *key)
 {
 	const char *value = find(text, key);
-	uint64_t mask;
 
-	return value && sscanf(value, "%" SCNx64, &mask) == 1 && (mask & SIGKILL_BIT);
+	return value && (strtoull(value, NULL, 16) & SIGKILL_BIT);
 }
 
 static void parse_memory(const char *text, struct mp_status *status)
