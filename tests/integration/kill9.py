@@ -19,7 +19,8 @@ import sys
 import time
 
 PATIENCE = 8  # seconds: half of a gate's deadline, so that no deadline can explain it
-LONGEST = 0.6  # seconds until the kill
+# Seconds until the kill: while the monitor sets itself up, and while it holds something.
+SPANS = (0, 0.25), (0.2, 0.7)
 
 
 def state_of(pid):
@@ -46,32 +47,37 @@ def is_there(pid):
         return False
 
 
-def leftovers(pid, controls, started):
+def leftovers(pid, controls):
     """What is not as it was, as a list of sentences."""
     found = []
     if state_of(pid) in "Tt":
         found.append(f"process {pid} is stopped")
     found += [f"{path} holds {read(path)}, not {value}"
               for path, value in controls if read(path) != value]
-    found += [f"process {p} of the monitor is still there" for p in started if is_there(p)]
     return found
 
 
-def run_once(command, pid, controls, delay):
-    """Returns whether the monitor held something when it was killed, and what it left."""
+def wait_until_none(look):
+    """What `look` still finds when it has had its time."""
+    deadline = time.monotonic() + PATIENCE
+    while look() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    return look()
+
+
+def run_once(command, pid, controls, delay, started):
+    """Returns whether the monitor held something when it was killed, and what it left.
+    Adds the processes that it had started."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                           start_new_session=True) as monitor:
         time.sleep(delay)
         if monitor.poll() is not None:
             return False, [f"the monitor ended by itself: {monitor.stderr.read()!r}"]
-        started = children_of(monitor.pid)
-        held = bool(leftovers(pid, controls, []))
+        started += children_of(monitor.pid)
+        held = bool(leftovers(pid, controls))
         monitor.send_signal(signal.SIGKILL)
         monitor.wait()
-    deadline = time.monotonic() + PATIENCE
-    while leftovers(pid, controls, started) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return held, leftovers(pid, controls, started)
+    return held, wait_until_none(lambda: leftovers(pid, controls))
 
 
 def main():
@@ -82,13 +88,18 @@ def main():
     seed = int(os.environ.get("KILL9_SEED", time.time_ns() & 0xffffffff))
     chance = random.Random(seed)
     n_held = 0
+    started = []
     for i in range(int(times)):
-        delay = chance.random() * LONGEST
-        held, left = run_once(command, int(pid), controls, delay)
+        delay = chance.uniform(*chance.choice(SPANS))
+        held, left = run_once(command, int(pid), controls, delay, started)
         n_held += held
         if left:
             print(f"seed {seed}, time {i}, after {delay * 1000:.1f} ms: " + "; ".join(left))
             return 1
+    left = wait_until_none(lambda: [p for p in started if is_there(p)])
+    if left:
+        print(f"seed {seed}: processes {left} of the monitors are still there")
+        return 1
     print(f"{times} kills (seed {seed}), in {n_held} of them something was held")
     # A test that never met a monitor at work would show nothing.
     return 0 if n_held * 5 >= int(times) else 1

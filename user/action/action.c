@@ -30,7 +30,7 @@ _Static_assert(MP_JOBS == 16, "the number is in the text");
 	ROW("gate", false, .run = mp_gate_run)                                                     \
 	ROW("hook", true, .check = mp_hook_check, .run = mp_hook_run)                              \
 	ROW("kill", false, .work = mp_kill_work, .destructive = true, .urgent = true,              \
-	    .would = "end a process")
+	    .whole_domain = true, .would = "end a process")
 
 #define OPS_ROW(name_, arg_, ...) {.name = (name_), .takes_arg = (arg_), __VA_ARGS__},
 #define KIND_ROW(name_, arg_, ...) {.name = (name_), .takes_arg = (arg_)},

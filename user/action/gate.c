@@ -106,11 +106,9 @@ int mp_gate_run(struct mp_actions *actions, const struct mp_action_request *requ
 		gate = request->cause->probe.gate;
 	if (gate == MP_GATE_HELD && actions->holds)
 		return hold_process(actions, request);
-	if (gate == MP_GATE_NONE) {
-		mp_action_report_now(actions, request, MP_RESULT_SKIPPED,
-				     "not at the entry of a critical point");
+	/* The return of a call, or pressure: there is nothing to stop before. */
+	if (gate == MP_GATE_NONE)
 		return 0;
-	}
 	snprintf(detail, sizeof(detail), "it would be stopped before %s", request->decision->point);
 	mp_action_report_now(actions, request, MP_RESULT_WOULD, detail);
 	return 0;

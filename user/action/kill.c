@@ -156,9 +156,27 @@ static bool one_is_ending(const struct mp_victim *victims, size_t n)
 	return false;
 }
 
+/* With what speaks for the largest of them. */
+static void tell_why_none(struct mp_job *job, const struct mp_victim *victims, size_t n)
+{
+	const struct mp_victim *largest = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (victims[i].objection &&
+		    (!largest || victims[i].memory_bytes > largest->memory_bytes))
+			largest = &victims[i];
+	}
+	if (largest)
+		mp_job_end(job, MP_RESULT_SKIPPED,
+			   "no target of the domain may be killed; %s[%d]: %s", largest->comm,
+			   (int)largest->pid, largest->objection);
+	else
+		mp_job_end(job, MP_RESULT_SKIPPED, "no target of the domain may be killed");
+}
+
 /*
- * The pid to take, or -ENOENT when nobody may be killed. With `patient`, -EBUSY while
- * another still gives its memory back: that may be enough.
+ * The pid to take, or -ENOENT, said in the job, when nobody may be killed. With `patient`, -EBUSY
+ * while another still gives its memory back: that may be enough.
  */
 static int choose(const struct killing *k, bool patient, pid_t *ret)
 {
@@ -178,8 +196,10 @@ static int choose(const struct killing *k, bool patient, pid_t *ret)
 	if (patient && one_is_ending(victims, n))
 		return -EBUSY;
 	chosen = mp_victim_choose(victims, n, domain_total(k));
-	if (!chosen)
+	if (!chosen) {
+		tell_why_none(k->job, victims, n);
 		return -ENOENT;
+	}
 	*ret = chosen->pid;
 	return 0;
 }
@@ -194,9 +214,7 @@ static bool pin_worst(struct killing *k)
 		poll(NULL, 0, ENDING_STEP_MS);
 	if (!err)
 		err = pin(k, pid);
-	if (err == -ENOENT)
-		mp_job_end(k->job, MP_RESULT_SKIPPED, "no target of the domain may be killed");
-	else if (err)
+	if (err && err != -ENOENT)
 		no_such(k->job, err);
 	return !err && may_kill(k);
 }

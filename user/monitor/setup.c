@@ -379,6 +379,19 @@ static int start_processes(struct mp_monitor *m, struct mp_error *err)
 	return error ?: start_guardian(m, err);
 }
 
+/* What goes on with less than root has: said once, at the start. */
+static void tell_limits(const struct mp_monitor *m)
+{
+	struct mp_feature_row rows[MP_FEATURE_ROWS];
+	size_t n = mp_features_rows(&m->features, rows);
+
+	for (size_t i = 0; i < n && !m->o->output.quiet; i++) {
+		if (!rows[i].present && !rows[i].required && strncmp(rows[i].name, "cap_", 4) == 0)
+			fprintf(stderr, "memprobe-bpf: note: without %s: %s\n", rows[i].name,
+				rows[i].without);
+	}
+}
+
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 {
 	int error;
@@ -387,6 +400,7 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	error = mp_features_require(&m->features, err);
 	if (error)
 		return error;
+	tell_limits(m);
 	mp_cgroups_detect(&m->fs, &m->cgroups);
 	error = resolve_targets(m, err);
 	error = error ?: start_processes(m, err);

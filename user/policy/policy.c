@@ -171,6 +171,9 @@ static int take_turn(const struct subject *s, enum mp_severity severity, bool ch
 		cooldown->severity = severity;
 	cooldown->acted = true;
 	cooldown->last_ns = s->ts_ns;
+	/* What is done about one of its processes is done about the domain. */
+	if (s->about.pid && !s->about.point)
+		s->domain->cooldown = *cooldown;
 	return 1;
 }
 

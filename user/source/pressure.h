@@ -40,7 +40,8 @@ int mp_pressure_add(struct mp_pressure *pressure, const char *path);
  * a severity for a while, and has to see the calm after it. A calm domain gives none.
  */
 void mp_pressure_tick(struct mp_pressure *pressure, uint64_t now_ns);
-/* The policy holds the domain to be above normal: it is looked at until it has been calm for a while.
+/* The policy holds the domain to be above normal: it is looked at until it has been calm for a
+ * while.
  */
 void mp_pressure_attend(struct mp_pressure *pressure, const char *path, uint64_t now_ns);
 /*
