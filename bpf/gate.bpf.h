@@ -2,7 +2,7 @@
 /*
  * The gate of critical points: stops a process before a call that memory has
  * no room for. Whoever reads the record lets it go on. It fails open: a process
- * is stopped only when the gated map and the record both say so.
+ * is stopped only when the gated map and a record both say so.
  */
 #ifndef MP_GATE_BPF_H
 #define MP_GATE_BPF_H
@@ -10,8 +10,10 @@
 #include "maps.bpf.h"
 #include "memory.bpf.h"
 #include "thread.bpf.h"
+#include "emit.bpf.h"
 
-#define MP_SIGSTOP 19 /* on x86 and arm64 */
+#define MP_SIGCONT 18 /* on x86 and arm64 */
+#define MP_SIGSTOP 19
 #define MP_GATE_TOLD 1
 #define MP_GATE_ENFORCED 2
 #define MP_ADJ_NEVER (-1000) /* OOM_SCORE_ADJ_MIN: nobody may end it, so nobody stops it */
@@ -58,6 +60,7 @@ static __always_inline bool mp_gate_retake(struct mp_gated *entry, const struct 
 static __noinline int mp_gate_claim(u32 point, u64 now)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct mp_thread *t = bpf_task_storage_get(&threads, task, NULL, 0);
 	struct mp_gated stopped = {
 		.state = MP_GATE_STOPPED,
 		.tid = task->pid,
@@ -65,37 +68,58 @@ static __noinline int mp_gate_claim(u32 point, u64 now)
 		.stopped_ns = now,
 		.start_time = task->group_leader->start_boottime,
 	};
-	u32 tgid = task->tgid;
 	struct mp_gated *entry;
 
-	if (live.gates_open)
+	if (!t || live.gates_open)
 		return 0;
-	entry = bpf_map_lookup_elem(&gated, &tgid);
+	t->tgid = task->tgid;
+	entry = bpf_map_lookup_elem(&gated, &t->tgid);
 	if (entry && entry->start_time == stopped.start_time)
 		return mp_gate_retake(entry, &stopped);
 	if (entry)
-		bpf_map_delete_elem(&gated, &tgid); /* of a process that had the same pid */
-	return bpf_map_update_elem(&gated, &tgid, &stopped, BPF_NOEXIST) == 0;
+		bpf_map_delete_elem(&gated, &t->tgid); /* of a process that had the same pid */
+	return bpf_map_update_elem(&gated, &t->tgid, &stopped, BPF_NOEXIST) == 0;
 }
 
-static __noinline int mp_gate_forget(void)
+static __always_inline void mp_gate_forget(struct mp_thread *t)
 {
-	u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	bpf_map_delete_elem(&gated, &t->tgid);
+}
 
-	return bpf_map_delete_elem(&gated, &tgid);
+/* An interrupt to the own CPU: some microseconds in a virtual machine, so it comes last. */
+static __always_inline void mp_wake_reader(void)
+{
+	void *nothing = bpf_ringbuf_reserve(&events, sizeof(u64), 0);
+
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
 }
 
 /*
- * Sends the signal, between the reserve and the submit of the record that tells
- * it. The thread group stops before this thread is back in user space. Returns
- * the flags of the record.
+ * Stops the process whose call was claimed and told, before this thread is back
+ * in user space. Who read the record meanwhile and let the process go has opened
+ * the entry before: then the stop is taken back, or it would stay for good.
+ *
+ * While preemption is disabled the signal would go by way of an interrupt. So
+ * this runs after, and therefore keeps nothing on its stack (see the end of
+ * probe.bpf.c).
  */
-static __always_inline u32 mp_gate_shut(struct mp_thread *t)
+static __noinline int mp_gate_stop(void)
 {
-	if (cfg.gate == MP_GATE_ENFORCED && t->gate == MP_PROBE_GATED &&
-	    (live.gates_open || bpf_send_signal(MP_SIGSTOP)))
-		t->gate = 0;
-	return t->gate;
+	struct mp_thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), NULL, 0);
+	const struct mp_gated *entry;
+
+	if (!t)
+		return 0;
+	if (bpf_send_signal(MP_SIGSTOP)) {
+		mp_gate_forget(t);
+		return 0;
+	}
+	entry = bpf_map_lookup_elem(&gated, &t->tgid);
+	if (live.gates_open || !entry || entry->state != MP_GATE_STOPPED)
+		bpf_send_signal(MP_SIGCONT);
+	mp_wake_reader();
+	return 1;
 }
 
 #endif

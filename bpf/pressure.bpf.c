@@ -232,8 +232,13 @@ static __always_inline int mp_reclaim_end(u32 source, u64 pages)
 	return 0;
 }
 
-/* The tracepoint does not say which group: it is the task's own that ran into its limit. */
-SEC("tp_btf/mm_vmscan_memcg_reclaim_begin")
+/*
+ * Raw tracepoints are found by name; for each tp_btf libbpf searches all type
+ * information, which takes as long as loading the program.
+ *
+ * The tracepoint does not say which group: it is the task's own that ran into its limit.
+ */
+SEC("raw_tp/mm_vmscan_memcg_reclaim_begin")
 int BPF_PROG(mp_memcg_reclaim_begin)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -246,19 +251,19 @@ int BPF_PROG(mp_memcg_reclaim_begin)
 	return mp_reclaim_begin(task, view->limit_cgroup_id, now);
 }
 
-SEC("tp_btf/mm_vmscan_memcg_reclaim_end")
+SEC("raw_tp/mm_vmscan_memcg_reclaim_end")
 int BPF_PROG(mp_memcg_reclaim_end, unsigned long nr_reclaimed)
 {
 	return mp_reclaim_end(MP_PRESSURE_RECLAIM, nr_reclaimed);
 }
 
-SEC("tp_btf/mm_vmscan_direct_reclaim_begin")
+SEC("raw_tp/mm_vmscan_direct_reclaim_begin")
 int BPF_PROG(mp_direct_reclaim_begin)
 {
 	return mp_reclaim_begin(bpf_get_current_task_btf(), 0, bpf_ktime_get_ns());
 }
 
-SEC("tp_btf/mm_vmscan_direct_reclaim_end")
+SEC("raw_tp/mm_vmscan_direct_reclaim_end")
 int BPF_PROG(mp_direct_reclaim_end, unsigned long nr_reclaimed)
 {
 	return mp_reclaim_end(MP_PRESSURE_DIRECT_RECLAIM, nr_reclaimed);
@@ -282,7 +287,7 @@ static __always_inline u32 mp_event_of(u32 item)
 }
 
 /* Fires at every page fault of the system: attached only while there is an incident. */
-SEC("tp_btf/count_memcg_events")
+SEC("raw_tp/count_memcg_events")
 int BPF_PROG(mp_memcg_event, struct mem_cgroup *memcg, int item, unsigned long count)
 {
 	const struct cgroup_subsys_state *css = &memcg->css;

@@ -261,16 +261,15 @@ static __always_inline void mp_fill(bpf_user_pt_regs_t *ctx, struct mp_probe_rec
 	mp_fill_args(ctx, r, point);
 }
 
-/* Who stops a process has its reader woken at once. */
-static __always_inline void mp_submit(struct mp_probe_record *r, struct mp_thread *t)
+/* The reader of a stop is woken after it: see mp_gate_stop(). */
+static __always_inline void mp_submit(struct mp_probe_record *r, const struct mp_thread *t)
 {
-	u32 gate = mp_gate_shut(t);
-
-	r->flags |= gate;
-	bpf_ringbuf_submit(r, gate & MP_PROBE_GATED ? BPF_RB_FORCE_WAKEUP : mp_wake_flags(&events));
+	r->flags |= t->gate;
+	bpf_ringbuf_submit(r,
+			   t->gate == MP_PROBE_GATED ? BPF_RB_NO_WAKEUP : mp_wake_flags(&events));
 }
 
-static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, struct mp_thread *t,
+static __always_inline bool mp_emit_small(bpf_user_pt_regs_t *ctx, const struct mp_thread *t,
 					  const struct mp_point_config *point, u32 index, u32 phase)
 {
 	struct mp_probe_record *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
@@ -302,7 +301,7 @@ static __always_inline void mp_fill_strings(struct mp_probe_record_full *r,
 	}
 }
 
-static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, struct mp_thread *t,
+static __always_inline bool mp_emit_full(bpf_user_pt_regs_t *ctx, const struct mp_thread *t,
 					 const struct mp_point_config *point, u32 index, u32 phase,
 					 u32 want_stack)
 {
@@ -528,23 +527,26 @@ static __always_inline u32 mp_gate(const struct mp_hit *hit)
 	return mp_gate_claim(hit->index, t->now) ? MP_PROBE_GATED : 0;
 }
 
-static __always_inline int mp_on_enter(bpf_user_pt_regs_t *ctx, bool alone)
+/* Returns whether the process is to be stopped now. */
+static __always_inline bool mp_on_enter(bpf_user_pt_regs_t *ctx, bool alone)
 {
 	struct mp_hit hit = {.alone = alone};
 	u32 gate = 0;
 	bool emitted;
 
 	if (!mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
-		return 0;
+		return false;
 	mp_count(hit.alone, &hit.stats->phase[MP_PHASE_ENTER].hits, 1);
 	if (cfg.gate && hit.point->flags & MP_POINT_GATE)
 		gate = hit.thread->gate = mp_gate(&hit);
 	emitted = mp_emit(&hit, &hit.stats->phase[MP_PHASE_ENTER]);
-	/* Nobody was told, or no signal was sent: the claim is void. */
-	if (gate == MP_PROBE_GATED && !(emitted && hit.thread->gate))
-		mp_gate_forget();
 	mp_push(&hit, MP_REG_SP(ctx), emitted);
-	return 0;
+	if (cfg.gate != MP_GATE_ENFORCED || gate != MP_PROBE_GATED)
+		return false;
+	/* Nobody was told: the claim is void. */
+	if (!emitted)
+		mp_gate_forget(hit.thread);
+	return emitted;
 }
 
 static __always_inline int mp_on_return(bpf_user_pt_regs_t *ctx, bool alone)
@@ -578,26 +580,36 @@ static __always_inline int mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
  * Each program comes twice. From 6.13 on the verifier gives a program of this
  * size a stack per CPU, which a thread that preempts it would overwrite: so
  * where the kernel has bpf_preempt_disable() (6.10) the first set is loaded,
- * which is not preempted from its first call to its last and so may also count
+ * which is not preempted while it has anything on its stack and so may also count
  * without atomics. Older kernels keep BPF stacks with the thread, and the
- * second set does.
+ * second set does. What is left to do when preemption is back is `finish`.
  */
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-#define MP_PROGRAM(section, name, body)                                                            \
+#define MP_PROGRAM(section, name, body, finish)                                                    \
 	SEC(section) int name(bpf_user_pt_regs_t *ctx)                                             \
 	{                                                                                          \
+		bool more;                                                                         \
+                                                                                                   \
 		bpf_preempt_disable();                                                             \
-		body(ctx, true);                                                                   \
+		more = body(ctx, true);                                                            \
 		bpf_preempt_enable();                                                              \
+		if (more)                                                                          \
+			finish();                                                                  \
 		return 0;                                                                          \
 	}                                                                                          \
 	SEC(section) int name##_preemptible(bpf_user_pt_regs_t *ctx)                               \
 	{                                                                                          \
-		return body(ctx, false);                                                           \
+		if (body(ctx, false))                                                              \
+			finish();                                                                  \
+		return 0;                                                                          \
 	}
 
-MP_PROGRAM("uprobe", mp_enter, mp_on_enter)
-MP_PROGRAM("uretprobe", mp_return, mp_on_return)
-MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt)
+static __always_inline void mp_no_more(void)
+{
+}
+
+MP_PROGRAM("uprobe", mp_enter, mp_on_enter, mp_gate_stop)
+MP_PROGRAM("uretprobe", mp_return, mp_on_return, mp_no_more)
+MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt, mp_no_more)

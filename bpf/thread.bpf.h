@@ -30,7 +30,7 @@ struct mp_thread {
 	u32 is_target;
 	u32 depth;
 	u32 gate; /* of this entry: MP_PROBE_GATED, MP_PROBE_WOULD_GATE or 0 */
-	u32 pad;
+	u32 tgid; /* with a gate: key of the gated map */
 	u64 now;
 	struct mp_call call;
 	struct mp_memcg_view view;

@@ -89,12 +89,18 @@ int mp_bpf_track_pressure(struct mp_bpf *bpf, struct mp_error *err);
  */
 void mp_bpf_count_memcg_events(struct mp_bpf *bpf, bool on);
 
-/* For the guardian: the map of gated processes, and the map that holds `live`. */
+/*
+ * For the guardian: the map of gated processes, and the map that holds `live`. That
+ * one is written by way of mmap(): an update would undo what BPF keeps beside it.
+ */
 int mp_bpf_gated_map(const struct mp_bpf *bpf);
 int mp_bpf_live_map(const struct mp_bpf *bpf);
 /* Where `live.gates_open` lies in the live map's only value. */
 size_t mp_bpf_gates_open_offset(const struct mp_bpf *bpf);
-/* Marks a gated process as let go; its calls pass until then. -ENOENT: it is not gated. */
+/*
+ * Marks a gated process as let go; its calls pass until then. SIGCONT comes after
+ * it: BPF takes a stop back that it finds opened. -ENOENT: it is not gated.
+ */
 int mp_bpf_open_gate(struct mp_bpf *bpf, pid_t pid, uint64_t pass_until_ns);
 
 int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt_site *args);
