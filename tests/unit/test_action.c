@@ -212,23 +212,65 @@ static void expect_file(const struct fixture *f, const char *name, const char *t
 
 static void kinds_are_the_table(void **state)
 {
-	static const char *const names[] = {"log", "stack", "hook"};
+	static const struct {
+		const char *name;
+		bool destructive;
+		bool takes_arg;
+	} rows[] = {
+		{"log", false, false},	 {"stack", false, false}, {"throttle", true, false},
+		{"freeze", true, false}, {"gate", false, false},  {"hook", false, true},
+	};
 	size_t n_kinds = 0;
 	size_t n_ops = 0;
 	const struct mp_action_kind *kinds = mp_action_kinds(&n_kinds);
 	const struct mp_action_ops *ops = mp_action_table(&n_ops);
 
 	(void)state;
-	assert_int_equal(n_ops, MP_ARRAY_SIZE(names));
+	assert_int_equal(n_ops, MP_ARRAY_SIZE(rows));
 	assert_int_equal(n_kinds, n_ops);
 	for (size_t i = 0; i < n_ops; i++) {
-		assert_string_equal(ops[i].name, names[i]);
-		assert_string_equal(kinds[i].name, names[i]);
-		assert_int_equal(kinds[i].takes_arg, ops[i].takes_arg);
-		assert_non_null(ops[i].run);
+		assert_string_equal(ops[i].name, rows[i].name);
+		assert_string_equal(kinds[i].name, rows[i].name);
+		assert_int_equal(kinds[i].takes_arg, rows[i].takes_arg);
+		assert_int_equal(ops[i].takes_arg, rows[i].takes_arg);
+		assert_int_equal(ops[i].destructive, rows[i].destructive);
+		/* One of the two, and a phrase for what is not done without --enforce. */
+		assert_true(!ops[i].run != !ops[i].work);
+		assert_int_equal(ops[i].would != NULL, rows[i].destructive);
+		assert_int_equal(ops[i].check != NULL, rows[i].takes_arg);
 	}
-	assert_true(ops[2].takes_arg);
-	assert_non_null(ops[2].check);
+}
+
+static void actions_are_found_in_a_policy(void **state)
+{
+	struct mp_policy policy = {0};
+
+	(void)state;
+	assert_false(mp_actions_named(&policy, "gate"));
+	policy.on[MP_LEVEL_CRITICAL][MP_SEVERITY_CRITICAL] =
+		(struct mp_action_list){.refs = {{.name = "log"}, {.name = "gate"}}, .n = 2};
+	assert_true(mp_actions_named(&policy, "gate"));
+	assert_true(mp_actions_named(&policy, "log"));
+	assert_false(mp_actions_named(&policy, "gat"));
+	assert_false(mp_actions_named(&policy, "kill"));
+}
+
+/* A replay has neither threads nor anything to act on. */
+static void work_without_workers_fails(void **state)
+{
+	struct fixture *f = *state;
+
+	mp_actions_free(f->actions);
+	f->actions = mp_actions_new(
+		&(struct mp_actions_options){.emit = keep, .data = f, .enforce = true});
+	run(f, "throttle", NULL, false);
+	run(f, "throttle", NULL, true);
+	assert_int_equal(f->n, 2);
+	assert_int_equal(f->results[0].result, MP_RESULT_FAILED);
+	assert_string_equal(f->results[0].detail, strerror(ENOTSUP));
+	assert_int_equal(f->results[1].result, MP_RESULT_WOULD);
+	assert_string_equal(f->results[1].detail, "not run in a replay");
+	mp_actions_process_gone(f->actions, 7);
 }
 
 static void log_tells_the_reason(void **state)
@@ -296,15 +338,15 @@ static void an_unknown_action_is_not_silent(void **state)
 	struct mp_policy policy = {0};
 	struct mp_error err;
 
-	run(f, "reclaim", NULL, false);
+	run(f, "shrink", NULL, false);
 	assert_int_equal(f->n, 1);
 	assert_int_equal(f->results[0].result, MP_RESULT_FAILED);
 
 	policy.on[MP_LEVEL_LOW][MP_SEVERITY_GC] =
-		(struct mp_action_list){.refs = {{.name = "log"}, {.name = "reclaim"}}, .n = 2};
+		(struct mp_action_list){.refs = {{.name = "log"}, {.name = "shrink"}}, .n = 2};
 	assert_int_equal(mp_actions_check(&policy, &err), -ENOTSUP);
 	assert_int_equal(err.exit_code, MP_EXIT_CONFIG);
-	assert_string_equal(err.text, "this build has no action 'reclaim'");
+	assert_string_equal(err.text, "this build has no action 'shrink'");
 }
 
 /* --- stack --- */
@@ -610,6 +652,25 @@ static void a_hook_gets_the_documented_environment_and_no_more(void **state)
 		    "PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
 }
 
+static void pressure_has_no_point_and_perhaps_no_process(void **state)
+{
+	struct fixture *f = *state;
+
+	/* Bytes of a probe event that a pressure event must not be taken for. */
+	f->cause.type = MP_EVENT_PRESSURE;
+	f->cause.pressure = (struct mp_event_pressure){.comm = "filler", .usage = MP_UNKNOWN};
+	f->decision.point = NULL;
+	f->decision.pid = 0;
+	run(f, "stack", NULL, false);
+	assert_int_equal(f->results[0].result, MP_RESULT_SKIPPED);
+	drop_results(f);
+	run_script(f, "#!/bin/sh\n"
+		      "echo \"$MEMPROBE_COMM,$MEMPROBE_RSS,$MEMPROBE_POINT,$MEMPROBE_PID\" "
+		      ">\"${0%/*}/env\"\n");
+	expect_file(f, "env", "filler,,,0\n");
+	assert_null(f->results[0].point);
+}
+
 static void a_hook_starts_from_a_clean_slate(void **state)
 {
 	struct fixture *f = *state;
@@ -826,11 +887,75 @@ static void the_end_does_not_wait_for_ever(void **state)
 	assert_string_equal(f->results[0].detail, "stopped with the monitor");
 }
 
+static void use_journal(struct fixture *f, struct mp_undo *undo)
+{
+	mp_actions_free(f->actions);
+	f->actions =
+		mp_actions_new(&(struct mp_actions_options){.emit = keep, .data = f, .undo = undo});
+	assert_non_null(f->actions);
+}
+
+/* What the guardian would do when the monitor is killed. */
+static void a_hook_does_not_outlive_a_monitor_that_is_killed(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_undo *undo = mp_undo_new();
+	MP_FREE char *path = write_file(f, "hook.sh", 0700,
+					"#!/bin/sh\n"
+					">\"${0%/*}/ready\"\n"
+					"sleep 1000\n");
+
+	use_journal(f, undo);
+	run(f, "hook", path, false);
+	wait_for_file(f, "ready");
+	assert_int_equal(mp_undo_run_all(undo), 1);
+	wait_for_results(f, 1);
+	assert_string_equal(f->results[0].detail, "killed by SIGTERM");
+	assert_int_equal(mp_undo_run_all(undo), 0);
+	mp_actions_free(f->actions);
+	f->actions = NULL;
+	mp_undo_free(undo);
+}
+
+static void a_hook_that_has_ended_is_not_in_the_journal(void **state)
+{
+	struct fixture *f = *state;
+	struct mp_undo *undo = mp_undo_new();
+
+	use_journal(f, undo);
+	run_script(f, "#!/bin/sh\nexit 0\n");
+	assert_int_equal(mp_undo_run_all(undo), 0);
+	mp_actions_free(f->actions);
+	f->actions = NULL;
+	mp_undo_free(undo);
+}
+
+static void a_hook_without_room_in_the_journal_does_not_run(void **state)
+{
+	struct fixture *f = *state;
+	const struct mp_undo_what what = {.kind = MP_UNDO_UNLINK, .path = "/no/such/file"};
+	MP_FREE char *path = write_file(f, "hook.sh", 0700, "#!/bin/sh\nsleep 1000\n");
+	struct mp_undo *undo = mp_undo_new();
+
+	for (size_t i = 0; i < MP_UNDO_SLOTS; i++)
+		assert_true(mp_undo_arm(undo, &what) >= 0);
+	use_journal(f, undo);
+	run(f, "hook", path, false);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->results[0].result, MP_RESULT_FAILED);
+	assert_string_equal(f->results[0].detail, "cannot be started: No space left on device");
+	mp_actions_free(f->actions);
+	f->actions = NULL;
+	mp_undo_free(undo);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kinds_are_the_table),
+		cmocka_unit_test(actions_are_found_in_a_policy),
+		TEST(work_without_workers_fails),
 		TEST(log_tells_the_reason),
 		TEST(a_replay_only_says_what_it_would_do),
 		TEST(a_list_runs_in_order_and_an_empty_one_does_nothing),
@@ -847,6 +972,7 @@ int main(void)
 		TEST(a_policy_with_a_bad_hook_is_refused),
 		TEST(a_hook_reports_when_it_has_ended),
 		TEST(a_hook_gets_the_documented_environment_and_no_more),
+		TEST(pressure_has_no_point_and_perhaps_no_process),
 		TEST(a_hook_starts_from_a_clean_slate),
 		TEST(what_a_hook_says_on_stderr_becomes_the_detail),
 		TEST(only_the_first_bytes_of_stderr_are_kept),
@@ -860,6 +986,9 @@ int main(void)
 		TEST(a_job_left_behind_does_not_hold_up_the_hook),
 		TEST(the_end_waits_for_a_hook_that_is_nearly_done),
 		TEST(the_end_does_not_wait_for_ever),
+		TEST(a_hook_does_not_outlive_a_monitor_that_is_killed),
+		TEST(a_hook_that_has_ended_is_not_in_the_journal),
+		TEST(a_hook_without_room_in_the_journal_does_not_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

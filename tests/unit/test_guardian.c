@@ -17,6 +17,7 @@
 #include "abi.h"
 #include "base/clock.h"
 #include "base/fsroot.h"
+#include "cgroup/control.h"
 #include "monitor/guardian.h"
 #include "processes.h"
 #include "tree.h"
@@ -30,7 +31,8 @@ struct fixture {
 	char knob[PATH_MAX];
 	char socket[PATH_MAX];
 	char folder[PATH_MAX];
-	int live; /* stands for the live map, which is memory of user space all the same */
+	pid_t stopped; /* what a round of killing is about */
+	int live;      /* stands for the live map, which is memory of user space all the same */
 	uint64_t *gates_open;
 };
 
@@ -73,6 +75,14 @@ static void expect_knob(const struct fixture *f, const char *text)
 
 	assert_int_equal(mp_read_file(f->knob, 64, &data, NULL), 0);
 	assert_string_equal(data, text);
+}
+
+static bool knob_is(const struct fixture *f, const char *text)
+{
+	MP_FREE char *data = NULL;
+
+	assert_int_equal(mp_read_file(f->knob, 64, &data, NULL), 0);
+	return strcmp(data, text) == 0;
 }
 
 static void arm_files(const struct fixture *f)
@@ -125,6 +135,77 @@ static pid_t start_monitor(struct fixture *f, void (*fn)(struct fixture *, struc
 			 sizeof(*ret_guardian));
 	close(pipes[0]);
 	return pid;
+}
+
+#define ROUNDS 200
+#define LONGEST_US 3000U
+
+/* Holds and lets go as fast as it can, in the order that the actions do. */
+static _Noreturn void hold_and_let_go(const struct fixture *f, uint64_t start_time)
+{
+	const struct mp_undo_what go_on = {
+		.kind = MP_UNDO_CONTINUE, .pid = f->stopped, .start_time = start_time};
+	const struct mp_undo_what thaw = {.kind = MP_UNDO_WRITE, .path = f->knob, .text = "0"};
+
+	for (;;) {
+		int first = mp_undo_arm(f->undo, &go_on);
+		int second;
+
+		kill(f->stopped, SIGSTOP);
+		second = mp_undo_arm(f->undo, &thaw);
+		mp_cgroup_write(f->knob, "1");
+		mp_undo_run(f->undo, second);
+		mp_undo_run(f->undo, first);
+	}
+}
+
+/* A monitor that is killed after so many microseconds of that, and its guardian's work. */
+static void kill_one_monitor(struct fixture *f, uint64_t start_time, unsigned int after_us)
+{
+	pid_t guardian = 0;
+	int pipes[2];
+	pid_t pid;
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct mp_guardian *g;
+
+		if (mp_guardian_start(f->undo, &g, NULL))
+			_exit(1);
+		guardian = mp_guardian_pid(g);
+		(void)!write(pipes[1], &guardian, sizeof(guardian));
+		hold_and_let_go(f, start_time);
+	}
+	close(pipes[1]);
+	assert_int_equal(read(pipes[0], &guardian, sizeof(guardian)), sizeof(guardian));
+	close(pipes[0]);
+	usleep(after_us);
+	end_child(pid);
+	wait_for_end_of(guardian);
+}
+
+static void at_whatever_instant_it_is_killed_nothing_stays_held(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int seed = 20261122;
+	uint64_t start_time;
+	size_t held = 0;
+
+	f->stopped = start_stopped();
+	start_time = start_time_of(f->stopped);
+	for (int i = 0; i < ROUNDS; i++) {
+		tree_write(&f->tree, "/knob", "?\n");
+		kill_one_monitor(f, start_time, (unsigned int)rand_r(&seed) % LONGEST_US);
+		assert_int_not_equal(read_process(f->stopped).state, 'T');
+		/* Written and written back, or never reached. */
+		held += knob_is(f, "0\n");
+		assert_true(knob_is(f, "0\n") || knob_is(f, "?\n"));
+		assert_int_equal(mp_undo_run_all(f->undo), 0);
+	}
+	/* The rounds have been about something. */
+	assert_true(held > ROUNDS / 4);
+	end_child(f->stopped);
 }
 
 static void arm_only(struct fixture *f, struct mp_guardian *guardian)
@@ -363,6 +444,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_is_undone_when_the_monitor_is_killed),
+		TEST(at_whatever_instant_it_is_killed_nothing_stays_held),
 		TEST(the_guardian_is_hard_to_end),
 		TEST(the_guardian_keeps_nothing_open),
 		TEST(an_end_leaves_nothing_behind),

@@ -67,10 +67,21 @@ static void env_add_size(struct env *env, const char *name, uint64_t bytes)
 		env_add(env, "%s=%" PRIu64, name, bytes);
 }
 
+static const char *comm_of(const struct mp_event *cause)
+{
+	if (cause->type == MP_EVENT_PROBE)
+		return cause->probe.comm;
+	return cause->type == MP_EVENT_PRESSURE ? cause->pressure.comm : NULL;
+}
+
+static uint64_t rss_of(const struct mp_event *cause)
+{
+	return cause->type == MP_EVENT_PROBE ? cause->probe.rss : MP_UNKNOWN;
+}
+
 static void env_fill(struct env *env, const struct mp_action_request *request)
 {
 	const struct mp_event_decision *decision = request->decision;
-	const struct mp_event_probe *probe = &request->cause->probe;
 
 	env_add(env, "PATH=/usr/sbin:/usr/bin:/sbin:/bin");
 	env_add(env, "LANG=C");
@@ -79,7 +90,7 @@ static void env_fill(struct env *env, const struct mp_action_request *request)
 	env_add(env, "MEMPROBE_SEVERITY=%s", mp_severity_name(decision->severity));
 	env_add(env, "MEMPROBE_PREVIOUS=%s", mp_severity_name(decision->previous));
 	env_add(env, "MEMPROBE_PID=%" PRIu32, decision->pid);
-	env_add_clean(env, "MEMPROBE_COMM", probe->comm);
+	env_add_clean(env, "MEMPROBE_COMM", comm_of(request->cause));
 	env_add_clean(env, "MEMPROBE_CGROUP", decision->cgroup);
 	if (decision->usage_pct >= 0)
 		env_add(env, "MEMPROBE_USAGE_PCT=%.1f", decision->usage_pct);
@@ -87,7 +98,7 @@ static void env_fill(struct env *env, const struct mp_action_request *request)
 		env_add(env, "MEMPROBE_USAGE_PCT=");
 	env_add_size(env, "MEMPROBE_WORKING_SET", decision->working_set);
 	env_add_size(env, "MEMPROBE_LIMIT", decision->limit);
-	env_add_size(env, "MEMPROBE_RSS", probe->rss);
+	env_add_size(env, "MEMPROBE_RSS", rss_of(request->cause));
 	env_add_clean(env, "MEMPROBE_REASON", decision->reason);
 }
 

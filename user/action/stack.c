@@ -31,7 +31,7 @@ int mp_stack_run(struct mp_actions *actions, const struct mp_action_request *req
 	uint64_t start_ns = mp_clock_now_ns();
 	int err;
 
-	if (probe->n_stack == 0) {
+	if (request->cause->type != MP_EVENT_PROBE || probe->n_stack == 0) {
 		mp_action_report_now(actions, request, MP_RESULT_SKIPPED, NO_STACK);
 		return 0;
 	}
