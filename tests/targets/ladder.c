@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Eleven children, one after the other, with an oom_score_adj of 1000, 900 … 0.
- * Each fills 1 MiB a millisecond until it is killed. A line for each says how it
- * ended; exit code 0 when all were killed by a signal.
+ * Each fills 1 MiB a millisecond, one a call of probe_fill(), until it is killed. A
+ * line for each says how it ended; exit code 0 when all were killed by a signal.
  *
  *   ladder [--bytes LIMIT] [--wait]
  */
@@ -16,6 +16,11 @@
 #define LADDER_TOP 1000
 #define LADDER_STEP 100
 #define LADDER_MIB_PER_S 1000
+
+PROBED void probe_fill(char *memory, uint64_t bytes)
+{
+	fill_touch(memory, bytes);
+}
 
 /* A child that nobody kills gives up at `bytes`. */
 static void climb(int adj, uint64_t bytes)
@@ -33,7 +38,7 @@ static void climb(int adj, uint64_t bytes)
 	begin_ns = target_now_ns();
 	for (uint64_t done = 0; done + FILL_MIB <= bytes; done += FILL_MIB) {
 		fill_pace(begin_ns, done, LADDER_MIB_PER_S);
-		fill_touch(memory + done, FILL_MIB);
+		probe_fill(memory + done, FILL_MIB);
 	}
 	_exit(EXIT_FAILURE);
 }

@@ -74,10 +74,15 @@ logged_victims() {
 	dmesg | sed -n "\\,scenario $T\$,,\$s/.*Killed process \\([0-9]*\\) .*/\\1/p"
 }
 
+# expect_killed PID [CODE…]: by SIGKILL, or with one of these exit codes.
 expect_killed() {
-	local code=0
-	wait "$1" || code=$?
-	expect_eq 137 "$code" "exit code of process $1"
+	local pid=$1 code=0
+	shift
+	wait "$pid" || code=$?
+	case " ${*:-137} " in
+	*" $code "*) ;;
+	*) fail "exit code of process $pid: $code" ;;
+	esac
 }
 
 expect_alive() {
@@ -240,4 +245,85 @@ test_bombs() {
 	expect_victims "${victims[@]}"
 	check names="$BOMB_NAMES" \
 		'all(r.comm == name for r, name in zip(killed(), names.split()) if r.comm)'
+}
+
+# --- we kill -------------------------------------------------------------------
+
+# Where it gets critical, whoever notices it: a call of a point of this level, or
+# pressure with no call at all.
+kill_policy() {
+	cat >"$T/policy.yaml" <<-EOT
+		version: 1
+		check_interval_ms: 0
+		pressure: {some_pct: 10, full_pct: 5, window_ms: 2000, level: high}
+		levels:
+		  high: {on: {critical: [log, kill]}}
+	EOT
+	printf '%s' "$T/policy.yaml"
+}
+
+# watch_and_kill PROGRAM
+watch_and_kill() {
+	watch_group --point "grow=high@$TARGETS/$1:probe_fill" --enforce --policy "$(kill_policy)"
+}
+
+has_kills() {
+	[ "$(grep -c '"action": *"kill", *"result": *"done"' "$T/out.json")" -ge "$1" ]
+}
+
+# expect_kills PID…: by us, in this order, each once, and none by the kernel. Ends the monitor.
+expect_kills() {
+	wait_until 20 has_kills $#
+	stop_monitor
+	expect_eq 0 "$(event oom_kill)" 'oom_kill in memory.events'
+	expect_eq '' "$(logged_victims)" 'victims in the kernel log'
+	check pids="pids $*" \
+		'[a.pid for a in of("action") if a.action == "kill" and a.result == "done"] == [int(pid) for pid in pids.split()[1:]]' \
+		'all(a.freed_bytes > 0 for a in of("action") if a.action == "kill" and a.result == "done")' \
+		'of("oom") == []' 'lost("process_ring") == 0'
+}
+
+# Neither is there anything to see: 62 of 100 MiB, in use, and nobody waits. 20 s are
+# ten windows of pressure.
+test_hold_is_left_alone() {
+	make_group
+	set_files memory.max=100M memory.swap.max=0
+	fill . --bytes $((62 * MIB)) --hot
+	watch_and_kill filler
+	sleep 20
+	expect_alive "$TARGET_PID"
+	expect_kills
+	check 'of("decision") == []' 'of("action") == []'
+}
+
+# 26 ms from critical to the end, eleven times.
+test_ladder() {
+	local children
+	make_group
+	set_files memory.max=256M memory.swap.max=0
+	start_in_group ladder --wait
+	watch_and_kill ladder
+	finish_target
+	mapfile -t children < <(awk '$1 == "child" { print $2 }' "$T/target.out")
+	expect_eq 11 ${#children[@]} 'children'
+	expect_kills "${children[@]}"
+}
+
+# Beside each there is one that is small, and older, and is none of it.
+test_bombs_are_killed_by_us() {
+	local bomb bystander victims=()
+	make_group
+	set_files memory.max=100M memory.swap.max=0
+	fill . --bytes $((2 * MIB))
+	bystander=$TARGET_PID
+	watch_and_kill filler
+	for bomb in "${BOMBS[@]}"; do
+		# shellcheck disable=SC2086 # an option and its value
+		start_filler . --bytes $((200 * MIB)) --rate 200 $bomb
+		release
+		expect_killed "$TARGET_PID" 143 137
+		victims+=("$TARGET_PID")
+	done
+	expect_alive "$bystander"
+	expect_kills "${victims[@]}"
 }
