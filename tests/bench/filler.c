@@ -6,12 +6,12 @@
  *   filler --domain host|CGROUP --rate MIB|max --log FIFO --freezer CGROUP
  *          [--bystander MIB] [--hold PCT] [--threshold PCT] [--deadline SEC]
  *
- * Prints "ready FILLER BYSTANDER" (pids), and waits for a line on its standard
- * input. Then both take memory: the bystander at once, the filler up to --hold
- * percent of the domain, and after a pause on at --rate, until somebody ends,
- * stops or freezes it. The referee, their parent, is locked in memory and has
- * real-time priority, stamps what comes from the log of the responder, and
- * prints everything as one JSON object a line when all is over.
+ * Prints "ready FILLER BYSTANDER" (pids), and waits for "go" (or anything else,
+ * to end) on its standard input. Then both take memory: the bystander at once, the filler up to
+ * --hold percent of the domain, and after a pause on at --rate, until somebody ends, stops or
+ * freezes it. The referee, their parent, is locked in memory and has real-time priority, stamps
+ * what comes from the log of the responder, and prints everything as one JSON object a line when
+ * all is over.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -408,9 +408,11 @@ static bool does_bystander_hold(const struct referee *r)
 
 /* --- the course of it ------------------------------------------------------- */
 
-static void make_ready(struct referee *r)
+/* Whether to go on; until told, what the responder says at its start is taken down. */
+static bool make_ready(struct referee *r)
 {
 	sigset_t set;
+	char word = 0;
 
 	start_child(r, &r->filler, "filler", run_filler);
 	start_child(r, &r->bystander, "bystander", run_bystander);
@@ -423,6 +425,7 @@ static void make_ready(struct referee *r)
 	printf("ready %d %d\n", (int)r->filler.pid, (int)r->bystander.pid);
 	fflush(stdout);
 	watch(r, UINT64_MAX, is_told);
+	return read(STDIN_FILENO, &word, 1) == 1 && word == 'g';
 }
 
 static void open_freezer(struct referee *r)
@@ -607,10 +610,11 @@ int main(int argc, char **argv)
 	if (r.log->fd < 0)
 		target_die(r.o.log);
 	take_precedence();
-	make_ready(&r);
-	open_freezer(&r);
-	hold(&r);
-	fill(&r);
+	if (make_ready(&r)) {
+		open_freezer(&r);
+		hold(&r);
+		fill(&r);
+	}
 	finish(&r);
 	return 0;
 }
