@@ -22,6 +22,7 @@ LOG = Path("/run/bench-log")
 UNITS = Path("/run/systemd/system")
 MIB = 1 << 20
 SETTLE_SECONDS = 2.0
+CALM_SECONDS = 60
 
 
 def run(*command):
@@ -229,6 +230,18 @@ def prepare_swap(device):
         run("swapon", device)
 
 
+def wait_for_calm():
+    """Until averages of stall have forgotten the run before, which rules of pressure
+    would take for the new one's."""
+    end = time.monotonic() + CALM_SECONDS
+    while time.monotonic() < end:
+        some = re.search(r"some avg10=([\d.]+)", Path("/proc/pressure/memory").read_text())
+        if float(some[1]) < 1:
+            return
+        time.sleep(1)
+    raise RuntimeError(f"memory pressure did not fall below 1 % in {CALM_SECONDS} s")
+
+
 def others_sleep(responder):
     active = [other.unit for other in BY_NAME.values() if subprocess.run(
         ["systemctl", "-q", "is-active", other.unit], check=False).returncode == 0]
@@ -266,6 +279,7 @@ def one_run(plan, entry, kernel_log, tracer):
     setup = responder.setup(domain)
     prepare_swap(plan["swap"])
     others_sleep(responder)
+    wait_for_calm()
     place = Slice(domain, setup.slice)
     service = Service(responder, setup)
     # The referee is first, as it reads the log, which whoever writes to it waits for.

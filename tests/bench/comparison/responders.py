@@ -83,7 +83,7 @@ def oomd(domain):
     watched = SLICE if domain.limit else "/"
     threshold = f"{domain.limit * domain.threshold_pct // 100 >> 20}M" if domain.limit \
         else f"{domain.threshold_pct}%"
-    candidates = f"{SLICE}/*" if domain.limit else f"{SLICE}/*,system.slice/*"
+    candidates = f"{SLICE}/*"  # in system.slice it is itself, and does not spare itself
     detectors = [
         ["usage", {"name": "memory_above", "args": {
             "cgroup": watched, "threshold": threshold, "duration": "0"}}],

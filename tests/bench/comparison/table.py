@@ -12,8 +12,8 @@ MIB = 1 << 20
 NOTES = """
 rate       MiB/s that the filler takes; max is as fast as the machine can
 acted      runs in which the responder acted before the kernel's OOM killer
-detect     from the crossing of the threshold to the first line that says so in the
-           responder's log, which some write after the deed; act: to the first signal
+detect     from the crossing of the threshold to the first line of the responder's log
+           that says so, which some write after the deed; act: to the first signal
            to the filler or the bystander, or to the freeze of the filler. ms, medians
            of the runs in which there was such; negative is before the threshold
 overshoot  MiB that the filler took past the threshold until it was ended or stopped, by
@@ -77,37 +77,63 @@ def first_action(run, ends):
     return min(found, default=None)
 
 
+def killed_others(run, filler, bystander):
+    """How many the responder killed that are not the filler."""
+    kernel = set(run["kernel_kills"])
+    of_kernel = len(kernel - {filler["pid"], bystander["pid"]})
+    return ((bystander["fate"] in ("killed", "exited") and bystander["pid"] not in kernel) +
+            max(0, len(run["gone"]) - of_kernel))
+
+
 def judge(run):
-    """What the table says of one run."""
+    """What the table says of one run. Of an action before the filling began, when
+    there was nothing to act on yet, only whom it met.
+
+    >>> plan = {"event": "plan", "threshold_ts": 2 * 10**9, "fill_ts": 10**9, "hold": 0,
+    ...         "threshold": 5 * MIB}
+    >>> filler = {"event": "end", "who": "filler", "pid": 7, "fate": "killed",
+    ...           "ts": 3 * 10**9, "touched": 7 * MIB}
+    >>> bystander = {"event": "end", "who": "bystander", "pid": 8, "fate": "alive", "ts": 0}
+    >>> log = {"event": "log", "ts": 2 * 10**9 + 10**6, "text": "low memory!\\n"}
+    >>> run = {"events": [plan, filler, bystander, log], "responder": "earlyoom", "referee": 6,
+    ...        "signals": [{"ts": 2 * 10**9 + 3 * 10**6, "sig": 15, "pid": 7, "by": 9}],
+    ...        "kernel_kills": [], "gone": [], "rss": MIB, "cpu_pct": 1.0}
+    >>> v = judge(run)
+    >>> v["acted"], v["right"], v["detect_ms"], v["act_ms"], v["overshoot_mib"], v["rate_mib"]
+    (True, True, 1.0, 3.0, 2.0, 5.0)
+    >>> v = judge(run | {"kernel_kills": [7]})
+    >>> v["acted"], v["right"], v["detect_ms"], v["act_ms"], v["overshoot_mib"], v["kernel"]
+    (False, False, 1.0, None, 2.0, 1)
+    >>> early = [plan | {"fill_ts": 0, "threshold_ts": 0}, filler | {"fate": "alive", "ts": 0},
+    ...          bystander | {"fate": "killed", "ts": 10**9, "touched": 0}]
+    >>> v = judge(run | {"events": early, "signals": [{"ts": 9 * 10**8, "pid": 8, "by": 9}]})
+    >>> v["acted"], v["right"], v["collateral"], v["act_ms"], v["overshoot_mib"]
+    (True, False, 1, None, None)
+    """
     plan = next(event for event in run["events"] if event["event"] == "plan")
     ends = [event for event in run["events"] if event["event"] == "end"]
     filler, bystander = ends
     first = min((end for end in ends if end["ts"]), key=lambda end: end["ts"], default=None)
     action = first_action(run, ends)
-    kernel = run["kernel_kills"]
-    verdict = {"acted": False, "detect_ms": None, "act_ms": None, "overshoot_mib": None,
-               "rate_mib": None, "right": False, "kernel": len(kernel),
-               "rss_mib": run["rss"] / MIB,
+    acted = action is not None and action[1] not in run["kernel_kills"]
+    verdict = {"acted": acted, "right": acted and action[1] == filler["pid"],
+               "detect_ms": None, "act_ms": None, "overshoot_mib": None, "rate_mib": None,
+               "collateral": killed_others(run, filler, bystander),
+               "kernel": len(run["kernel_kills"]), "rss_mib": run["rss"] / MIB,
                "cpu_pct": run["cpu_pct"]}
-    killed = bystander["fate"] in ("killed", "exited") and bystander["pid"] not in kernel
-    verdict["collateral"] = killed + max(0, len(run["gone"]) - len(set(kernel) - {
-        filler["pid"], bystander["pid"]}))
-    if first is None:
-        return verdict
-    verdict["overshoot_mib"] = (first["touched"] - plan["threshold"]) / MIB
-    crossed = crossing_ns(plan, first)
+    crossed = crossing_ns(plan, first) if first and plan["fill_ts"] else None
     if crossed is None:
         return verdict
+    detect = re.compile(BY_NAME[run["responder"]].detect)
+    seen = next((ts for ts, line in log_lines(run["events"])
+                 if ts >= plan["fill_ts"] and detect.search(line)), None)
+    verdict["overshoot_mib"] = (first["touched"] - plan["threshold"]) / MIB
+    verdict["detect_ms"] = (seen - crossed) / 1e6 if seen else None
+    verdict["act_ms"] = (action[0] - crossed) / 1e6 if acted else None
     if crossed > plan["fill_ts"]:
         verdict["rate_mib"] = (plan["threshold"] - plan["hold"]) / MIB / (
             crossed - plan["fill_ts"]) * 1e9
-    detect = re.compile(BY_NAME[run["responder"]].detect)
-    seen = next((ts for ts, line in log_lines(run["events"]) if detect.search(line)), None)
-    verdict["detect_ms"] = (seen - crossed) / 1e6 if seen else None
-    if action is None or action[1] in kernel:
-        return verdict
-    return verdict | {"acted": True, "right": action[1] == filler["pid"],
-                      "act_ms": (action[0] - crossed) / 1e6}
+    return verdict
 
 
 def flaw(run):
