@@ -217,8 +217,10 @@ static void kinds_are_the_table(void **state)
 		bool destructive;
 		bool takes_arg;
 	} rows[] = {
-		{"log", false, false},	 {"stack", false, false}, {"throttle", true, false},
-		{"freeze", true, false}, {"gate", false, false},  {"hook", false, true},
+		{"log", false, false},	   {"stack", false, false},   {"notify", false, false},
+		{"relieve", false, false}, {"reclaim", false, false}, {"throttle", true, false},
+		{"freeze", true, false},   {"gate", false, false},    {"hook", false, true},
+		{"kill", true, false},
 	};
 	size_t n_kinds = 0;
 	size_t n_ops = 0;
