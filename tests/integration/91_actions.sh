@@ -97,7 +97,7 @@ test_would() {
 
 test_kill_is_quick_and_measured() {
 	make_group $LIMIT
-	start_in_group calls --function grow --calls 4000 --bytes 16384 --rate 2000 --wait
+	start_in_group filler --bytes $((LIMIT * 95 / 100)) --kind anon --rate 100 --hold 60 --wait
 	start_monitor --target "$TARGET_PID" --point "silent=low@$TARGETS/calls:probe_endbr" \
 		--policy "$(act_policy kill)" --enforce
 	release
@@ -167,7 +167,7 @@ test_freeze_and_thaw() {
 	[ "$freezer" = "$OWN_GROUP" ] || rmdir "$freezer"
 	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
 	check '[a.result for a in of("action") if a.action == "freeze"][0] == "done"' \
-		'[a.duration_ns for a in of("action") if a.action == "freeze"][-1] >= 9 * 10**8'
+		'max(a.duration_ns or 0 for a in of("action") if a.action == "freeze" and a.result == "done") >= 9 * 10**8'
 }
 
 # memory.high is v2's: set to what is used, given back in the end as it was.
@@ -199,5 +199,5 @@ test_relieve() {
 	end_monitor
 	check limit=$LIMIT \
 		'[a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done"][0] > limit * 4 // 100' \
-		'[a.usage_after for a in of("action") if a.action == "relieve" and a.result == "done"][0] < limit * 87 // 100'
+		'all(a.usage_after < a.usage_before for a in of("action") if a.action == "relieve" and a.result == "done")'
 }

@@ -572,7 +572,7 @@ static void test_nobody_in_the_domain(void **state)
 
 	kill_now(f, 0);
 	assert_int_equal(f->engine.job.result, MP_RESULT_SKIPPED);
-	assert_string_equal(f->engine.job.detail, "no target of the domain may be killed");
+	assert_string_equal(f->engine.job.detail, "no target of the domain may be touched");
 }
 
 #define REAL(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

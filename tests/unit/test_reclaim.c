@@ -54,7 +54,7 @@ static void assert_plan(const char *text, enum mp_pageout_kind kind,
 
 	assert_int_equal(mp_pageout_plan(f, kind, &ranges, &n), 0);
 	assert_int_equal(n, n_expected);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; ranges && i < n_expected; i++) {
 		assert_int_equal(ranges[i].start, expected[i].start);
 		assert_int_equal(ranges[i].resident_bytes, expected[i].resident_kb * 1024);
 	}

@@ -7,6 +7,7 @@
 #include "action/hold.h"
 #include "action/report.h"
 #include "action/safety.h"
+#include "action/victim.h"
 #include "base/clock.h"
 #include "base/size.h"
 
@@ -61,10 +62,6 @@ static bool check_process(struct mp_actions *actions, struct mp_job *job)
 	bool same;
 	int err;
 
-	if (job->pid == 0) {
-		mp_job_end(job, MP_RESULT_SKIPPED, "no process is named, so no group to freeze");
-		return false;
-	}
 	err = mp_suspect_read(actions->o.cgroups, job->pid, &suspect);
 	if (err && err != -ESRCH) {
 		mp_job_end(job, MP_RESULT_FAILED, "pid %d: %s", (int)job->pid, strerror(-err));
@@ -137,6 +134,27 @@ static int freeze(struct mp_actions *actions, struct mp_job *job, const struct m
 	return err;
 }
 
+/* For a domain as a whole: the group of its worst process, as `kill` would choose it. */
+static bool name_process(struct mp_actions *actions, struct mp_job *job)
+{
+	struct mp_suspect suspect;
+	int err;
+
+	if (job->pid)
+		return true;
+	err = mp_victim_pick(actions, job, false, &job->pid);
+	if (!err)
+		err = mp_suspect_read(actions->o.cgroups, job->pid, &suspect);
+	if (err) {
+		if (err != -ENOENT)
+			mp_job_end(job, MP_RESULT_FAILED, "%s", strerror(-err));
+		return false;
+	}
+	job->start_time = suspect.start_time;
+	mp_suspect_free(&suspect);
+	return true;
+}
+
 void mp_freeze_work(struct mp_actions *actions, struct mp_job *job)
 {
 	const struct mp_policy *policy = actions->o.policy;
@@ -145,7 +163,8 @@ void mp_freeze_work(struct mp_actions *actions, struct mp_job *job)
 	size_t others;
 
 	mp_job_sample_before(actions, job);
-	if (!check_process(actions, job) || find_knob(actions, job, &knob, &others))
+	if (!name_process(actions, job) || !check_process(actions, job) ||
+	    find_knob(actions, job, &knob, &others))
 		return;
 	if (!mp_job_still_over(actions, job)) {
 		mp_job_end(job, MP_RESULT_SKIPPED, "usage is below the threshold again");

@@ -130,87 +130,14 @@ static bool pin_named(struct killing *k)
 	return !err && may_kill(k);
 }
 
-static uint64_t domain_total(const struct killing *k)
-{
-	uint64_t total;
-	uint64_t available;
-
-	if (k->job->before.limit && k->job->before.limit != MP_UNKNOWN)
-		return k->job->before.limit;
-	if (mp_host_memory(&k->actions->o.cgroups->fs, &total, &available))
-		return 0;
-	return total;
-}
-
-static void victims_free(struct mp_victim **victims)
-{
-	free(*victims);
-}
-
-static bool one_is_ending(const struct mp_victim *victims, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (victims[i].is_ending && victims[i].memory_bytes)
-			return true;
-	}
-	return false;
-}
-
-/* With what speaks for the largest of them. */
-static void tell_why_none(struct mp_job *job, const struct mp_victim *victims, size_t n)
-{
-	const struct mp_victim *largest = NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		if (victims[i].objection &&
-		    (!largest || victims[i].memory_bytes > largest->memory_bytes))
-			largest = &victims[i];
-	}
-	if (largest)
-		mp_job_end(job, MP_RESULT_SKIPPED,
-			   "no target of the domain may be killed; %s[%d]: %s", largest->comm,
-			   (int)largest->pid, largest->objection);
-	else
-		mp_job_end(job, MP_RESULT_SKIPPED, "no target of the domain may be killed");
-}
-
-/*
- * The pid to take, or -ENOENT, said in the job, when nobody may be killed. With `patient`, -EBUSY
- * while another still gives its memory back: that may be enough.
- */
-static int choose(const struct killing *k, bool patient, pid_t *ret)
-{
-	struct mp_pids MP_PIDS members = {0};
-	MP_CLEANUP(victims_free) struct mp_victim *victims = NULL;
-	const struct mp_victim *chosen;
-	size_t n = 0;
-	int err = mp_scope_members(k->actions, k->job, &members);
-
-	if (err)
-		return err;
-	victims = calloc(members.n + 1, sizeof(*victims));
-	if (!victims)
-		return -ENOMEM;
-	for (size_t i = 0; i < members.n; i++)
-		n += mp_victim_read(k->actions, members.pids[i], &victims[n]) == 0;
-	if (patient && one_is_ending(victims, n))
-		return -EBUSY;
-	chosen = mp_victim_choose(victims, n, domain_total(k));
-	if (!chosen) {
-		tell_why_none(k->job, victims, n);
-		return -ENOENT;
-	}
-	*ret = chosen->pid;
-	return 0;
-}
-
 static bool pin_worst(struct killing *k)
 {
 	uint64_t patient_until = k->start_ns + ENDING_MAX_NS;
 	pid_t pid;
 	int err;
 
-	while ((err = choose(k, mp_clock_now_ns() < patient_until, &pid)) == -EBUSY)
+	while ((err = mp_victim_pick(k->actions, k->job, mp_clock_now_ns() < patient_until,
+				     &pid)) == -EBUSY)
 		poll(NULL, 0, ENDING_STEP_MS);
 	if (!err)
 		err = pin(k, pid);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "action/victim.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "action/safety.h"
+#include "action/scope.h"
 #include "action/status.h"
+#include "base/cleanup.h"
 
 int64_t mp_victim_badness(const struct mp_victim *victim, uint64_t total_bytes)
 {
@@ -62,5 +65,75 @@ int mp_victim_read(const struct mp_actions *actions, pid_t pid, struct mp_victim
 						 actions->o.guardian),
 	};
 	memcpy(ret->comm, suspect.comm, sizeof(ret->comm));
+	return 0;
+}
+
+static uint64_t domain_total(const struct mp_actions *actions, const struct mp_job *job)
+{
+	uint64_t total;
+	uint64_t available;
+
+	if (job->before.limit && job->before.limit != MP_UNKNOWN)
+		return job->before.limit;
+	if (mp_host_memory(&actions->o.cgroups->fs, &total, &available))
+		return 0;
+	return total;
+}
+
+static void victims_free(struct mp_victim **victims)
+{
+	free(*victims);
+}
+
+static bool one_is_ending(const struct mp_victim *victims, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (victims[i].is_ending && victims[i].memory_bytes)
+			return true;
+	}
+	return false;
+}
+
+/* With what speaks for the largest of them. */
+static void tell_why_none(struct mp_job *job, const struct mp_victim *victims, size_t n)
+{
+	const struct mp_victim *largest = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (victims[i].objection &&
+		    (!largest || victims[i].memory_bytes > largest->memory_bytes))
+			largest = &victims[i];
+	}
+	if (largest)
+		mp_job_end(job, MP_RESULT_SKIPPED,
+			   "no target of the domain may be touched; %s[%d]: %s", largest->comm,
+			   (int)largest->pid, largest->objection);
+	else
+		mp_job_end(job, MP_RESULT_SKIPPED, "no target of the domain may be touched");
+}
+
+int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient, pid_t *ret)
+{
+	struct mp_pids MP_PIDS members = {0};
+	MP_CLEANUP(victims_free) struct mp_victim *victims = NULL;
+	const struct mp_victim *chosen;
+	size_t n = 0;
+	int err = mp_scope_members(actions, job, &members);
+
+	if (err)
+		return err;
+	victims = calloc(members.n + 1, sizeof(*victims));
+	if (!victims)
+		return -ENOMEM;
+	for (size_t i = 0; i < members.n; i++)
+		n += mp_victim_read(actions, members.pids[i], &victims[n]) == 0;
+	if (patient && one_is_ending(victims, n))
+		return -EBUSY;
+	chosen = mp_victim_choose(victims, n, domain_total(actions, job));
+	if (!chosen) {
+		tell_why_none(job, victims, n);
+		return -ENOENT;
+	}
+	*ret = chosen->pid;
 	return 0;
 }

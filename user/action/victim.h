@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which process `kill` ends. Private to action/. */
+/* Which process an action takes that is about a domain as a whole. Private to action/. */
 #ifndef MP_ACTION_VICTIM_H
 #define MP_ACTION_VICTIM_H
 
@@ -32,5 +32,12 @@ int64_t mp_victim_badness(const struct mp_victim *victim, uint64_t total_bytes);
  */
 const struct mp_victim *mp_victim_choose(const struct mp_victim *victims, size_t n,
 					 uint64_t total_bytes);
+
+/*
+ * The worst target of the job's domain that may be touched, or -ENOENT, said in the
+ * job. With `patient`, -EBUSY while another still gives its memory back: that may be enough.
+ */
+struct mp_job;
+int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient, pid_t *ret);
 
 #endif

@@ -214,8 +214,6 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 	error = error ?: mp_prober_attach(m->prober);
 	if (!error)
 		mp_bpf_enable(m->bpf);
-	if (!error)
-		mp_monitor_watch_mmaps(m);
 	return error;
 }
 
@@ -362,11 +360,17 @@ static int open_sources(struct mp_monitor *m, struct mp_error *err)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
 			       "cannot map the ring buffer: choose a smaller --ring-size");
 	mp_domains_refresh(m->domains, mp_clock_now_ns());
-	if (m->pressure) {
+	if (m->pressure)
 		mp_bpf_for_each_target(m->bpf, follow_domain, m);
-		error = mp_bpf_track_pressure(m->bpf, err);
-	}
-	return error ? error : mp_monitor_watch_inputs(m);
+	return mp_monitor_watch_inputs(m);
+}
+
+/* Nothing is watched yet. Where kernel.perf_event_paranoid is 3, only CAP_SYS_ADMIN can open these.
+ */
+static int open_perf_events(struct mp_monitor *m, struct mp_error *err)
+{
+	mp_monitor_watch_mmaps(m);
+	return m->o->no_pressure ? 0 : mp_bpf_track_pressure(m->bpf, err);
 }
 
 /* Before there are threads. */
@@ -407,7 +411,8 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	m->loop = mp_loop_new();
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
 	error = error ?: load_bpf(m, err);
-	/* Loading is what needs most. Threads are made after this, and have no more either. */
+	error = error ?: open_perf_events(m, err);
+	/* Threads are made after this, and have no more either. */
 	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */
 	error = error ?: guard_gates(m);
