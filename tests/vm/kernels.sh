@@ -99,3 +99,14 @@ kernel_image() {
 	[ -s "$image" ] || fetch_kernel "$package" "$image"
 	printf '%s\n' "$image"
 }
+
+# processor_for SERIES: QEMU 7.2 leaves chance bits in EFLAGS after cmpxchg16b, and
+# up to 6.17 kernels use it so much that programs, and then the kernel, crash after
+# some minutes. Later ones use it less, but cannot make BPF task storage without.
+processor_for() {
+	if [ "$(printf '%s\n6.18\n' "$1" | sort -V | head -n 1)" = 6.18 ]; then
+		printf max
+	else
+		printf 'max,-cx16'
+	fi
+}
