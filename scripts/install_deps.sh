@@ -18,7 +18,8 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
 	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
-readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps)
+readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
+	debootstrap e2fsprogs fdisk)
 
 die() {
 	printf 'install_deps.sh: error: %s\n' "$*" >&2
