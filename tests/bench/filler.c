@@ -36,9 +36,14 @@
 #define LOG_BYTES (4 * MIB)
 #define HOLD_NS (3 * SEC / 2)
 #define LINGER_NS (3 * SEC / 2)
+<<<<<<< HEAD
 #define TICK_MS 20
+	== == ==
+	=
+#define TICK_MS 10
+		>>>>>>> h - responders
 
-enum phase {
+				enum phase {
 	WAITING,
 	HOLDING,
 	FILLING
@@ -117,6 +122,11 @@ struct referee {
 	uint64_t hold_usage;
 	uint64_t hold_pages;
 	uint64_t threshold_pages;
+<<<<<<< HEAD
+=======
+	uint64_t last_usage;
+	bool is_past; /* the threshold */
+>>>>>>> h-responders
 };
 
 static uint64_t now_ns(void)
@@ -293,6 +303,36 @@ static uint64_t pages_for(uint64_t bytes)
 	return bytes / PAGE * 512 / 513;
 }
 
+<<<<<<< HEAD
+=======
+static uint64_t domain_threshold(const struct referee *r)
+{
+	return r->limit / 100 * r->o.threshold_pct;
+}
+
+/*
+ * Where the filler is when the domain comes to its threshold: from how far it is
+ * to there now, again and again until it is past it, as what the host has left is
+ * an estimate and does not fall by just what is taken. That of a cgroup does. A
+ * usage that falls is that of a filler which is being ended.
+ */
+static void find_threshold(struct referee *r)
+{
+	uint64_t pages = r->board->pages;
+	uint64_t usage = domain_usage(&r->o);
+	uint64_t wanted = domain_threshold(r);
+
+	if (usage < r->last_usage)
+		return;
+	r->last_usage = usage;
+	if (usage < wanted)
+		r->threshold_pages = pages + pages_for(wanted - usage);
+	else
+		r->threshold_pages = pages - pages_for(usage - wanted);
+	r->is_past = usage >= wanted;
+}
+
+>>>>>>> h-responders
 static void take_log(struct responder_log *log)
 {
 	struct chunk *chunk = &log->chunks[log->n_chunks];
@@ -373,6 +413,12 @@ static bool watch(struct referee *r, uint64_t until_ns, done_fn *done)
 			return true;
 		if (poll(fds, 3, TICK_MS) < 0 && errno != EINTR)
 			target_die("poll");
+<<<<<<< HEAD
+=======
+		if (r->board->filler == FILLING && !r->o.domain && !r->is_past &&
+		    r->filler.fate == ALIVE)
+			find_threshold(r);
+>>>>>>> h-responders
 		if (fds[0].revents)
 			take_signals(r);
 		if (fds[1].revents)
@@ -455,10 +501,14 @@ static void hold(struct referee *r)
 	watch(r, now_ns() + HOLD_NS, is_somebody_done);
 	r->hold_usage = domain_usage(&r->o);
 	r->hold_pages = r->board->pages;
+<<<<<<< HEAD
 	wanted = r->limit / 100 * r->o.threshold_pct;
 	r->threshold_pages = r->hold_pages;
 	if (wanted > r->hold_usage)
 		r->threshold_pages += pages_for(wanted - r->hold_usage);
+=======
+	find_threshold(r);
+>>>>>>> h-responders
 }
 
 static void fill(struct referee *r)

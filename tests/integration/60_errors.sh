@@ -83,11 +83,11 @@ test_points_with_errors() {
 
 test_policy_with_errors() {
 	start_target calls --calls 11 --wait
-	printf 'version: 1\nlevels:\n  low: {on: {critical: [freeze]}}\n' >"$T/policy.yaml"
+	printf 'version: 1\nlevels:\n  low: {on: {critical: [defrost]}}\n' >"$T/policy.yaml"
 	expect_exit 3 attach --target "$TARGET_PID" --point "a=low@$TARGETS/calls:probe_push" \
 		--policy "$T/policy.yaml"
 	expect_err 'policy.yaml:3:'
-	expect_err 'freeze'
+	expect_err 'defrost'
 	printf 'version: 1\nthresholds: {warning: 90, gc: 85}\n' >"$T/policy.yaml"
 	expect_exit 3 attach --target "$TARGET_PID" --point "a=low@$TARGETS/calls:probe_push" \
 		--policy "$T/policy.yaml"

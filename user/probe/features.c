@@ -91,9 +91,8 @@ static int load_fault_clock(int map)
 {
 	const struct bpf_insn insns[] = {
 		{.code = BPF_ST | BPF_MEM, .dst_reg = BPF_REG_10, .off = -4},
-		/* NOLINTNEXTLINE(misc-redundant-expression): they are different bits */
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_2, .src_reg = BPF_REG_10},
-		{.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = BPF_REG_2, .imm = -4},
+		{.code = BPF_ALU64 /* BPF_ADD | BPF_K */, .dst_reg = BPF_REG_2, .imm = -4},
 		{.code = BPF_DW, /* BPF_LD | BPF_IMM */
 		 .dst_reg = BPF_REG_1,
 		 .src_reg = BPF_PSEUDO_MAP_FD,
