@@ -36,14 +36,9 @@
 #define LOG_BYTES (4 * MIB)
 #define HOLD_NS (3 * SEC / 2)
 #define LINGER_NS (3 * SEC / 2)
-<<<<<<< HEAD
-#define TICK_MS 20
-	== == ==
-	=
 #define TICK_MS 10
-		>>>>>>> h - responders
 
-				enum phase {
+enum phase {
 	WAITING,
 	HOLDING,
 	FILLING
@@ -122,11 +117,8 @@ struct referee {
 	uint64_t hold_usage;
 	uint64_t hold_pages;
 	uint64_t threshold_pages;
-<<<<<<< HEAD
-=======
 	uint64_t last_usage;
 	bool is_past; /* the threshold */
->>>>>>> h-responders
 };
 
 static uint64_t now_ns(void)
@@ -303,8 +295,6 @@ static uint64_t pages_for(uint64_t bytes)
 	return bytes / PAGE * 512 / 513;
 }
 
-<<<<<<< HEAD
-=======
 static uint64_t domain_threshold(const struct referee *r)
 {
 	return r->limit / 100 * r->o.threshold_pct;
@@ -332,7 +322,6 @@ static void find_threshold(struct referee *r)
 	r->is_past = usage >= wanted;
 }
 
->>>>>>> h-responders
 static void take_log(struct responder_log *log)
 {
 	struct chunk *chunk = &log->chunks[log->n_chunks];
@@ -413,12 +402,9 @@ static bool watch(struct referee *r, uint64_t until_ns, done_fn *done)
 			return true;
 		if (poll(fds, 3, TICK_MS) < 0 && errno != EINTR)
 			target_die("poll");
-<<<<<<< HEAD
-=======
 		if (r->board->filler == FILLING && !r->o.domain && !r->is_past &&
 		    r->filler.fate == ALIVE)
 			find_threshold(r);
->>>>>>> h-responders
 		if (fds[0].revents)
 			take_signals(r);
 		if (fds[1].revents)
@@ -501,14 +487,7 @@ static void hold(struct referee *r)
 	watch(r, now_ns() + HOLD_NS, is_somebody_done);
 	r->hold_usage = domain_usage(&r->o);
 	r->hold_pages = r->board->pages;
-<<<<<<< HEAD
-	wanted = r->limit / 100 * r->o.threshold_pct;
-	r->threshold_pages = r->hold_pages;
-	if (wanted > r->hold_usage)
-		r->threshold_pages += pages_for(wanted - r->hold_usage);
-=======
 	find_threshold(r);
->>>>>>> h-responders
 }
 
 static void fill(struct referee *r)

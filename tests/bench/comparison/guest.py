@@ -9,10 +9,6 @@ import json
 import os
 import re
 import subprocess
-<<<<<<< HEAD
-import sys
-=======
->>>>>>> h-responders
 import time
 import traceback
 from pathlib import Path
@@ -117,14 +113,11 @@ def drop_in(service):
     return "\n".join(lines + [f"StandardOutput=file:{LOG}", f"StandardError=file:{LOG}", ""])
 
 
-<<<<<<< HEAD
-=======
 def is_active(unit):
     command = ["systemctl", "-q", "is-active", unit]
     return subprocess.run(command, check=False).returncode == 0
 
 
->>>>>>> h-responders
 def write(path, text):
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(text)
@@ -155,30 +148,18 @@ class Service:
 
     @property
     def cgroup(self):
-<<<<<<< HEAD
-        return CGROUPS / run("systemctl", "show", "-P", "ControlGroup", self.unit).strip().lstrip("/")
-
-    def is_active(self):
-        return subprocess.run(["systemctl", "-q", "is-active", self.unit], check=False).returncode == 0
-=======
         path = run("systemctl", "show", "-P", "ControlGroup", self.unit).strip()
         return CGROUPS / path.lstrip("/")
 
     def is_active(self):
         return is_active(self.unit)
->>>>>>> h-responders
 
     def pids(self):
         return [int(pid) for pid in (self.cgroup / "cgroup.procs").read_text().split()]
 
     def rss(self):
-<<<<<<< HEAD
-        return 1024 * sum(int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1])
-                          for pid in self.pids())
-=======
         texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.pids()]
         return 1024 * sum(int(re.search(r"VmRSS:\s+(\d+)", text)[1]) for text in texts)
->>>>>>> h-responders
 
     def cpu_ns(self):
         """Also of a service that has ended."""
@@ -267,12 +248,7 @@ def wait_for_calm():
 
 
 def others_sleep(responder):
-<<<<<<< HEAD
-    active = [other.unit for other in BY_NAME.values() if subprocess.run(
-        ["systemctl", "-q", "is-active", other.unit], check=False).returncode == 0]
-=======
     active = [other.unit for other in BY_NAME.values() if is_active(other.unit)]
->>>>>>> h-responders
     if active:
         raise RuntimeError(f"before {responder.name}, {', '.join(active)} is active")
 
@@ -329,30 +305,6 @@ def find_swap():
     return found[0] if found else None
 
 
-<<<<<<< HEAD
-def main():
-    channel = Channel()
-    try:
-        plan = json.loads((HERE / "plan.json").read_text())
-        plan["swap"] = find_swap()
-        install_units({entry["responder"]: BY_NAME[entry["responder"]]
-                       for entry in plan["runs"]}.values())
-        kernel_log, tracer = KernelLog(), Tracer()
-        memory = {key: int(value) for key, value in
-                  re.findall(r"(?m)^(\w+):\s+(\d+)", Path("/proc/meminfo").read_text())}
-        channel.send(kind="machine", kernel=os.uname().release, swap=plan["swap"],
-                     total_mib=memory["MemTotal"] // 1024,
-                     available_mib=memory["MemAvailable"] // 1024)
-        for entry in plan["runs"]:
-            start = time.monotonic()
-            try:
-                result = one_run(plan, entry, kernel_log, tracer)
-            except Exception as error:  # one run that failed is told, and the others are made
-                detail = getattr(error, "stderr", None) or ""
-                result = {"error": f"{error} {detail}", "trace": traceback.format_exc()}
-            channel.send(kind="run", **entry, **result, took=time.monotonic() - start)
-        channel.send(kind="end")
-=======
 def describe(plan):
     memory = {key: int(value) for key, value in
               re.findall(r"(?m)^(\w+):\s+(\d+)", Path("/proc/meminfo").read_text())}
@@ -382,15 +334,10 @@ def main():
     channel = Channel()
     try:
         all_runs(channel)
->>>>>>> h-responders
     except Exception:
         channel.send(kind="failed", trace=traceback.format_exc())
     time.sleep(1)  # for the serial line
     run("systemctl", "poweroff", "-ff")
 
 
-<<<<<<< HEAD
-sys.exit(main())
-=======
 main()
->>>>>>> h-responders

@@ -17,12 +17,8 @@ detect     from the crossing of the threshold to the first line of the responder
            to the filler or the bystander, or to the freeze of the filler. ms, medians
            of the runs in which there was such; negative is before the threshold
 overshoot  MiB that the filler took past the threshold until it was ended or stopped, by
-<<<<<<< HEAD
-           the responder or by the kernel; in swap, too. Median (least .. most)
-=======
            the responder or by the kernel; in swap, too. Median (least .. most). In the
            case host by the kernel's own estimate of what is available
->>>>>>> h-responders
 right      the first that was acted on was the filler
 collateral others that it killed: the bystander, or anything else in the machine
 kernel     processes that the kernel's OOM killer killed
@@ -219,11 +215,7 @@ def ratio(by_responder):
     >>> ratio({"oomd": [{"overshoot_mib": 10}], "memprobe-kill": [{"overshoot_mib": 0.5}]})
     'least overshoot of a peer 10.0 MiB (oomd), of ours 0.5 MiB (memprobe-kill): ratio 20'
     >>> ratio({"oomd": [{"overshoot_mib": 10}], "memprobe-gate": [{"overshoot_mib": -1}]})
-<<<<<<< HEAD
-    'least overshoot of a peer 10.0 MiB (oomd), of ours -1.0 MiB (memprobe-gate): before the threshold'
-=======
     'least overshoot of a peer 10.0 MiB (oomd), of ours -1.0 MiB (memprobe-gate): no ratio'
->>>>>>> h-responders
     >>> ratio({"oomd": [{"overshoot_mib": 10}]}) is None
     True
     """
@@ -236,11 +228,7 @@ def ratio(by_responder):
     if len(best) < 2:
         return None
     (peer, peer_name), (ours, ours_name) = best["peer"], best["ours"]
-<<<<<<< HEAD
-    how = f"ratio {peer / ours:.0f}" if ours > 0 else "before the threshold"
-=======
     how = f"ratio {peer / ours:.0f}" if ours > 0 else "no ratio"
->>>>>>> h-responders
     return (f"least overshoot of a peer {peer:.1f} MiB ({peer_name}), "
             f"of ours {ours:.1f} MiB ({ours_name}): {how}")
 
@@ -263,14 +251,9 @@ def group(runs):
     """case, rate → responder → verdicts, in the order of the issue, not of the runs."""
     groups = {}
     order = [responder.name for responder in RESPONDERS]
-<<<<<<< HEAD
-    for run in sorted(runs, key=lambda r: (r["case"] != "host", float(r["rate"].replace("max", "inf")),
-                                           order.index(r["responder"]))):
-=======
     for run in sorted(runs, key=lambda run: (
             run["case"] != "host", float(run["rate"].replace("max", "inf")),
             order.index(run["responder"]))):
->>>>>>> h-responders
         key = (run["case"], run["rate"])
         groups.setdefault(key, {}).setdefault(run["responder"], []).append(judge(run))
     return groups
