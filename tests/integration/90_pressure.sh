@@ -56,13 +56,14 @@ test_page_cache_is_no_pressure() {
 		#!/bin/sh
 		echo \$\$ >$OWN_GROUP/cgroup.procs
 		echo "ready \$\$"
-		sleep 0.5
+		until [ -e $T/go ]; do sleep 0.05; done
 		cat $T/file >/dev/null
 		cat $T/file >/dev/null
 	EOT
 	chmod +x "$T/read_file"
 	start_target "$T/read_file"
 	start_monitor --target "$TARGET_PID" --follow --point "$(silent_point)" --policy "$(pressure_policy)"
+	touch "$T/go"
 	end_target
 	end_monitor
 	check limit=$LIMIT \
@@ -93,12 +94,13 @@ test_reclaim_is_told_with_its_cost() {
 		#!/bin/sh
 		echo \$\$ >$OWN_GROUP/cgroup.procs
 		echo "ready \$\$"
-		sleep 0.5
+		until [ -e $T/go ]; do sleep 0.05; done
 		cat $T/file >/dev/null
 	EOT
 	chmod +x "$T/fill_and_read"
 	start_target "$T/fill_and_read"
 	start_monitor --target "$TARGET_PID" --follow --point "$(silent_point)" --policy "$(pressure_policy)"
+	touch "$T/go"
 	end_target
 	end_monitor
 	check group="$(group_name)" page="$(getconf PAGESIZE)" \

@@ -290,11 +290,16 @@ static void a_victim_is_told_once(void **state)
 	assert_int_equal(f->told[0].event.oom.rss, 2104);
 	assert_int_equal(f->told[0].event.oom.n_in_flight, 2);
 	check_call(&f->told[0], 1, 12, "second");
+	/* Met again before its memory was free: no target any more, and no other kill. */
+	again.ts_ns = 4000000000;
+	again.oom.is_target = false;
+	mp_oom_add(f->oom, &again, 0);
+	assert_int_equal(f->n_told, 1);
 	/* The same number may come again. */
-	add_victim(f, 10, 200);
+	add_victim(f, 10, 6000000000);
 	end_process(f, 10);
 	assert_int_equal(f->n_told, 2);
-	assert_int_equal(f->told[1].event.ts_ns, 200);
+	assert_int_equal(f->told[1].event.ts_ns, 6000000000);
 	assert_int_equal(f->told[1].event.oom.n_in_flight, 0);
 }
 
@@ -385,11 +390,13 @@ static void flush_of_what_is_later_than_now(void **state)
 
 static void check_group(struct fixture *f, uint64_t id, const char *expected)
 {
-	struct mp_event event = victim(10, 77, true);
 	size_t n = f->n_told;
+	uint32_t pid = 10 + (uint32_t)n;
+	struct mp_event event = victim(pid, 77, true);
 
 	mp_oom_add(f->oom, &event, id);
-	end_process(f, 10);
+	end_process(f, pid);
+	event.oom.pid++;
 	event.oom.is_target = false;
 	mp_oom_add(f->oom, &event, id);
 	assert_int_equal(f->n_told, n + 2);
@@ -448,7 +455,8 @@ static void note_action(struct fixture *f, uint64_t ts_ns, const char *name, con
 static const struct told *tell_victim(struct fixture *f, uint32_t pid, uint64_t ts_ns,
 				      const char *cgroup)
 {
-	struct mp_event event = victim(pid, ts_ns, false);
+	/* Late enough that it is not taken for the one before. */
+	struct mp_event event = victim(pid, ts_ns + f->n_told * 10000000000, false);
 
 	event.oom.cgroup = cgroup;
 	mp_oom_add(f->oom, &event, 0);

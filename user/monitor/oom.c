@@ -9,6 +9,10 @@
 #define MAX_STORIES 16
 #define MAX_CALLS 64
 #define MAX_NOTES 32
+#define MAX_TOLD 32
+#define SAME_KILL_NS                                                                               \
+	5000000000ULL /* a pid that is chosen again sooner is still the same process               \
+		       */
 #define MAX_HISTORY 8
 #define DOMAIN_LEN 512 /* names of pods and containers one in the other come near it */
 #define TEXT_LEN 192   /* a decision's reason fits */
@@ -42,6 +46,12 @@ struct story {
 	size_t n_history;
 };
 
+/* A victim whose story is out. */
+struct told {
+	uint32_t pid;
+	uint64_t ts_ns; /* when it was chosen */
+};
+
 struct mp_oom {
 	const struct mp_cgroups *cgroups;
 	mp_event_fn emit;
@@ -50,6 +60,8 @@ struct mp_oom {
 	struct story stories[MAX_STORIES];
 	struct note notes[MAX_NOTES]; /* a ring */
 	size_t n_notes;		      /* so far */
+	struct told told[MAX_TOLD];   /* a ring */
+	size_t n_told;
 };
 
 struct mp_oom *mp_oom_new(const struct mp_cgroups *cgroups, mp_event_fn emit, void *data)
@@ -243,6 +255,7 @@ static void tell(struct mp_oom *oom, struct story *story)
 	e->n_history = story->n_history;
 	e->events = events_of(oom, e->cgroup);
 	oom->emit(oom->data, &story->event);
+	oom->told[oom->n_told++ % MAX_TOLD] = (struct told){e->pid, story->event.ts_ns};
 	e->history = NULL;
 	free(story->cgroup);
 	story->cgroup = NULL;
@@ -272,13 +285,34 @@ static const char *keep_name(char out[MP_COMM_LEN + 1], const char *name)
 	return out;
 }
 
+/* A record that was made after the clock was read is new, not very old. */
+static uint64_t elapsed_ns(uint64_t since_ns, uint64_t now_ns)
+{
+	return now_ns > since_ns ? now_ns - since_ns : 0;
+}
+
+/*
+ * The kernel tells of each thread that it lets use reserves, and again of a victim
+ * that it meets before its memory is free: the first is the kill.
+ */
+static bool is_known(struct mp_oom *oom, const struct mp_event *event)
+{
+	uint32_t pid = event->oom.pid;
+
+	for (size_t i = 0; i < MAX_TOLD && i < oom->n_told; i++) {
+		if (oom->told[i].pid == pid &&
+		    elapsed_ns(oom->told[i].ts_ns, event->ts_ns) < SAME_KILL_NS)
+			return true;
+	}
+	return find_story(oom, pid);
+}
+
 static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id)
 {
 	struct story *story;
 	struct mp_event_oom *e;
 
-	/* The kernel tells of each thread that it lets use reserves: the first is the kill. */
-	if (find_story(oom, event->oom.pid))
+	if (is_known(oom, event))
 		return;
 	story = new_story(oom);
 	e = &story->event.oom;
@@ -318,12 +352,6 @@ void mp_oom_exit(struct mp_oom *oom, uint32_t pid, uint64_t now_ns)
 		return;
 	story->exited = true;
 	story->exited_ns = now_ns;
-}
-
-/* A record that was made after the clock was read is new, not very old. */
-static uint64_t elapsed_ns(uint64_t since_ns, uint64_t now_ns)
-{
-	return now_ns > since_ns ? now_ns - since_ns : 0;
 }
 
 void mp_oom_flush(struct mp_oom *oom, uint64_t now_ns, uint64_t age_ns)
