@@ -166,7 +166,7 @@ test_freeze_and_thaw() {
 	end_monitor
 	[ "$freezer" = "$OWN_GROUP" ] || rmdir "$freezer"
 	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
-	check '[(a.result, a.detail) for a in of("action") if a.action == "freeze"][0] == ("done", "froze its group, 1 process; at most 1.00 s")' \\
+	check '[(a.result, a.detail) for a in of("action") if a.action == "freeze"][0] == ("done", "froze its group, 1 process; at most 1.00 s")' \
 		'max(a.duration_ns or 0 for a in of("action") if a.action == "freeze" and a.result == "done") >= 9 * 10**8'
 }
 
