@@ -201,3 +201,32 @@ test_relieve() {
 		'[a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done"][0] > limit * 4 // 100' \
 		'all(a.usage_after < a.usage_before for a in of("action") if a.action == "relieve" and a.result == "done")'
 }
+
+# A program that knows systemd's protocol, started by `run`, is told; nothing is left in /run.
+test_notify() {
+	make_group $LIMIT
+	cat >"$T/listener.py" <<-'EOT'
+		import mmap, os, select, socket
+		watch = socket.socket(socket.AF_UNIX)
+		watch.connect(os.environ["MEMORY_PRESSURE_WATCH"])
+		assert "MEMORY_PRESSURE_WRITE" not in os.environ
+		blocks = []
+		while not select.select([watch], [], [], 0.02)[0]:
+		    blocks.append(mmap.mmap(-1, 1 << 20))
+		    blocks[-1].write(bytes(1 << 20))
+		print("told", os.environ["MEMORY_PRESSURE_WATCH"])
+	EOT
+	cat >"$T/enter" <<-EOT
+		#!/bin/sh
+		echo \$\$ >$OWN_GROUP/cgroup.procs
+		exec "\$@"
+	EOT
+	chmod +x "$T/enter"
+	CODE=0
+	MEMORY_PRESSURE_WRITE=x "$MEMPROBE" run --point "silent=low@$TARGETS/calls:probe_endbr" \
+		--policy "$(act_policy notify)" --record "$T/record.json" --format json -- \
+		"$T/enter" python3 "$T/listener.py" >"$T/out" 2>"$T/err" || CODE=$?
+	expect_eq 0 "$CODE" 'exit code'
+	check "$T/record.json" '"told 1 process" in [a.detail for a in of("action") if a.action == "notify" and a.result == "done"][0]'
+	[ ! -e "$(dirname "$(sed -n 's/^told //p' "$T/out")")" ] || fail 'the socket was left behind'
+}

@@ -3,6 +3,7 @@
 #ifndef MP_MONITOR_PRIVATE_H
 #define MP_MONITOR_PRIVATE_H
 
+#include "action/notify.h"
 #include "base/loop.h"
 #include "monitor/child.h"
 #include "monitor/domains.h"
@@ -41,8 +42,9 @@ struct mp_monitor {
 	struct mp_output *output;
 	struct mp_pipeline pipeline;
 	struct mp_child child;
-	uint64_t oom_kills;	     /* of the command's group before it ran */
-	struct mp_watched_pid *pids; /* of pid targets */
+	char notify_path[MP_NOTIFY_PATH]; /* of the socket that the command is told by; "": none */
+	uint64_t oom_kills;		  /* of the command's group before it ran */
+	struct mp_watched_pid *pids;	  /* of pid targets */
 	size_t n_pids;
 	size_t n_live_pids;
 	pid_t *dirty; /* processes that mapped something; 0: all */

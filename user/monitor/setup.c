@@ -294,6 +294,7 @@ static int init_pipeline(struct mp_monitor *m)
 				.undo = m->undo,
 				.guardian = m->guardian ? mp_guardian_pid(m->guardian) : 0,
 				.enforce = m->o->enforce,
+				.notify_path = m->notify_path[0] ? m->notify_path : NULL,
 				.host = {m, host_is_target, host_for_each_target, host_open_gate,
 					 mp_monitor_look},
 			},
@@ -373,11 +374,22 @@ static int open_perf_events(struct mp_monitor *m, struct mp_error *err)
 	return m->o->no_pressure ? 0 : mp_bpf_track_pressure(m->bpf, err);
 }
 
+/* The command finds the socket's path in its environment. Without a place for one it has none. */
+static void offer_notify(struct mp_monitor *m)
+{
+	if (!m->o->command || !mp_actions_named(m->o->policy, "notify") ||
+	    mp_notify_default_path(m->notify_path))
+		return;
+	if (mp_notify_set_environment(m->notify_path))
+		m->notify_path[0] = '\0';
+}
+
 /* Before there are threads. */
 static int start_processes(struct mp_monitor *m, struct mp_error *err)
 {
 	int error = 0;
 
+	offer_notify(m);
 	if (m->o->command)
 		error = mp_child_start(m->o->command, &m->child, err);
 	return error ?: start_guardian(m, err);
