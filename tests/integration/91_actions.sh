@@ -105,8 +105,8 @@ test_kill_is_quick_and_measured() {
 	end_monitor
 	expect_eq 143 "$TARGET_CODE" 'exit code of the target (SIGTERM)'
 	check limit=$LIMIT pid="$TARGET_PID" \
-		'[(a.result, a.pid) for a in of("action") if a.action == "kill"] == [("done", pid)]' \
-		'[a.freed_bytes for a in of("action") if a.action == "kill"][0] > limit * 80 // 100' \
+		'[(a.result, a.pid, a.detail[:6]) for a in of("action") if a.action == "kill"] == [("done", pid, "filler")]' \
+		'[a.freed_bytes for a in of("action") if a.action == "kill"][-1] > limit * 80 // 100' \
 		'ooms(True) == []'
 }
 
@@ -155,17 +155,19 @@ test_freeze_and_thaw() {
 		#!/bin/sh
 		echo \$\$ >$OWN_GROUP/cgroup.procs
 		echo \$\$ >$freezer/cgroup.procs
-		exec $TARGETS/calls --function grow --calls 59 --bytes 1048576 --wait
+		exec $TARGETS/filler --bytes $((LIMIT * 92 / 100)) --kind anon --hold 60 --wait
 	EOT
 	chmod +x "$T/in_both"
 	start_target "$T/in_both"
 	start_monitor --target "$TARGET_PID" --point "silent=low@$TARGETS/calls:probe_endbr" \
 		--policy "$(act_policy freeze)" --enforce
 	release
+	wait_until 30 has_line 'thawed after' "$T/out.json"
+	state_is "$TARGET_PID" S || fail 'it does not sleep in its hold'
+	kill -KILL "$TARGET_PID"
 	end_target
 	end_monitor
 	[ "$freezer" = "$OWN_GROUP" ] || rmdir "$freezer"
-	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
 	check '[(a.result, a.detail) for a in of("action") if a.action == "freeze"][0] == ("done", "froze its group, 1 process; at most 1.00 s")' \
 		'max(a.duration_ns or 0 for a in of("action") if a.action == "freeze" and a.result == "done") >= 9 * 10**8'
 }
@@ -198,8 +200,8 @@ test_relieve() {
 	end_target
 	end_monitor
 	check limit=$LIMIT \
-		'[a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done"][0] > limit * 4 // 100' \
-		'all(a.usage_after < a.usage_before for a in of("action") if a.action == "relieve" and a.result == "done")'
+		'[a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done"][0] > 1 << 20' \
+		'[a for a in of("action") if a.action == "relieve" and a.result == "done"][0].usage_after < limit * 90 // 100'
 }
 
 # A program that knows systemd's protocol, started by `run`, is told; nothing is left in /run.

@@ -19,8 +19,7 @@ import sys
 import time
 
 PATIENCE = 8  # seconds: half of a gate's deadline, so that no deadline can explain it
-# Seconds until the kill: while the monitor sets itself up, and while it holds something.
-SPANS = (0, 0.25), (0.2, 0.7)
+HELD_FOR = 0.4  # seconds of holding in which it may be killed
 
 
 def state_of(pid):
@@ -80,6 +79,17 @@ def run_once(command, pid, controls, delay, started):
     return held, wait_until_none(lambda: leftovers(pid, controls))
 
 
+def time_to_hold(command, pid, controls):
+    """Seconds until a monitor holds something on this machine."""
+    begin = time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as monitor:
+        while not leftovers(pid, controls) and time.monotonic() < begin + 20:
+            time.sleep(0.005)
+        seconds = time.monotonic() - begin
+        monitor.send_signal(signal.SIGINT)
+    return seconds
+
+
 def main():
     memprobe, pid, policy, points, times = sys.argv[1:6]
     controls = [tuple(arg.rsplit("=", 1)) for arg in sys.argv[6:]]
@@ -87,10 +97,12 @@ def main():
                "--points", points, "--format", "json"]
     seed = int(os.environ.get("KILL9_SEED", time.time_ns() & 0xffffffff))
     chance = random.Random(seed)
+    ready = time_to_hold(command, int(pid), controls)
     n_held = 0
     started = []
     for i in range(int(times)):
-        delay = chance.uniform(*chance.choice(SPANS))
+        # While it sets itself up, and while it holds something.
+        delay = chance.uniform(*chance.choice([(0, ready), (ready, ready + HELD_FOR)]))
         held, left = run_once(command, int(pid), controls, delay, started)
         n_held += held
         if left:

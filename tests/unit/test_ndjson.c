@@ -270,28 +270,12 @@ static struct mp_event pressure_event(enum mp_pressure_source source)
 {
 	struct mp_event event = event_of(MP_EVENT_PRESSURE);
 
-	event.pressure = (struct mp_event_pressure){
-		.source = source,
-		.cgroup = "/app",
-		.usage = 536870912,
-		.working_set = 489626271,
-		.limit = 536870912,
-		.usage_pct = 91.2,
-		.window_ns = MP_UNKNOWN,
-		.some_pct = -1,
-		.full_pct = -1,
-		.stall_ns = MP_UNKNOWN,
-		.reclaims = MP_UNKNOWN,
-		.reclaimed_pages = MP_UNKNOWN,
-		.pgscan = MP_UNKNOWN,
-		.pgsteal = MP_UNKNOWN,
-		.pgmajfault = MP_UNKNOWN,
-		.low = MP_UNKNOWN,
-		.high = MP_UNKNOWN,
-		.max = MP_UNKNOWN,
-		.oom = MP_UNKNOWN,
-		.oom_kill = MP_UNKNOWN,
-	};
+	event.pressure = mp_event_pressure_blank(source);
+	event.pressure.cgroup = "/app";
+	event.pressure.usage = 536870912;
+	event.pressure.working_set = 489626271;
+	event.pressure.limit = 536870912;
+	event.pressure.usage_pct = 91.2;
 	return event;
 }
 

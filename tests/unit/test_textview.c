@@ -225,29 +225,13 @@ static struct mp_event pressure_at(uint64_t ms, enum mp_pressure_source source)
 {
 	struct mp_event event = event_at(MP_EVENT_PRESSURE, ms);
 
-	event.pressure = (struct mp_event_pressure){
-		.source = source,
-		.cgroup = "/app",
-		.usage = 512 * MIB,
-		.working_set = 490 * MIB,
-		.limit = 512 * MIB,
-		.usage_pct = 91.23,
-		.window_ns = MP_UNKNOWN,
-		.some_pct = -1,
-		.full_pct = -1,
-		.stall_ns = MP_UNKNOWN,
-		.reclaims = MP_UNKNOWN,
-		.reclaimed_pages = MP_UNKNOWN,
-		.pgscan = MP_UNKNOWN,
-		.pgsteal = MP_UNKNOWN,
-		.pgmajfault = MP_UNKNOWN,
-		.low = MP_UNKNOWN,
-		.high = MP_UNKNOWN,
-		.max = MP_UNKNOWN,
-		.oom = MP_UNKNOWN,
-		.oom_kill = MP_UNKNOWN,
-		.incident = 1,
-	};
+	event.pressure = mp_event_pressure_blank(source);
+	event.pressure.cgroup = "/app";
+	event.pressure.usage = 512 * MIB;
+	event.pressure.working_set = 490 * MIB;
+	event.pressure.limit = 512 * MIB;
+	event.pressure.usage_pct = 91.23;
+	event.pressure.incident = 1;
 	return event;
 }
 

@@ -125,6 +125,20 @@ test_limit_without_swap() {
 		'all(r.cgroup == group and 24 * mib < r.rss_anon < 30 * mib for r in of("oom") if r.comm)'
 }
 
+# The whole machine runs out: no group has a limit, and the host is the domain.
+test_host_runs_out() {
+	make_group
+	start_filler . --bytes $((2048 * MIB)) --oom-score-adj 1000
+	watch_group
+	release
+	expect_killed "$TARGET_PID"
+	expect_victims "$TARGET_PID"
+	check 'ooms(True)[0].in_flight[0].point == "fill"' \
+		'any(p.cgroup is None and p.pid == ooms(True)[0].pid for p in pressures("usage"))' \
+		'"critical" in [d.severity for d in of("decision") if d.limit_cgroup is None]' \
+		'any(e.kind == "decision" for e in ooms(True)[0].history)'
+}
+
 # 50 MiB have room in memory and swap of 30 MiB each; 100 MiB have not.
 test_limit_with_swap() {
 	make_group
@@ -140,7 +154,9 @@ test_limit_with_swap() {
 	release
 	expect_killed "$TARGET_PID"
 	expect_victims "$TARGET_PID"
-	check mib=$MIB 'all(r.swap > 18 * mib for r in of("oom") if r.comm)'
+	check mib=$MIB 'all(r.swap > 18 * mib for r in of("oom") if r.comm)' \
+		'sum(p.reclaimed_pages for p in pressures("reclaim")) * 4096 > 18 * mib' \
+		'all(p.stall_ns > 0 and p.reclaims > 0 and p.comm == "filler" for p in pressures("reclaim"))'
 }
 
 # One mlock() of more than there is: since 5.18 (c9afe31ec443) it is throttled on the

@@ -101,23 +101,10 @@ static bool is_protected_comm(const struct mp_policy *policy, const char comm[16
 	return false;
 }
 
-/* "/a", "a" and "/a/" are the same group, and above "/a/b", not above "/ab". */
-static bool is_in_group(const char *path, const char *group)
-{
-	size_t len;
-
-	path += strspn(path, "/");
-	group += strspn(group, "/");
-	len = strlen(group);
-	while (len && group[len - 1] == '/')
-		len--;
-	return strncmp(path, group, len) == 0 && (!len || !path[len] || path[len] == '/');
-}
-
 static bool is_protected_cgroup(const struct mp_policy *policy, const char *path)
 {
 	for (size_t i = 0; i < policy->n_protect_cgroup; i++) {
-		if (is_in_group(path, policy->protect_cgroup[i]))
+		if (mp_cgroup_is_in(path, policy->protect_cgroup[i]))
 			return true;
 	}
 	return false;

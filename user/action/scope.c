@@ -16,12 +16,7 @@ void mp_pids_free(struct mp_pids *pids)
 
 bool mp_scope_holds(const char *group, const char *cgroup)
 {
-	size_t len;
-
-	if (!group || strcmp(group, "/") == 0)
-		return true;
-	len = strlen(group);
-	return strncmp(group, cgroup, len) == 0 && (cgroup[len] == '\0' || cgroup[len] == '/');
+	return !group || mp_cgroup_is_in(cgroup, group);
 }
 
 static int add_pid(void *data, pid_t pid)

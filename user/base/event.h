@@ -307,6 +307,9 @@ struct mp_event {
 /* Takes one event; returns 0 or a negative errno. */
 typedef int (*mp_event_fn)(void *data, const struct mp_event *event);
 
+/* A pressure event of that source with nothing known yet. */
+struct mp_event_pressure mp_event_pressure_blank(enum mp_pressure_source source);
+
 const char *mp_event_type_name(enum mp_event_type type);
 const char *mp_site_kind_name(enum mp_site_kind kind);
 const char *mp_site_status_name(enum mp_site_status status);

@@ -3,6 +3,7 @@
 #ifndef MP_CGROUP_CGROUP_H
 #define MP_CGROUP_CGROUP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -36,6 +37,12 @@ int mp_cgroups_detect(const struct mp_fsroot *fs, struct mp_cgroups *ret);
  * memory controller or when the group lies outside the part that is mounted.
  */
 int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path);
+
+/*
+ * Whether a group is `group` or lies below it: "/a", "a" and "/a/" are the same, and
+ * above "/a/b", not above "/ab". Pure.
+ */
+bool mp_cgroup_is_in(const char *path, const char *group);
 
 /* The id that the kernel side reports (kernfs node id) of a path. */
 int mp_cgroup_id(const struct mp_cgroups *cg, const char *path, uint64_t *ret_id);

@@ -107,3 +107,15 @@ int mp_cgroup_of_pid(const struct mp_cgroups *cg, pid_t pid, char **ret_path)
 	*ret_path = path;
 	return 0;
 }
+
+bool mp_cgroup_is_in(const char *path, const char *group)
+{
+	size_t len;
+
+	path += strspn(path, "/");
+	group += strspn(group, "/");
+	len = strlen(group);
+	while (len && group[len - 1] == '/')
+		len--;
+	return strncmp(path, group, len) == 0 && (!len || !path[len] || path[len] == '/');
+}

@@ -247,28 +247,6 @@ static int decode_in_flight(const void *data, size_t len, const struct mp_points
 	return 0;
 }
 
-/* What only user space's sources have. */
-static const struct mp_event_pressure no_figures = {
-	.usage = MP_UNKNOWN,
-	.working_set = MP_UNKNOWN,
-	.limit = MP_UNKNOWN,
-	.usage_pct = -1,
-	.window_ns = MP_UNKNOWN,
-	.some_pct = -1,
-	.full_pct = -1,
-	.stall_ns = MP_UNKNOWN,
-	.reclaims = MP_UNKNOWN,
-	.reclaimed_pages = MP_UNKNOWN,
-	.pgscan = MP_UNKNOWN,
-	.pgsteal = MP_UNKNOWN,
-	.pgmajfault = MP_UNKNOWN,
-	.low = MP_UNKNOWN,
-	.high = MP_UNKNOWN,
-	.max = MP_UNKNOWN,
-	.oom = MP_UNKNOWN,
-	.oom_kill = MP_UNKNOWN,
-};
-
 static void decode_reclaim(struct mp_event_pressure *e, const struct mp_pressure_record *r)
 {
 	e->window_ns = r->window_ns;
@@ -291,8 +269,7 @@ static int decode_pressure(const void *data, size_t len, struct mp_decoded *d)
 	    r->severity >= MP_SEVERITY_COUNT)
 		return -EBADMSG;
 	d->event.type = MP_EVENT_PRESSURE;
-	*e = no_figures;
-	e->source = (enum mp_pressure_source)r->source;
+	*e = mp_event_pressure_blank((enum mp_pressure_source)r->source);
 	e->pid = r->pid;
 	e->comm = copy_comm(d->comm, r->comm);
 	e->is_target = r->is_target;

@@ -227,28 +227,10 @@ int mp_pressure_add(struct mp_pressure *p, const char *path)
 static struct mp_event_pressure blank_event(const struct mp_pressure_domain *domain,
 					    enum mp_pressure_source source)
 {
-	return (struct mp_event_pressure){
-		.source = source,
-		.cgroup = domain->path,
-		.usage = MP_UNKNOWN,
-		.working_set = MP_UNKNOWN,
-		.limit = MP_UNKNOWN,
-		.usage_pct = -1,
-		.window_ns = MP_UNKNOWN,
-		.some_pct = -1,
-		.full_pct = -1,
-		.stall_ns = MP_UNKNOWN,
-		.reclaims = MP_UNKNOWN,
-		.reclaimed_pages = MP_UNKNOWN,
-		.pgscan = MP_UNKNOWN,
-		.pgsteal = MP_UNKNOWN,
-		.pgmajfault = MP_UNKNOWN,
-		.low = MP_UNKNOWN,
-		.high = MP_UNKNOWN,
-		.max = MP_UNKNOWN,
-		.oom = MP_UNKNOWN,
-		.oom_kill = MP_UNKNOWN,
-	};
+	struct mp_event_pressure event = mp_event_pressure_blank(source);
+
+	event.cgroup = domain->path;
+	return event;
 }
 
 static bool is_stalled(const struct mp_policy *policy, const struct mp_event_pressure *event)
