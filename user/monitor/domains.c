@@ -321,6 +321,13 @@ void mp_domains_enrich(struct mp_domains *d, struct mp_decoded *record, uint64_t
 		enrich_pressure(d, record, now_ns);
 }
 
+const char *mp_domains_path(const struct mp_domains *d, uint64_t id)
+{
+	const struct domain *domain = find_domain(d, id);
+
+	return domain ? domain->path : NULL;
+}
+
 void mp_domains_set_severity(struct mp_domains *d, const char *path, enum mp_severity severity)
 {
 	struct domain *domain = by_path(d, path);

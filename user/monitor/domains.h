@@ -37,6 +37,9 @@ void mp_domains_refresh(struct mp_domains *domains, uint64_t now_ns);
  */
 void mp_domains_enrich(struct mp_domains *domains, struct mp_decoded *record, uint64_t now_ns);
 
+/* The path of a group that was seen before, or NULL: without a look at the file system. */
+const char *mp_domains_path(const struct mp_domains *domains, uint64_t id);
+
 /*
  * What the policy holds a domain (NULL: the host) to be at: the kernel side tells
  * what goes beyond, and counts more closely while any is above normal.

@@ -99,6 +99,8 @@ static int on_record(void *data, struct mp_decoded *record)
 		feed_pressure(m, &record->event);
 		break;
 	case MP_EVENT_OOM:
+		/* In a group that is full, a walk of the file system may find no memory. */
+		record->event.oom.cgroup = mp_domains_path(m->domains, record->cgroup_id);
 		mp_oom_add(m->oom, &record->event, record->cgroup_id);
 		break;
 	default:

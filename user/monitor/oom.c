@@ -307,6 +307,18 @@ static bool is_known(struct mp_oom *oom, const struct mp_event *event)
 	return find_story(oom, pid);
 }
 
+/* By id: a process that is dying has left its group for the root. */
+static char *find_group(const struct mp_oom *oom, const char *known, uint64_t id)
+{
+	char *path = NULL;
+
+	if (known)
+		return strdup(known);
+	if (id)
+		mp_cgroup_by_id(oom->cgroups, id, &path);
+	return path;
+}
+
 static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id)
 {
 	struct story *story;
@@ -321,9 +333,8 @@ static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgr
 	story->event = *event;
 	e->comm = keep_name(story->comm, event->oom.comm);
 	e->by_comm = keep_name(story->by_comm, event->oom.by_comm);
-	/* By id: a process that is dying has left its group for the root. */
-	if (cgroup_id && mp_cgroup_by_id(oom->cgroups, cgroup_id, &story->cgroup) == 0)
-		e->cgroup = story->cgroup;
+	story->cgroup = find_group(oom, event->oom.cgroup, cgroup_id);
+	e->cgroup = story->cgroup;
 	e->in_flight = story->calls;
 	e->n_in_flight = 0;
 	remember_notes(oom, story);

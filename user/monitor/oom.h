@@ -31,7 +31,8 @@ void mp_oom_note(struct mp_oom *oom, const struct mp_event *event);
 
 /*
  * An oom event as decoded: a victim, or one call of it. `cgroup_id` is the
- * victim's, 0 when it is not known. Victims that are no targets are told at once.
+ * victim's, 0 when it is not known, and looked up when the event has no path. Victims that are no
+ * targets are told at once.
  */
 void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id);
 /* How long after a process's exit the calls of its threads may still come. */
