@@ -153,15 +153,17 @@ capabilities_of() {
 
 # What a root monitor keeps: nothing that has to do with the network, modules or users.
 test_privileges_are_dropped() {
-	local kept
+	local kept locked
 	start_target calls --function push --wait
 	start_monitor --target "$TARGET_PID" --point "push=low@$TARGETS/calls:probe_push"
 	kept=$((16#$(capabilities_of "$MONITOR_PID")))
+	locked=$(awk '$1 == "VmLck:" { print $2 }' "/proc/$MONITOR_PID/status")
 	finish_target
 	end_monitor
 	# CAP_CHOWN 0, SETUID 7, NET_ADMIN 12, NET_RAW 13, SYS_MODULE 16, SYS_BOOT 22
 	expect_eq 0 $((kept & (1 << 0 | 1 << 7 | 1 << 12 | 1 << 13 | 1 << 16 | 1 << 22))) 'capabilities kept'
 	[ $((kept & 1 << 39)) -ne 0 ] || fail 'CAP_BPF was dropped'
+	[ "$locked" -gt 0 ] || fail 'none of its memory is locked'
 }
 
 # CAP_BPF and CAP_PERFMON are enough to watch the own user's processes.

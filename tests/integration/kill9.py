@@ -7,12 +7,14 @@ kill9.py MEMPROBE PID POLICY POINTS TIMES [CONTROL=VALUE]...
 Each time a monitor is started with --enforce on process PID, which is so near
 its limit that it is stopped, frozen and throttled at once; after a random time
 it is killed. Then, within seconds, PID must run, every CONTROL file must hold
-VALUE again, and no process that the monitor started may be left. Prints what is
+VALUE again, and in the end no process that a monitor started may be left, nor a BPF program. Prints what is
 not so, and at the end how often the monitor was found holding something.
 """
 
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +81,14 @@ def run_once(command, pid, controls, delay, started):
     return held, wait_until_none(lambda: leftovers(pid, controls))
 
 
+def own_programs():
+    """BPF programs of any monitor; they go with the last link or file that holds them."""
+    if not shutil.which("bpftool"):
+        return []
+    shown = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, check=True)
+    return [p["name"] for p in json.loads(shown.stdout) if p.get("name", "").startswith("mp_")]
+
+
 def time_to_hold(command, pid, controls):
     """Seconds until a monitor holds something on this machine."""
     begin = time.monotonic()
@@ -111,6 +121,10 @@ def main():
     left = wait_until_none(lambda: [p for p in started if is_there(p)])
     if left:
         print(f"seed {seed}: processes {left} of the monitors are still there")
+        return 1
+    left = wait_until_none(own_programs)
+    if left:
+        print(f"seed {seed}: BPF programs {left} are still loaded")
         return 1
     print(f"{times} kills (seed {seed}), in {n_held} of them something was held")
     # A test that never met a monitor at work would show nothing.

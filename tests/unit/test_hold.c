@@ -508,6 +508,20 @@ static void a_throttle_is_not_for_every_domain(void **state)
 	expect_file(f, "/cg/app/memory.high", "4096\n");
 }
 
+/* Who is to let go must not be slowed down. */
+static void a_throttle_spares_the_monitor(void **state)
+{
+	struct fixture *f = *state;
+	char own[64];
+
+	snprintf(own, sizeof(own), "/proc/%d/cgroup", (int)getpid());
+	tree_write(&f->tree, own, "0::/app\n");
+	run(f, "throttle");
+	wait_for_results(f, 1);
+	expect(f, 0, MP_RESULT_SKIPPED, "the monitor itself is in that group");
+	expect_file(f, "/cg/app/memory.high", "9999999999\n");
+}
+
 static void what_is_over_already_is_not_acted_on(void **state)
 {
 	struct fixture *f = *state;
@@ -694,6 +708,7 @@ int main(void)
 		TEST(high_is_lowered_to_the_working_set_and_restored),
 		TEST(a_throttle_has_a_deadline),
 		TEST(a_throttle_is_not_for_every_domain),
+		TEST(a_throttle_spares_the_monitor),
 		TEST(what_is_over_already_is_not_acted_on),
 		TEST(what_could_not_be_undone_is_not_done),
 		TEST(a_group_is_frozen_and_thawed),

@@ -32,6 +32,16 @@ static bool is_lower(const struct mp_cgroup_knob *knob, uint64_t high)
 	return mp_number_parse(knob->restore, UINT64_MAX, &now) == 0 && now <= high;
 }
 
+/* As with `run`, whose command is in the monitor's group: who is to let go must not be slowed down.
+ */
+static bool holds_monitor(const struct mp_actions *actions, const struct mp_job *job)
+{
+	MP_FREE char *own = NULL;
+
+	return mp_cgroup_of_pid(actions->o.cgroups, getpid(), &own) == 0 &&
+	       mp_cgroup_is_in(own, job->domain);
+}
+
 static int find_knob(struct mp_actions *actions, struct mp_job *job, struct mp_cgroup_knob *knob)
 {
 	uint64_t high = wanted_high(&job->before);
@@ -40,6 +50,10 @@ static int find_knob(struct mp_actions *actions, struct mp_job *job, struct mp_c
 	if (!job->has_domain) {
 		mp_job_end(job, MP_RESULT_SKIPPED, "the host has no memory.high");
 		return -EOPNOTSUPP;
+	}
+	if (holds_monitor(actions, job)) {
+		mp_job_end(job, MP_RESULT_SKIPPED, "the monitor itself is in that group");
+		return -EBUSY;
 	}
 	if (job->before.limit == 0 || high == MP_UNKNOWN) {
 		mp_job_end(job, MP_RESULT_FAILED, "the usage of its group cannot be read");
