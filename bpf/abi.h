@@ -360,7 +360,7 @@ struct mp_bpf_config {
 /* Written by user space while the programs run. */
 struct mp_bpf_live {
 	__u64 host_used; /* MemTotal - MemAvailable, bytes, last sample */
-	__u64 host_base; /* that and what was free then: less what is free now, it is used now */
+	__u64 host_base; /* that and what was spare then: less what is spare now, it is used now */
 	__u64 targets_generation; /* changes when a process may have stopped being a target */
 	__u64 enabled;	     /* hits count: set once all probes are in, so that pairs are whole */
 	__u64 gates_open;    /* set for good when nobody is there to let a stopped process go */

@@ -65,6 +65,7 @@ struct pglist_data {
 	struct zone node_zones[1];
 	s32 nr_zones;
 	s32 node_id;
+	atomic_long_t vm_stat[1];
 };
 
 struct lruvec {
@@ -84,6 +85,11 @@ struct mem_cgroup {
 /* CO-RE knows the numbers; what a kernel lacks is never equal. */
 enum zone_stat_item {
 	NR_FREE_PAGES = 0,
+};
+
+enum node_stat_item {
+	NR_INACTIVE_FILE = 2, /* the numbers differ, as above */
+	NR_ACTIVE_FILE = 3,
 };
 
 enum vm_event_item {

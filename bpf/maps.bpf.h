@@ -12,7 +12,7 @@
 #define MP_MAX_WANTED 64
 #define MP_MAX_CPUS 1024
 #define MP_MAX_DOMAINS 1024 /* a power of two */
-#define MP_MAX_FREE_COUNTERS 16
+#define MP_MAX_SPARE_COUNTERS 64
 
 struct mp_targets_map {
 	__uint(type, BPF_MAP_TYPE_HASH);

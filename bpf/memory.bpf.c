@@ -7,8 +7,8 @@
 #define MP_ROOT_DEPTH 32
 
 __u64 percpu_offset[MP_MAX_CPUS] = {};
-__u64 free_counters[MP_MAX_FREE_COUNTERS] = {};
-__u64 n_free_counters = 0;
+__u64 spare_counters[MP_MAX_SPARE_COUNTERS] = {};
+__u64 n_spare_counters = 0;
 
 /*
  * A per-CPU map whose element is known both as the kernel keeps it (relative)
@@ -76,21 +76,38 @@ static __always_inline const struct pglist_data *mp_node(const struct mem_cgroup
 	return node && (u32)BPF_CORE_READ(node, node_id) == nid ? node : NULL;
 }
 
-static __noinline int mp_add_zone(u64 zone)
+static __noinline int mp_add_counter(u64 at)
 {
-	u64 at = zone + bpf_core_field_offset(struct zone, vm_stat) +
-		 bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES) * sizeof(u64);
-	u64 n = n_free_counters;
+	u64 n = n_spare_counters;
 
-	if (!BPF_CORE_READ((const struct zone *)zone, present_pages) || n >= MP_MAX_FREE_COUNTERS)
+	if (n >= MP_MAX_SPARE_COUNTERS)
 		return 0;
 	barrier_var(n);
-	free_counters[n & (MP_MAX_FREE_COUNTERS - 1)] = at;
-	n_free_counters++;
+	spare_counters[n & (MP_MAX_SPARE_COUNTERS - 1)] = at;
+	n_spare_counters++;
 	return 1;
 }
 
-/* Runs once before anything is attached: finds where free pages are counted. */
+static __always_inline void mp_add_zone(u64 zone)
+{
+	if (BPF_CORE_READ((const struct zone *)zone, present_pages))
+		mp_add_counter(zone + bpf_core_field_offset(struct zone, vm_stat) +
+			       bpf_core_enum_value(enum zone_stat_item, NR_FREE_PAGES) *
+				       sizeof(u64));
+}
+
+/* MemAvailable is made of these in the main; what it takes off hardly changes. */
+static __always_inline void mp_add_cache(u64 node)
+{
+	u64 stat = node + bpf_core_field_offset(struct pglist_data, vm_stat);
+
+	mp_add_counter(stat +
+		       bpf_core_enum_value(enum node_stat_item, NR_INACTIVE_FILE) * sizeof(u64));
+	mp_add_counter(stat +
+		       bpf_core_enum_value(enum node_stat_item, NR_ACTIVE_FILE) * sizeof(u64));
+}
+
+/* Runs once before anything is attached: finds where free pages and page cache are counted. */
 SEC("syscall")
 int mp_setup_host(void *ctx)
 {
@@ -100,6 +117,8 @@ int mp_setup_host(void *ctx)
 		const struct pglist_data *node = mp_node(root, nid);
 		u32 zones = node ? BPF_CORE_READ(node, nr_zones) : 0;
 
+		if (node)
+			mp_add_cache((u64)node);
 		for (u32 i = 0; i < MP_MAX_ZONES && i < zones; i++)
 			mp_add_zone((u64)node +
 				    bpf_core_field_offset(struct pglist_data, node_zones) +
@@ -112,6 +131,6 @@ int mp_setup_host(void *ctx)
 SEC("syscall")
 int mp_rebase_host(void *ctx)
 {
-	live.host_base = live.host_used + mp_host_free(false);
+	live.host_base = live.host_used + mp_host_spare(false);
 	return 0;
 }

@@ -35,9 +35,10 @@ struct mp_snapshot {
 	s32 held[MP_RSS_KINDS]; /* scratch: pages that one CPU holds back */
 };
 
-/* Addresses of the counters of free pages, one a zone; filled once by mp_setup_host. */
-extern __u64 free_counters[MP_MAX_FREE_COUNTERS];
-extern __u64 n_free_counters;
+/* Addresses of the counters of free pages (by zone) and of page cache (by node); filled once by
+ * mp_setup_host. */
+extern __u64 spare_counters[MP_MAX_SPARE_COUNTERS];
+extern __u64 n_spare_counters;
 
 /* What to add to a per-CPU pointer on each CPU; filled once by mp_setup. */
 extern __u64 percpu_offset[MP_MAX_CPUS];
@@ -274,26 +275,30 @@ static __always_inline u64 mp_read_counter(u64 at, bool fast)
 	return value;
 }
 
-/* Free memory of the host, bytes; 0 where its counters were not found. */
-static __always_inline u64 mp_host_free(bool fast)
+/*
+ * What of the host's memory is free, or page cache that the kernel would drop for
+ * it: when memory is short the one is kept and the other shrinks. Bytes; 0 where
+ * the counters were not found.
+ */
+static __always_inline u64 mp_host_spare(bool fast)
 {
 	u64 pages = 0;
 
-	for (u32 i = 0; i < MP_MAX_FREE_COUNTERS && i < n_free_counters; i++)
-		pages += mp_read_counter(free_counters[i], fast);
+	for (u32 i = 0; i < MP_MAX_SPARE_COUNTERS && i < n_spare_counters; i++)
+		pages += mp_read_counter(spare_counters[i], fast);
 	return pages * cfg.page_size;
 }
 
 /*
  * Memory in use on the host, bytes: what user space sampled last and what has
- * been taken from the free memory since, so that a fast fill shows at once.
+ * been taken from what was spare since, so that a fast fill shows at once.
  */
 static __always_inline u64 mp_host_used(bool fast)
 {
-	u64 free = mp_host_free(fast);
+	u64 spare = mp_host_spare(fast);
 	u64 base = live.host_base;
 
-	return base > free ? base - free : 0;
+	return base > spare ? base - spare : 0;
 }
 
 /* A group's usage without the page cache that can be dropped. */

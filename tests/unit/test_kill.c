@@ -14,7 +14,7 @@
 #include "action/status.h"
 #include "action/victim.h"
 #include "base/clock.h"
-#include "fake_engine.h"
+#include "engine.h"
 
 /* --- whom: pure ---------------------------------------------------------------------- */
 

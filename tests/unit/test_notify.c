@@ -11,56 +11,7 @@
 #include <sys/wait.h>
 
 #include "action/notify.h"
-#include "fake_engine.h"
-
-#define ENTRIES 4
-
-/* A journal as small as it can be; weak as the rest of the engine. */
-struct mp_undo {
-	struct {
-		enum mp_undo_kind kind;
-		char path[PATH_MAX];
-	} entries[ENTRIES];
-	size_t n;
-};
-
-WEAK struct mp_undo *mp_undo_new(void)
-{
-	return calloc(1, sizeof(struct mp_undo));
-}
-
-WEAK void mp_undo_free(struct mp_undo *undo)
-{
-	free(undo);
-}
-
-WEAK int mp_undo_arm(struct mp_undo *undo, const struct mp_undo_what *what)
-{
-	size_t slot = undo->n++;
-
-	undo->entries[slot].kind = what->kind;
-	strcpy(undo->entries[slot].path, what->path);
-	return (int)slot;
-}
-
-WEAK int mp_undo_run(struct mp_undo *undo, int slot)
-{
-	enum mp_undo_kind kind = undo->entries[slot].kind;
-
-	undo->entries[slot].kind = MP_UNDO_NONE;
-	if (kind == MP_UNDO_UNLINK)
-		return unlink(undo->entries[slot].path);
-	return kind == MP_UNDO_RMDIR ? rmdir(undo->entries[slot].path) : 0;
-}
-
-WEAK size_t mp_undo_run_all(struct mp_undo *undo)
-{
-	size_t n = undo->n;
-
-	while (undo->n)
-		(void)mp_undo_run(undo, (int)--undo->n);
-	return n;
-}
+#include "engine.h"
 
 struct fixture {
 	struct tree tree;

@@ -13,7 +13,7 @@
 
 #include "action/pageout.h"
 #include "action/status.h"
-#include "fake_engine.h"
+#include "engine.h"
 
 #define TMPFS_MAGIC 0x01021994
 
@@ -116,9 +116,12 @@ struct fixture {
 	uint64_t asked[64]; /* bytes */
 };
 
-static struct fixture *current; /* whose script mp_cgroup_reclaim() follows */
+static struct fixture *current; /* whose script is followed */
 
-WEAK int mp_cgroup_reclaim(const struct mp_cgroups *cg, const char *path, uint64_t bytes)
+/* Linked in the place of mp_cgroup_reclaim(): see the Makefile. */
+int __wrap_mp_cgroup_reclaim(const struct mp_cgroups *cg, const char *path, uint64_t bytes);
+
+int __wrap_mp_cgroup_reclaim(const struct mp_cgroups *cg, const char *path, uint64_t bytes)
 {
 	struct fixture *f = current;
 	size_t last = f->n_steps - 1;

@@ -13,7 +13,7 @@
 
 #include "action/relief_client.h"
 #include "base/clock.h"
-#include "fake_engine.h"
+#include "engine.h"
 
 #define SEC 1000000000ULL
 

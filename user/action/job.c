@@ -152,16 +152,15 @@ void mp_job_sample_after(struct mp_actions *actions, struct mp_job *job)
 		job->some_after_pct = share.some_pct;
 }
 
-bool mp_job_still_over(struct mp_actions *actions, const struct mp_job *job)
+bool mp_job_still_over(struct mp_actions *actions, struct mp_job *job)
 {
 	const struct mp_policy *policy = actions->o.policy;
-	struct mp_domain_sample now;
 	enum mp_severity severity;
 
-	sample(actions->o.cgroups, job, &now);
-	if (now.usage_pct < 0)
+	mp_job_sample_before(actions, job);
+	if (job->before.usage_pct < 0)
 		return false;
-	severity = mp_policy_severity(policy, job->severity, now.usage_pct);
+	severity = mp_policy_severity(policy, job->severity, job->before.usage_pct);
 	return mp_policy_raise(policy, severity, job->some_before_pct, job->full_before_pct) >=
 	       job->severity;
 }

@@ -99,15 +99,13 @@ static bool may_kill(const struct killing *k)
 
 static bool still_over(const struct killing *k)
 {
-	struct mp_domain_sample now;
-
 	if (mp_job_still_over(k->actions, k->job))
 		return true;
-	if (mp_domain_sample(k->actions->o.cgroups, mp_job_domain(k->job), &now) ||
-	    now.usage_pct < 0)
+	if (k->job->before.usage_pct < 0)
 		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage is not known any more");
 	else
-		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage fell to %.0f %%", now.usage_pct);
+		mp_job_end(k->job, MP_RESULT_SKIPPED, "usage fell to %.0f %%",
+			   k->job->before.usage_pct);
 	return false;
 }
 
@@ -188,7 +186,7 @@ static int ask_to_end(struct killing *k)
 	uint64_t now = mp_clock_now_ns();
 	int err;
 
-	k->pct_at_term = usage_pct(k);
+	k->pct_at_term = k->job->before.usage_pct;
 	err = send_signal(k, SIGTERM);
 	if (err)
 		return err;
@@ -328,8 +326,10 @@ void mp_kill_work(struct mp_actions *actions, struct mp_job *job)
 {
 	struct killing k = {.actions = actions, .job = job, .pidfd = -1};
 
-	mp_job_sample_before(actions, job);
 	k.start_ns = mp_clock_now_ns();
+	/* The limit is what processes are weighed against. */
+	if (!job->pid)
+		mp_job_sample_before(actions, job);
 	if ((job->pid ? pin_named(&k) : pin_worst(&k)) && still_over(&k)) {
 		int err;
 

@@ -99,10 +99,10 @@ const char *mp_job_domain(const struct mp_job *job);
 void mp_job_sample_before(struct mp_actions *actions, struct mp_job *job);
 void mp_job_sample_after(struct mp_actions *actions, struct mp_job *job);
 /*
- * Whether the domain is still at the job's severity: by its usage now, with the
- * hysteresis, raised by the stall of the decision. Not so when usage cannot be read.
- * Destructive actions ask just before they act.
+ * Samples the domain into before, and says whether it is still at the job's severity: by its
+ * usage now, with the hysteresis, raised by the stall of the decision. Not so when
+ * usage cannot be read. Destructive actions ask just before they act.
  */
-bool mp_job_still_over(struct mp_actions *actions, const struct mp_job *job);
+bool mp_job_still_over(struct mp_actions *actions, struct mp_job *job);
 
 #endif

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What actions stand on, as small as it can be, so that each is tested by itself: jobs,
- * the undo journal, who may be acted on, and the cgroup's knobs. All are weak: where a
- * program is linked with the real ones too, those are used.
- *
- * Processes are the system's; the domain is a folder of the test's (struct tree).
+ * What actions are tested on: processes are the system's; the domain, a cgroup of
+ * version 2, is a folder of the test's (struct tree).
  */
-#ifndef MP_TEST_FAKE_ENGINE_H
-#define MP_TEST_FAKE_ENGINE_H
+#ifndef MP_TEST_ENGINE_H
+#define MP_TEST_ENGINE_H
 
 #include <errno.h>
 #include <stdarg.h>
@@ -19,102 +16,6 @@
 #include "cgroup/control.h"
 #include "target/target.h"
 #include "tree.h"
-
-#define WEAK __attribute__((weak))
-
-WEAK int mp_domain_sample(const struct mp_cgroups *cg, const char *path,
-			  struct mp_domain_sample *ret)
-{
-	struct mp_cgroup_sample group;
-	int err = path ? mp_cgroup_sample(cg, path, &group) : -ENOENT;
-
-	if (err)
-		return err;
-	*ret = (struct mp_domain_sample){group.usage, group.working_set, group.limit, -1};
-	ret->usage_pct = 100.0 * (double)ret->working_set / (double)ret->limit;
-	return 0;
-}
-
-WEAK int mp_cgroup_freeze_knob(const struct mp_cgroups *cg, pid_t pid, mp_may_freeze_fn may_freeze,
-			       void *data, struct mp_cgroup_knob *ret, size_t *ret_others)
-{
-	(void)cg, (void)pid, (void)may_freeze, (void)data, (void)ret, (void)ret_others;
-	return -EOPNOTSUPP;
-}
-
-WEAK int mp_cgroup_thaw(const struct mp_cgroups *cg, pid_t pid)
-{
-	(void)cg, (void)pid;
-	return 0;
-}
-
-WEAK int mp_suspect_read(const struct mp_cgroups *cg, pid_t pid, struct mp_suspect *ret)
-{
-	struct mp_process process;
-	int err = mp_process_read(&cg->fs, pid, &process);
-
-	if (err)
-		return err;
-	*ret = (struct mp_suspect){.pid = pid, .start_time = process.start_time};
-	memcpy(ret->comm, process.comm, sizeof(ret->comm));
-	return 0;
-}
-
-WEAK void mp_suspect_free(struct mp_suspect *suspect)
-{
-	free(suspect->cgroup);
-}
-
-WEAK const char *mp_safety_objection(const struct mp_policy *policy,
-				     const struct mp_suspect *suspect, pid_t self, pid_t guardian)
-{
-	(void)self, (void)guardian;
-	for (size_t i = 0; i < policy->n_protect_comm; i++) {
-		if (strcmp(policy->protect_comm[i], suspect->comm) == 0)
-			return "its name is protected by the policy";
-	}
-	return NULL;
-}
-
-WEAK const char *mp_job_domain(const struct mp_job *job)
-{
-	return job->has_domain ? job->domain : NULL;
-}
-
-WEAK void mp_job_end(struct mp_job *job, enum mp_action_result result, const char *fmt, ...)
-{
-	va_list ap;
-
-	job->result = result;
-	va_start(ap, fmt);
-	vsnprintf(job->detail, sizeof(job->detail), fmt, ap);
-	va_end(ap);
-}
-
-WEAK void mp_job_sample_before(struct mp_actions *actions, struct mp_job *job)
-{
-	(void)mp_domain_sample(actions->o.cgroups, mp_job_domain(job), &job->before);
-}
-
-WEAK void mp_job_sample_after(struct mp_actions *actions, struct mp_job *job)
-{
-	(void)mp_domain_sample(actions->o.cgroups, mp_job_domain(job), &job->after);
-}
-
-WEAK bool mp_job_still_over(struct mp_actions *actions, const struct mp_job *job)
-{
-	const struct mp_policy *policy = actions->o.policy;
-	struct mp_domain_sample now;
-
-	return mp_domain_sample(actions->o.cgroups, mp_job_domain(job), &now) ||
-	       now.usage_pct >= policy->threshold_pct[job->severity] - policy->hysteresis_pct;
-}
-
-WEAK bool mp_workers_stopping(const struct mp_workers *workers)
-{
-	(void)workers;
-	return false;
-}
 
 /* --- a domain of version 2 with processes of the test's in it ---------------------- */
 
