@@ -13,7 +13,7 @@ export FUZZ_SECONDS=${FUZZ_SECONDS:-5}
 trap 'rm -f "$MP_RESULTS"' EXIT
 
 readonly KERNELS=(6.1 newest)
-readonly VM_TESTS=('vm/*' 'scenarios/*' 'memory/*' 'follow/*' 'pressure/*' 'actions/*' 'safety/*' 'counts/test_prime*' 'counts/test_eight*')
+readonly VM_TESTS=('vm/*' 'scenarios/*' 'memory/*' 'pressure/*' 'actions/*' 'counts/test_prime*' 'counts/test_eight*')
 
 headline() {
 	printf '\n== %s\n' "$*"
