@@ -14,8 +14,6 @@
  * with a policy that acts. Pure.
  */
 uint64_t mp_privileges_needed(const struct mp_features *features, bool acts);
-/* What the guardian needs: to signal, and to write control files. */
-uint64_t mp_privileges_of_guardian(void);
 
 /*
  * Drops every other capability of the calling thread: call it before threads

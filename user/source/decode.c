@@ -2,8 +2,9 @@
 #include "source/decode.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
+
+#include "base/size.h"
 
 static const char *copy_comm(char out[MP_COMM_LEN + 1], const char comm[MP_COMM_LEN])
 {
@@ -314,24 +315,16 @@ static uint64_t without(uint64_t usage, uint64_t reclaimable)
 	return usage > reclaimable ? usage - reclaimable : 0;
 }
 
-/* Two decimals, as it is written: a recording must lead to the same decisions. */
-static double percent_of(uint64_t part, uint64_t whole)
-{
-	if (part == MP_UNKNOWN || !whole || whole == MP_UNKNOWN)
-		return -1;
-	return round(10000.0 * (double)part / (double)whole) / 100.0;
-}
-
 void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
 			   uint64_t host_used)
 {
 	probe->working_set = limited_by_host ? host_used : without(probe->usage, reclaimable);
-	probe->usage_pct = percent_of(probe->working_set, probe->limit);
+	probe->usage_pct = mp_percent(probe->working_set, probe->limit);
 }
 
 void mp_decode_pressure_working_set(struct mp_event_pressure *pressure, bool is_host,
 				    uint64_t reclaimable)
 {
 	pressure->working_set = is_host ? pressure->usage : without(pressure->usage, reclaimable);
-	pressure->usage_pct = percent_of(pressure->working_set, pressure->limit);
+	pressure->usage_pct = mp_percent(pressure->working_set, pressure->limit);
 }
