@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks by their #include lines that the modules of user/ depend downwards only.
 
-    cli -> monitor -> {probe, source, action, report, metrics}
+    cli -> monitor -> {probe, inject, source, action, report, metrics}
         -> {state, policy, config, elf, target, cgroup} -> base, abi.h
 
 Prints every include that breaks the map as file:line: reason; exit code 1.
@@ -15,7 +15,7 @@ from pathlib import Path
 LAYERS = [
     {"base"},
     {"state", "policy", "config", "elf", "target", "cgroup"},
-    {"probe", "source", "action", "report", "metrics"},
+    {"probe", "inject", "source", "action", "report", "metrics"},
     {"monitor"},
     {"cli"},
 ]

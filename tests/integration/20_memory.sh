@@ -104,7 +104,7 @@ test_limit_severity_and_decisions() {
 		'probes("grow", "exit")[-1].usage > 58 << 20' \
 		'probes("grow", "exit")[-1].usage_pct > 90' \
 		'all(r.working_set <= r.usage for r in probes())' \
-		'[d.severity for d in of("decision") if d.severity != d.previous] == ["warning", "gc", "critical"]' \
+		'[d.severity for d in of("decision") if d.severity != d.previous][:3] == ["warning", "gc", "critical"]' \
 		'any(a.action == "stack" and a.result == "done" for a in of("action"))' \
 		'any("work+" in frame for a in of("action") for frame in a.get("stack", []))'
 }
