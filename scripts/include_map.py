@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Checks by their #include lines that the modules of user/ depend downwards only.
 
-    cli -> monitor -> {probe, inject, source, action, report, metrics}
+    cli -> {harness, env, model} -> monitor -> {probe, inject, source, action, report, metrics}
         -> {state, policy, config, elf, target, cgroup} -> base, abi.h
 
 Prints every include that breaks the map as file:line: reason; exit code 1.
@@ -17,10 +17,12 @@ LAYERS = [
     {"state", "policy", "config", "elf", "target", "cgroup"},
     {"probe", "inject", "source", "action", "report", "metrics"},
     {"monitor"},
+    {"harness", "env", "model"},
     {"cli"},
 ]
 # Within a layer modules do not know each other, but for these.
-SAME_LAYER = {("policy", "config"), ("policy", "state"), ("target", "cgroup")}
+SAME_LAYER = {("policy", "config"), ("policy", "state"), ("target", "cgroup"),
+              ("harness", "env"), ("model", "harness"), ("model", "env")}
 # lib runs inside other people's processes and stays small.
 ONLY = {"lib": {"base"}}
 SKELETON = "memprobe.skel.h"

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The report of a rehearsal: one struct, written as JSON (docs/report.schema.json), CSV, HTML and
+ * a trace, and read back from its JSON. Whoever fills it in owns what it points to.
+ */
+#ifndef MP_REPORT_MEMORY_REPORT_H
+#define MP_REPORT_MEMORY_REPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/event.h"
+#include "state/trend.h"
+
+enum mp_outcome {
+	MP_OUTCOME_OK = 0,
+	MP_OUTCOME_OOM_KILLED,
+	MP_OUTCOME_LIMIT_NOT_REACHED, /* what was asked for could not be reached */
+	MP_OUTCOME_INTERRUPTED,
+	MP_OUTCOME_COUNT
+};
+const char *mp_outcome_name(enum mp_outcome outcome);
+
+/* One look at the group that is under pressure. Bytes; MP_UNKNOWN where not known. */
+struct mp_memory_sample {
+	uint64_t t_ns;	    /* since the begin */
+	uint64_t usage;	    /* working set of the group */
+	uint64_t available; /* limit - usage */
+	uint64_t filler;    /* what the filler holds */
+	uint64_t requested; /* what the pattern wanted then, of the same quantity as usage */
+	uint64_t swap;	    /* of the group */
+	uint64_t some_ns;   /* stall totals of the group since the begin */
+	uint64_t full_ns;
+	uint64_t target_rss;  /* of the program beside it, if any */
+	uint64_t monitor_rss; /* of the supervisor itself */
+};
+
+/* What was asked for and what was reached, by phase of the pattern. */
+struct mp_memory_phase {
+	const char *name;
+	uint64_t start_ns, end_ns; /* since the begin */
+	uint64_t due_ns;	   /* when it should have begun; MP_UNKNOWN: as it goes */
+	uint64_t requested;	   /* bytes */
+	uint64_t achieved;	   /* bytes, median of its samples once it was reached */
+	double requested_pct, achieved_pct;
+	double error_pct; /* of the limit: achieved - requested */
+};
+
+struct mp_memory_report {
+	const char *version; /* of memprobe-bpf */
+	const char *test_mode;
+	const char *model_id; /* or NULL */
+	const char *command;  /* that ran beside it, or NULL */
+	uint64_t begin_realtime_ns;
+	uint64_t duration_ns;
+	uint64_t model_load_ns; /* MP_UNKNOWN: no model */
+	const char *cgroup;	/* that was under pressure */
+	const char *kernel;
+	uint64_t limit; /* bytes: effective */
+	enum mp_outcome outcome;
+	const char *verdict;	    /* one sentence */
+	const char *recommendation; /* one or two */
+
+	struct {
+		const char *profile_name; /* or NULL */
+		uint64_t total_bytes, swap_bytes, limit_bytes;
+		const char *engine; /* "cgroup v2", … */
+		const char *notes;  /* what of the profile does not hold here, or NULL */
+	} environment;
+
+	struct {
+		const char *current_optimal; /* or NULL: not known */
+	} quantization;
+
+	struct {
+		double warning_pct, gc_pct, critical_pct;
+	} thresholds;
+
+	struct mp_memory_sample *samples;
+	size_t n_samples;
+	struct mp_memory_phase *phases;
+	size_t n_phases;
+	/* What the monitor told meanwhile: probes, pressure, decisions, actions, OOM kills. */
+	struct mp_event *events;
+	size_t n_events;
+	uint64_t events_left_out; /* beyond what is kept */
+	const char *monitor;	  /* NULL: it ran; else why not */
+
+	struct {
+		uint64_t some_ns, full_ns; /* stall totals; MP_UNKNOWN */
+		uint64_t oom_kills;
+		uint64_t high_events, max_events;
+		uint64_t incidents;
+	} pressure;
+
+	struct {
+		struct mp_slope target, filler, monitor; /* bytes a second */
+		bool target_known, filler_known, monitor_known;
+	} leak;
+};
+
+/* Derived: percentages of the limit. -EAGAIN without samples. */
+int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_stats *ret_pct,
+			   double *ret_min_available_gb, double *ret_avg_available_gb);
+enum mp_trend mp_memory_report_trend(const struct mp_memory_report *r);
+
+enum mp_report_format {
+	MP_REPORT_JSON = 1 << 0,
+	MP_REPORT_CSV = 1 << 1,
+	MP_REPORT_HTML = 1 << 2,
+	MP_REPORT_TRACE = 1 << 3,
+};
+#define MP_REPORT_ALL (MP_REPORT_JSON | MP_REPORT_CSV | MP_REPORT_HTML)
+
+struct mp_text;
+void mp_report_write_json(struct mp_text *out, const struct mp_memory_report *r);
+void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r);
+void mp_report_write_html(struct mp_text *out, const struct mp_memory_report *r);
+/* Chrome's trace event format, which Perfetto's UI opens: spans of calls, counters, instants. */
+void mp_report_write_trace(struct mp_text *out, const struct mp_memory_report *r);
+
+/* Reads a JSON report back, or an event stream (--record): both give a report. -EBADMSG with field
+ * or line. */
+struct mp_report_file;
+int mp_report_read(const char *path, struct mp_report_file **ret, struct mp_error *err);
+const struct mp_memory_report *mp_report_of(const struct mp_report_file *file);
+void mp_report_file_free(struct mp_report_file *file);
+
+/*
+ * Saves as DIR/TIMESTAMP_MODE_memory_test.{json,csv,html}: each under a temporary name, synced and
+ * then renamed, so that there is always a whole one. DIR is made when it is not there. Saving again
+ * replaces the same files (`name` keeps the first part; empty before the first). -ENOSPC, -EACCES …
+ * with the path; what was saved before stays.
+ */
+struct mp_report_name {
+	char stem[512]; /* DIR/TIMESTAMP_MODE_memory_test */
+};
+int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
+		   struct mp_report_name *name, struct mp_error *err);
+
+#endif
