@@ -386,15 +386,6 @@ static const struct mp_yaml_field point_fields[] = {
 	{.name = "max_sites", .read = read_max_sites, .min = 1, .max = MAX_SITES},
 };
 
-static int set_origin(const struct mp_yaml *y, const yaml_node_t *node, struct mp_point *point)
-{
-	if (asprintf(&point->origin, "%s:%zu:%zu", y->name, node->start_mark.line + 1,
-		     node->start_mark.column + 1) >= 0)
-		return 0;
-	point->origin = NULL;
-	return mp_yaml_no_memory(y);
-}
-
 static int fill_point(struct mp_yaml *y, yaml_node_t *item, struct point_reader *reader)
 {
 	struct mp_point *point = &reader->point;
@@ -413,7 +404,7 @@ static int fill_point(struct mp_yaml *y, yaml_node_t *item, struct point_reader 
 		return mp_yaml_fail(y, item,
 				    "point \"%s\" needs a symbol, a usdt probe or a python path",
 				    point->name);
-	return set_origin(y, item, point);
+	return mp_yaml_origin(y, item, &point->origin);
 }
 
 static const struct mp_point *find_taken(const struct points_reader *reader, const char *name)

@@ -41,6 +41,15 @@ int mp_yaml_no_memory(const struct mp_yaml *y)
 	return mp_fail(y->err, MP_EXIT_OOM, ENOMEM, "%s: memory ran out while reading it", y->name);
 }
 
+int mp_yaml_origin(const struct mp_yaml *y, const yaml_node_t *node, char **ret)
+{
+	if (asprintf(ret, "%s:%zu:%zu", y->name, node->start_mark.line + 1,
+		     node->start_mark.column + 1) >= 0)
+		return 0;
+	*ret = NULL;
+	return mp_yaml_no_memory(y);
+}
+
 /* --- opening ---------------------------------------------------------------- */
 
 /* libyaml gives a byte offset, not a mark, for bytes that are no text. */

@@ -41,6 +41,8 @@ yaml_node_t *mp_yaml_root(struct mp_yaml *y);
 int mp_yaml_fail(const struct mp_yaml *y, const yaml_node_t *node, const char *fmt, ...)
 	MP_PRINTF(3, 4);
 int mp_yaml_no_memory(const struct mp_yaml *y);
+/* "file:line:column" of a node, new string. */
+int mp_yaml_origin(const struct mp_yaml *y, const yaml_node_t *node, char **ret);
 
 /* Called with the index of the key in the table of known names. */
 typedef int (*mp_yaml_key_fn)(struct mp_yaml *y, size_t index, yaml_node_t *value, void *data);
