@@ -10,52 +10,64 @@
 #include "cgroup/cgroup.h"
 
 #define MP_GROUP_SWAP_ANY MP_UNKNOWN /* as much as the host gives */
+#define MP_GROUP_TREES 3
 
 struct mp_group_limits {
 	uint64_t limit_bytes; /* MP_UNKNOWN: none */
 	uint64_t swap_bytes;  /* swap alone, whatever the version counts; MP_GROUP_SWAP_ANY */
-	double cpus;	      /* 0: no limit; ignored, and told, without the cpu controller */
+	double cpus;	      /* 0: no limit */
 };
 
-/* What of the limits holds, as read back. */
+/* What of the limits holds, as read back, and what does not. */
 struct mp_group_held {
-	uint64_t limit_bytes; /* a multiple of the page size, at most a page below what was asked */
-	uint64_t swap_bytes;  /* MP_UNKNOWN: not limited here (`swap_why`) */
-	bool cpus;
-	char swap_why[128]; /* "this kernel does not account swap (swapaccount=1)", "the host has no
-			       swap" … or "" */
+	uint64_t limit_bytes; /* a multiple of the page size, less than a page below what was asked
+			       */
+	uint64_t swap_bytes;  /* MP_UNKNOWN: not limited */
+	double cpus;	      /* 0: not limited */
+	char notes[512];      /* sentences about what does not hold here, or "" */
 };
 
+/* A group has a folder in the tree of the memory controller, and where these are others, in
+ * that of the cpu controller (v1) and of v2 (hybrid: for its stall figures). */
 struct mp_group {
 	struct mp_cgroups cg;
-	char *path;	     /* below the memory controller's mount */
-	char *directory;     /* whole path of it, for the undo journal */
-	char *cpu_directory; /* v1: its group of the cpu controller, or NULL */
-	int dir_fd;	     /* v2: for CLONE_INTO_CGROUP; -1 on v1 */
+	char *path;		       /* in the tree of the memory controller, as in cgroup.h */
+	char *folders[MP_GROUP_TREES]; /* whole paths; the memory controller's first */
+	size_t n_folders;
+	int fd; /* of the first, when it is of v2: to clone into; else -1 */
 };
 
 /*
- * Makes `parent`/memprobe-NAME-PID-N (the path of a memory cgroup below the mount) and limits it;
- * limits are read back. On v2 a parent that has processes cannot have limited children
- * ("no internal processes"): -EBUSY with what to do; the caller may give `leaf`, the name of a
- * child that the parent's own processes are moved into first, only when all of them are the
- * caller's. -EACCES, -EROFS with exit code 4 (delegation, root); -ENODEV with exit code 6: no
- * memory controller here.
+ * Below which memory cgroup one of our own can be made: the caller's; on v2, where a group with
+ * processes has no limited children, the nearest one above that may have some (new string).
+ * `limited` false: without limits any will do. -EACCES with exit code 4; -ENODEV with exit code 6:
+ * no memory controller.
+ */
+int mp_group_place(const struct mp_cgroups *cg, bool limited, char **ret_parent,
+		   struct mp_error *err);
+
+/*
+ * Makes PARENT/memprobe-NAME-PID-N with its limits. What of these the system does not have is
+ * noted; that the limit of memory does not hold is an error, and nothing stays. -EACCES, -EPERM,
+ * -EROFS with exit code 4.
  */
 int mp_group_make(const struct mp_cgroups *cg, const char *parent, const char *name,
 		  const struct mp_group_limits *limits, struct mp_group *ret,
 		  struct mp_group_held *ret_held, struct mp_error *err);
 
 /*
- * fork() whose child begins inside the group: clone3(CLONE_INTO_CGROUP) on v2; on v1 the child
- * joins before it returns, and a failure to is its exit code 125. Returns like fork(), -1 never:
- * negative errno. CLOCK and signals as after fork().
+ * fork() whose child begins inside the group: by clone3(CLONE_INTO_CGROUP) on v2; on v1 the child
+ * joins before it returns, and leaves with 125 when it cannot. A negative errno instead of -1.
  */
 pid_t mp_group_fork(const struct mp_group *group);
 
-/* Kills what is left inside (v2: cgroup.kill), waits up to `wait_ms`, removes it and the groups
- * below. -EBUSY. */
+/*
+ * Ends what is left inside, waits for it up to `wait_ms`, and removes the group. -EBUSY: something
+ * is still there.
+ */
 int mp_group_remove(struct mp_group *group, int wait_ms);
-void mp_group_free(struct mp_group *group); /* frees memory; does not remove */
+/* Frees memory, and leaves the group as it is. */
+void mp_group_free(struct mp_group *group);
+#define MP_GROUP MP_CLEANUP(mp_group_free)
 
 #endif

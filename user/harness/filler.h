@@ -15,8 +15,7 @@
 #include "cgroup/group.h"
 
 struct mp_filler_options {
-	unsigned int entropy_pct; /* 0: zeros … 100: random, by 4 KiB page: that share of each
-				     page's bytes */
+	unsigned int entropy_pct; /* 0: zeros … 100: random; that share of each page's bytes */
 	bool cold; /* touched once; otherwise every page is touched again each second */
 	bool no_huge_pages;
 	uint64_t max_bytes;   /* of address space to set aside */
@@ -44,8 +43,5 @@ bool mp_filler_is_there(const struct mp_filler *filler);
 int mp_filler_reap(struct mp_filler *filler, int *ret_status);
 /* Ends it (SIGKILL), waits for it, frees. NULL is fine. */
 void mp_filler_free(struct mp_filler *filler);
-
-/* Content of `entropy_pct`, for tests and the bench. `bytes` is a multiple of 4096. */
-void mp_filler_content(void *at, uint64_t bytes, unsigned int entropy_pct, uint64_t seed);
 
 #endif

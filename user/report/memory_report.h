@@ -36,6 +36,35 @@ struct mp_memory_sample {
 	uint64_t monitor_rss; /* of the supervisor itself */
 };
 
+/* Something that the monitor told of, for the picture: a call as a span, the others as instants. */
+enum mp_mark_kind {
+	MP_MARK_CALL = 0,
+	MP_MARK_PRESSURE,
+	MP_MARK_DECISION,
+	MP_MARK_ACTION,
+	MP_MARK_OOM,
+	MP_MARK_KIND_COUNT
+};
+const char *mp_mark_kind_name(enum mp_mark_kind kind);
+
+struct mp_report_mark {
+	enum mp_mark_kind kind;
+	enum mp_severity severity;
+	uint64_t t_ns;	      /* since the begin; of a call, its entry */
+	uint64_t duration_ns; /* of calls and actions; MP_UNKNOWN: not known */
+	uint32_t pid, tid;
+	int64_t bytes; /* call: change of the RSS; action: freed; MP_UNKNOWN_DELTA */
+	char *name;    /* owned, as is `text`: the point, the action, the source … */
+	char *text;    /* a sentence, or NULL */
+};
+
+/*
+ * What an event is in the picture of a run that began at `begin_ns` (CLOCK_MONOTONIC). Returns 1
+ * with a new mark; 0: nothing; -ENOMEM.
+ */
+int mp_report_mark_of(const struct mp_event *event, uint64_t begin_ns, struct mp_report_mark *ret);
+void mp_report_mark_free(struct mp_report_mark *mark);
+
 /* What was asked for and what was reached, by phase of the pattern. */
 struct mp_memory_phase {
 	const char *name;
@@ -81,11 +110,10 @@ struct mp_memory_report {
 	size_t n_samples;
 	struct mp_memory_phase *phases;
 	size_t n_phases;
-	/* What the monitor told meanwhile: probes, pressure, decisions, actions, OOM kills. */
-	struct mp_event *events;
-	size_t n_events;
-	uint64_t events_left_out; /* beyond what is kept */
-	const char *monitor;	  /* NULL: it ran; else why not */
+	struct mp_report_mark *marks; /* what the monitor told meanwhile, by time */
+	size_t n_marks;
+	uint64_t marks_left_out; /* beyond what is kept */
+	const char *monitor;	 /* NULL: it ran; else why not */
 
 	struct {
 		uint64_t some_ns, full_ns; /* stall totals; MP_UNKNOWN */

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cgroup/group.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cgroup/control.h"
+#include "cgroup/private.h"
+
+#define CPU_PERIOD_US 100000
+#define MAX_TRIES 1000 /* of a name that is taken */
+#define NUMBER_LEN 64
+
+/* --- files of a group ----------------------------------------------------------- */
+
+static int write_file(const char *folder, const char *file, const char *text)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, file) >= sizeof(path))
+		return -ENAMETOOLONG;
+	return mp_cgroup_write(path, text);
+}
+
+static int write_number(const char *folder, const char *file, uint64_t n)
+{
+	char text[NUMBER_LEN];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)n);
+	return write_file(folder, file, text);
+}
+
+static bool has_file(const char *folder, const char *file)
+{
+	char path[PATH_MAX];
+
+	return (size_t)snprintf(path, sizeof(path), "%s/%s", folder, file) < sizeof(path) &&
+	       access(path, F_OK) == 0;
+}
+
+static void note(struct mp_group_held *held, const char *sentence)
+{
+	size_t len = strlen(held->notes);
+
+	snprintf(held->notes + len, sizeof(held->notes) - len, "%s%s", len ? "; " : "", sentence);
+}
+
+/* --- where ----------------------------------------------------------------------- */
+
+static bool is_denied(int error)
+{
+	return error == -EACCES || error == -EPERM || error == -EROFS;
+}
+
+static int fail_group(struct mp_error *err, int error, const char *what, const char *path)
+{
+	return mp_fail(err, is_denied(error) ? MP_EXIT_PRIVILEGE : MP_EXIT_UNSUPPORTED, -error,
+		       "%s %s: %s%s", what, path, strerror(-error),
+		       is_denied(error) ? ": run as root, or have the group delegated "
+					  "(systemd-run --user --scope -p Delegate=yes)"
+					: "");
+}
+
+static int folder_of(const struct mp_cgroups *cg, const char *path, char out[PATH_MAX])
+{
+	return mp_fsroot_path(&cg->fs, out, "%s%s", cg->memory_mount,
+			      strcmp(path, "/") == 0 ? "" : path);
+}
+
+/* v2: whether groups below have the memory controller; turned on where that may be. */
+static int give_children_memory(const struct mp_cgroups *cg, const char *path)
+{
+	MP_FREE char *text = NULL;
+	char folder[PATH_MAX];
+	int error = mp_cgroup_read(cg, path, "cgroup.subtree_control", PATH_MAX, &text);
+
+	error = error ?: folder_of(cg, path, folder);
+	if (error)
+		return error;
+	write_file(folder, "cgroup.subtree_control", "+cpu"); /* there may be none: noted later */
+	if (mp_cgroup_has_word(text, "memory"))
+		return 0;
+	return write_file(folder, "cgroup.subtree_control", "+memory");
+}
+
+int mp_group_place(const struct mp_cgroups *cg, bool limited, char **ret_parent,
+		   struct mp_error *err)
+{
+	MP_FREE char *path = NULL;
+	int error;
+
+	if (cg->mode == MP_CGROUP_NONE)
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENODEV,
+			       "this system has no memory controller for cgroups: without a limit "
+			       "nothing is filled (boot with cgroup_enable=memory)");
+	error = mp_cgroup_of_pid(cg, getpid(), &path);
+	if (error)
+		return fail_group(err, error, "cannot tell the own cgroup below", cg->memory_mount);
+	/* Busy: the group has processes of its own, which then would compete with its children. */
+	while (limited && cg->mode == MP_CGROUP_V2) {
+		error = give_children_memory(cg, path);
+		if (!error)
+			break;
+		if (error != -EBUSY || !mp_cgroup_go_up(path))
+			return fail_group(err, error, "cannot limit groups below", path);
+	}
+	*ret_parent = MP_TAKE(path);
+	return 0;
+}
+
+/* --- limits ---------------------------------------------------------------------- */
+
+/* v1 counts memory and swap together, and never below memory alone. */
+static void limit_swap_v1(const char *folder, const struct mp_group_limits *limits,
+			  struct mp_group_held *held)
+{
+	if (has_file(folder, "memory.memsw.limit_in_bytes")) {
+		if (limits->limit_bytes != MP_UNKNOWN &&
+		    write_number(folder, "memory.memsw.limit_in_bytes",
+				 limits->limit_bytes + limits->swap_bytes) == 0)
+			held->swap_bytes = limits->swap_bytes;
+		else
+			note(held, "the limit of swap was refused");
+		return;
+	}
+	if (limits->swap_bytes == 0 && write_number(folder, "memory.swappiness", 0) == 0) {
+		held->swap_bytes = 0;
+		note(held, "swap is not accounted here (boot with swapaccount=1): it is avoided by "
+			   "swappiness 0");
+		return;
+	}
+	note(held, "swap is not accounted here (boot with swapaccount=1): it is not limited");
+}
+
+static void limit_swap_v2(const char *folder, const struct mp_group_limits *limits,
+			  struct mp_group_held *held)
+{
+	int error = write_number(folder, "memory.swap.max", limits->swap_bytes);
+
+	if (!error)
+		held->swap_bytes = limits->swap_bytes;
+	else
+		note(held, error == -ENOENT
+				   ? "this kernel has no swap accounting: it is not limited"
+				   : "the limit of swap was refused");
+}
+
+static void limit_swap(const struct mp_group *group, const struct mp_group_limits *limits,
+		       struct mp_group_held *held)
+{
+	MP_FREE char *text = NULL;
+	uint64_t total = 0;
+
+	held->swap_bytes = MP_UNKNOWN;
+	if (limits->swap_bytes == MP_GROUP_SWAP_ANY)
+		return;
+	if (mp_read_file_at(&group->cg.fs, MP_CGROUP_MAX_STAT, &text, NULL, "/proc/meminfo") == 0 &&
+	    mp_meminfo_field(text, "SwapTotal", &total) == 0 && total < limits->swap_bytes)
+		note(held, total ? "the host has less swap than the profile"
+				 : "the host has no swap, so the group has none");
+	if (group->cg.mode == MP_CGROUP_V2)
+		limit_swap_v2(group->folders[0], limits, held);
+	else
+		limit_swap_v1(group->folders[0], limits, held);
+}
+
+static void limit_cpus(const struct mp_group *group, double cpus, struct mp_group_held *held)
+{
+	const char *folder = group->folders[group->n_folders > 1 ? 1 : 0];
+	long quota = lround(cpus * CPU_PERIOD_US);
+	char text[NUMBER_LEN];
+	int error;
+
+	if (cpus <= 0)
+		return;
+	if (has_file(folder, "cpu.max")) {
+		snprintf(text, sizeof(text), "%ld %d", quota, CPU_PERIOD_US);
+		error = write_file(folder, "cpu.max", text);
+	} else {
+		error = write_number(folder, "cpu.cfs_quota_us", (uint64_t)quota);
+	}
+	if (!error)
+		held->cpus = cpus;
+	else
+		note(held, "there is no cpu controller here: processors are not limited");
+}
+
+static int limit_memory(const struct mp_group *group, uint64_t bytes, struct mp_group_held *held,
+			struct mp_error *err)
+{
+	const char *file = group->cg.mode == MP_CGROUP_V2 ? "memory.max" : "memory.limit_in_bytes";
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t read;
+	int error;
+
+	held->limit_bytes = MP_UNKNOWN;
+	if (bytes == MP_UNKNOWN)
+		return 0;
+	error = write_number(group->folders[0], file, bytes);
+	error = error ?: mp_cgroup_read_value(&group->cg, group->path, file, &read);
+	if (error)
+		return fail_group(err, error, "cannot limit", group->folders[0]);
+	if (read > bytes || bytes - read >= page)
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, EIO,
+			       "the limit of %s is %llu bytes after %llu were written to it",
+			       group->folders[0], (unsigned long long)read,
+			       (unsigned long long)bytes);
+	held->limit_bytes = read;
+	return 0;
+}
+
+static int set_limits(const struct mp_group *group, const struct mp_group_limits *limits,
+		      struct mp_group_held *held, struct mp_error *err)
+{
+	int error = limit_memory(group, limits->limit_bytes, held, err);
+
+	if (error)
+		return error;
+	limit_swap(group, limits, held);
+	limit_cpus(group, limits->cpus, held);
+	return 0;
+}
+
+/* --- making one ------------------------------------------------------------------ */
+
+static int add_folder(struct mp_group *group, const char *tree, const char *parent,
+		      const char *name)
+{
+	char *folder;
+
+	if (asprintf(&folder, "%s%s%s/%s", group->cg.fs.root, tree,
+		     strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
+		return -ENOMEM;
+	if (mkdir(folder, 0755)) {
+		int error = -errno;
+
+		free(folder);
+		return error;
+	}
+	group->folders[group->n_folders++] = folder;
+	return 0;
+}
+
+/* The same name below the caller's group of another tree; without it goes, too. */
+static void add_other_tree(struct mp_group *group, const char *controller, const char *name)
+{
+	struct mp_cgroup_tree tree;
+	MP_FREE char *parent = NULL;
+
+	if (mp_cgroup_find_tree(&group->cg.fs, controller, &tree) || !tree.point[0])
+		return;
+	if (mp_cgroup_path_of_pid(&group->cg.fs, getpid(), controller, tree.root, &parent))
+		return;
+	add_folder(group, tree.point, parent, name);
+}
+
+/* Stall figures of a hybrid's v2 tree are looked for at the memory group's own path. */
+static void add_unified(struct mp_group *group, const char *parent, const char *name)
+{
+	add_folder(group, group->cg.unified_mount, parent, name);
+}
+
+static int make_folders(struct mp_group *group, const char *parent, const char *prefix,
+			char name[NAME_MAX])
+{
+	int error = -EEXIST;
+
+	for (unsigned int i = 0; i < MAX_TRIES && error == -EEXIST; i++) {
+		snprintf(name, NAME_MAX, "memprobe-%.100s-%d-%u", prefix, getpid(), i);
+		error = add_folder(group, group->cg.memory_mount, parent, name);
+	}
+	return error;
+}
+
+static int make(struct mp_group *group, const char *parent, const char *prefix, double cpus)
+{
+	char name[NAME_MAX];
+	int error = make_folders(group, parent, prefix, name);
+
+	if (error)
+		return error;
+	if (asprintf(&group->path, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0) {
+		group->path = NULL;
+		return -ENOMEM;
+	}
+	if (group->cg.mode == MP_CGROUP_V2) {
+		group->fd = open(group->folders[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return group->fd < 0 ? -errno : 0;
+	}
+	if (cpus > 0)
+		add_other_tree(group, "cpu", name);
+	if (group->cg.mode == MP_CGROUP_HYBRID)
+		add_unified(group, parent, name);
+	return 0;
+}
+
+int mp_group_make(const struct mp_cgroups *cg, const char *parent, const char *name,
+		  const struct mp_group_limits *limits, struct mp_group *ret,
+		  struct mp_group_held *ret_held, struct mp_error *err)
+{
+	struct mp_group group = {.cg = *cg, .fd = -1};
+	struct mp_group_held held = {0};
+	int error = make(&group, parent, name, limits->cpus);
+
+	if (error)
+		fail_group(err, error, "cannot make a group below", parent);
+	else
+		error = set_limits(&group, limits, &held, err);
+	if (error) {
+		mp_group_remove(&group, 0);
+		mp_group_free(&group);
+		return error;
+	}
+	*ret = group;
+	*ret_held = held;
+	return 0;
+}
+
+/* --- living in it ---------------------------------------------------------------- */
+
+static void join(const struct mp_group *group)
+{
+	for (size_t i = 0; i < group->n_folders; i++) {
+		/* Only the memory controller's is what this is about. */
+		if (write_file(group->folders[i], "cgroup.procs", "0") && i == 0)
+			_exit(125);
+	}
+}
+
+static pid_t clone_into(int fd)
+{
+	struct clone_args args = {
+		.flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = (__u64)fd};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 ? -errno : (pid_t)pid;
+}
+
+pid_t mp_group_fork(const struct mp_group *group)
+{
+	pid_t pid;
+
+	if (group->fd >= 0)
+		return clone_into(group->fd);
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0)
+		join(group);
+	return pid;
+}
+
+/* --- its end ----------------------------------------------------------------------- */
+
+static void kill_all(const char *folder)
+{
+	MP_FREE pid_t *pids = NULL;
+	size_t n = 0;
+
+	if (write_file(folder, "cgroup.kill", "1") == 0)
+		return;
+	if (mp_cgroup_pids_in(folder, &pids, &n))
+		return;
+	for (size_t i = 0; i < n; i++)
+		kill(pids[i], SIGKILL);
+}
+
+/* A killed process leaves its group a little later, when its memory is free. */
+static int remove_folder(const char *folder, uint64_t until_ns)
+{
+	for (;;) {
+		if (rmdir(folder) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY || mp_clock_now_ns() >= until_ns)
+			return -errno;
+		kill_all(folder);
+		poll(NULL, 0, 2);
+	}
+}
+
+int mp_group_remove(struct mp_group *group, int wait_ms)
+{
+	uint64_t until = mp_clock_now_ns() + (uint64_t)wait_ms * 1000000;
+	int first = 0;
+
+	for (size_t i = 0; i < group->n_folders; i++) {
+		int error = remove_folder(group->folders[i], until);
+
+		first = first ? first : error;
+	}
+	return first;
+}
+
+void mp_group_free(struct mp_group *group)
+{
+	for (size_t i = 0; i < group->n_folders; i++)
+		free(group->folders[i]);
+	free(group->path);
+	mp_close_p(&group->fd);
+	*group = (struct mp_group){.fd = -1};
+}
