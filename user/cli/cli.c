@@ -17,6 +17,7 @@ static const struct mp_command *const commands[] = {
 	&mp_cmd_attach,
 	&mp_cmd_run,
 	&mp_cmd_probes,
+	&mp_cmd_simple,
 	&mp_cmd_doctor,
 };
 

@@ -53,6 +53,7 @@ struct mp_command {
 extern const struct mp_command mp_cmd_attach;
 extern const struct mp_command mp_cmd_run;
 extern const struct mp_command mp_cmd_probes;
+extern const struct mp_command mp_cmd_simple;
 extern const struct mp_command mp_cmd_doctor;
 
 /* Runs the command that the arguments name. Returns the exit code. */

@@ -86,10 +86,10 @@ static int make_pipes(int go[2], int failed[2])
 	return error;
 }
 
-static void fork_child(struct mp_child *child, char *const argv[], const int go[2],
-		       const int failed[2])
+static void fork_child(struct mp_child *child, char *const argv[], const struct mp_group *group,
+		       const int go[2], const int failed[2])
 {
-	child->pid = fork();
+	child->pid = group ? mp_group_fork(group) : fork();
 	if (child->pid == 0) {
 		close(go[1]);
 		child_main(child->path, argv, go[0], failed[1]);
@@ -99,6 +99,12 @@ static void fork_child(struct mp_child *child, char *const argv[], const int go[
 }
 
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err)
+{
+	return mp_child_start_in(argv, NULL, ret, err);
+}
+
+int mp_child_start_in(char *const argv[], const struct mp_group *group, struct mp_child *ret,
+		      struct mp_error *err)
 {
 	struct mp_child child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1};
 	int go[2] = {-1, -1};
@@ -110,7 +116,7 @@ int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *er
 		return fail_to_find(argv[0], err);
 	error = make_pipes(go, failed);
 	if (!error) {
-		fork_child(&child, argv, go, failed);
+		fork_child(&child, argv, group, go, failed);
 		error = child.pidfd < 0 ? -errno : 0;
 		close(go[0]);
 		close(failed[1]);

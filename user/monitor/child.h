@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "cgroup/group.h"
 
 struct mp_child {
 	pid_t pid;
@@ -24,6 +25,9 @@ struct mp_child {
  * untouched on failure. Call it before any thread is made.
  */
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err);
+/* The same, born inside a group (NULL: where the caller is). */
+int mp_child_start_in(char *const argv[], const struct mp_group *group, struct mp_child *ret,
+		      struct mp_error *err);
 /* Lets it exec. An exec that fails is an error with exit code 5. */
 int mp_child_release(struct mp_child *child, const char *name, struct mp_error *err);
 /* Takes the exit status if it has ended. Returns whether it has. */

@@ -21,6 +21,7 @@ enum mp_outcome {
 	MP_OUTCOME_COUNT
 };
 const char *mp_outcome_name(enum mp_outcome outcome);
+int mp_outcome_parse(const char *name);
 
 /* One look at the group that is under pressure. Bytes; MP_UNKNOWN where not known. */
 struct mp_memory_sample {
@@ -46,6 +47,7 @@ enum mp_mark_kind {
 	MP_MARK_KIND_COUNT
 };
 const char *mp_mark_kind_name(enum mp_mark_kind kind);
+int mp_mark_kind_parse(const char *name);
 
 struct mp_report_mark {
 	enum mp_mark_kind kind;

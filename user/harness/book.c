@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is kept of a rehearsal, and what it comes to. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/array.h"
+#include "base/size.h"
+#include "cgroup/control.h"
+#include "harness/private.h"
+
+#define MAX_MARKS 20000
+#define NOT_REACHED_PCT 2.0 /* of the limit */
+
+static double percent_of(const struct mp_harness *h, uint64_t bytes)
+{
+	return (double)bytes * 100 / (double)h->stage.limit;
+}
+
+/* --- samples ----------------------------------------------------------------------- */
+
+/* What is wanted, as usage of the domain: of a staircase that is what it comes to beside the
+ * others. */
+static uint64_t requested(const struct mp_harness *h, const struct mp_look *look)
+{
+	uint64_t others = look->usage > look->filler ? look->usage - look->filler : 0;
+
+	return h->want.kind == MP_WANT_FILLER ? others + h->want.bytes : h->want.bytes;
+}
+
+static void read_stall(const struct mp_harness *h, struct mp_memory_sample *s)
+{
+	struct mp_psi_totals now;
+
+	if (!h->psi_path[0] || mp_psi_totals_read(h->psi_path, &now))
+		return;
+	s->some_ns = (now.some_us - h->psi_begin.some_us) * 1000;
+	s->full_ns = (now.full_us - h->psi_begin.full_us) * 1000;
+}
+
+static uint64_t rss_of(const struct mp_harness *h, pid_t pid)
+{
+	MP_FREE char *text = NULL;
+	unsigned long long total, resident;
+
+	if (pid <= 0 || mp_read_file_at(&h->cg.fs, 4096, &text, NULL, "/proc/%d/statm", pid) ||
+	    sscanf(text, "%llu %llu", &total, &resident) != 2)
+		return MP_UNKNOWN;
+	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
+{
+	struct mp_memory_report *r = &h->report;
+	struct mp_memory_sample *s;
+
+	if (MP_RESERVE_ONE(r->samples, r->n_samples, h->samples_cap))
+		return -ENOMEM;
+	s = &r->samples[r->n_samples++];
+	*s = (struct mp_memory_sample){
+		.t_ns = look->now_ns - h->begin_ns,
+		.usage = look->usage,
+		.available = h->stage.limit > look->usage ? h->stage.limit - look->usage : 0,
+		.filler = look->filler,
+		.requested = requested(h, look),
+		.swap = MP_UNKNOWN,
+		.some_ns = MP_UNKNOWN,
+		.full_ns = MP_UNKNOWN,
+		.target_rss = rss_of(h, h->o->command ? h->command.pid : 0),
+		.monitor_rss = rss_of(h, getpid()),
+	};
+	read_stall(h, s);
+	return 0;
+}
+
+/* --- phases ------------------------------------------------------------------------ */
+
+static int compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Median of usage since it was reached, and how far it was off on average. */
+static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
+{
+	const struct mp_memory_report *r = &h->report;
+	size_t first = h->reached ? h->first_sample : h->phase_first_sample;
+	size_t n = r->n_samples - first;
+	MP_FREE uint64_t *usage = n ? calloc(n, sizeof(*usage)) : NULL;
+	double error = 0;
+
+	phase->achieved = MP_UNKNOWN;
+	phase->achieved_pct = phase->error_pct = -1;
+	if (!usage)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		const struct mp_memory_sample *s = &r->samples[first + i];
+
+		usage[i] = s->usage;
+		error += percent_of(h, s->usage) - percent_of(h, s->requested);
+	}
+	/* A ramp is where it has got to; a hold, where it was most of the time. */
+	phase->requested = r->samples[r->n_samples - 1].requested;
+	phase->achieved = usage[n - 1];
+	if (h->due_ns != UINT64_MAX) {
+		qsort(usage, n, sizeof(*usage), compare_u64);
+		phase->achieved = usage[n / 2];
+	}
+	phase->achieved_pct = percent_of(h, phase->achieved);
+	phase->requested_pct = percent_of(h, phase->requested);
+	phase->error_pct = error / (double)n;
+}
+
+void mp_book_end_phase(struct mp_harness *h, uint64_t now_ns)
+{
+	struct mp_memory_phase *phase;
+
+	if (!h->report.n_phases)
+		return;
+	phase = &h->report.phases[h->report.n_phases - 1];
+	if (phase->end_ns)
+		return;
+	phase->end_ns = now_ns - h->begin_ns;
+	settle_phase(h, phase);
+}
+
+int mp_book_phase(struct mp_harness *h, const struct mp_want *want, uint64_t now_ns,
+		  uint64_t due_ns)
+{
+	struct mp_memory_report *r = &h->report;
+
+	mp_book_end_phase(h, now_ns);
+	if (MP_RESERVE_ONE(r->phases, r->n_phases, h->phases_cap))
+		return -ENOMEM;
+	r->phases[r->n_phases++] = (struct mp_memory_phase){
+		.name = want->phase,
+		.start_ns = now_ns - h->begin_ns,
+		.due_ns = due_ns,
+		.requested = want->bytes,
+		.requested_pct = percent_of(h, want->bytes),
+	};
+	h->phase_first_sample = r->n_samples;
+	return 0;
+}
+
+/* --- what the monitor tells --------------------------------------------------------- */
+
+int mp_book_mark(struct mp_harness *h, const struct mp_event *event)
+{
+	struct mp_memory_report *r = &h->report;
+	struct mp_report_mark mark;
+	int is_one;
+
+	if (r->n_marks == MAX_MARKS) {
+		r->marks_left_out++;
+		return 0;
+	}
+	is_one = mp_report_mark_of(event, h->begin_ns, &mark);
+	if (is_one <= 0)
+		return is_one;
+	if (MP_RESERVE_ONE(r->marks, r->n_marks, h->marks_cap)) {
+		mp_report_mark_free(&mark);
+		return -ENOMEM;
+	}
+	r->marks[r->n_marks++] = mark;
+	if (event->type == MP_EVENT_PRESSURE && event->pressure.incident > r->pressure.incidents)
+		r->pressure.incidents = event->pressure.incident;
+	return 0;
+}
+
+/* --- the end ------------------------------------------------------------------------ */
+
+static void close_pressure(struct mp_harness *h)
+{
+	struct mp_memory_report *r = &h->report;
+	struct mp_cgroup_events events;
+	struct mp_memory_sample s = {.some_ns = MP_UNKNOWN, .full_ns = MP_UNKNOWN};
+	uint64_t kills;
+
+	read_stall(h, &s);
+	r->pressure.some_ns = s.some_ns;
+	r->pressure.full_ns = s.full_ns;
+	r->pressure.high_events = r->pressure.max_events = r->pressure.oom_kills = MP_UNKNOWN;
+	if (!h->domain)
+		return;
+	if (mp_cgroup_read_events(&h->cg, h->domain, &events) == 0) {
+		r->pressure.high_events = events.high;
+		r->pressure.max_events = events.max;
+	}
+	if (mp_cgroup_oom_kills(&h->cg, h->domain, &kills) == 0)
+		r->pressure.oom_kills = kills - h->oom_kills_begin;
+}
+
+static bool is_killed(int status)
+{
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+/* On v1 a kill is counted in the victim's own group: a filler that somebody killed is one, too. */
+static bool was_oom_killed(const struct mp_harness *h)
+{
+	if (h->o->command && h->command.ended && is_killed(h->command.status))
+		return true;
+	return h->filler_ended && is_killed(h->filler_status);
+}
+
+static bool is_short(const struct mp_harness *h)
+{
+	const struct mp_memory_report *r = &h->report;
+	const struct mp_memory_phase *last = r->n_phases ? &r->phases[r->n_phases - 1] : NULL;
+
+	if (h->was_short || !h->clock_ns)
+		return true;
+	return last && last->error_pct < -NOT_REACHED_PCT;
+}
+
+static enum mp_outcome outcome_of(const struct mp_harness *h)
+{
+	if (was_oom_killed(h))
+		return MP_OUTCOME_OOM_KILLED;
+	if (h->interrupted)
+		return MP_OUTCOME_INTERRUPTED;
+	return is_short(h) ? MP_OUTCOME_LIMIT_NOT_REACHED : MP_OUTCOME_OK;
+}
+
+static double worst_error(const struct mp_memory_report *r)
+{
+	double worst = 0;
+
+	for (size_t i = 0; i < r->n_phases; i++) {
+		double error = r->phases[i].error_pct;
+
+		if (r->phases[i].achieved != MP_UNKNOWN && error * error > worst * worst)
+			worst = error;
+	}
+	return worst;
+}
+
+static void say_verdict(struct mp_harness *h)
+{
+	static const char *const sentences[MP_OUTCOME_COUNT] = {
+		[MP_OUTCOME_OK] = "held what was asked for",
+		[MP_OUTCOME_OOM_KILLED] = "ended by the kernel: memory ran out",
+		[MP_OUTCOME_LIMIT_NOT_REACHED] = "did not reach what was asked for",
+		[MP_OUTCOME_INTERRUPTED] = "interrupted",
+	};
+	struct mp_memory_report *r = &h->report;
+	char limit[MP_HUMAN_LEN];
+	double peak = 0;
+
+	for (size_t i = 0; i < r->n_samples; i++) {
+		double pct = percent_of(h, r->samples[i].usage);
+
+		peak = pct > peak ? pct : peak;
+	}
+	snprintf(h->verdict, sizeof(h->verdict),
+		 "%s: peak %.1f %% of %s, off by at most %.2f %% of it", sentences[r->outcome],
+		 peak, mp_size_format(h->stage.limit, limit), worst_error(r));
+	r->verdict = h->verdict;
+}
+
+static void say_recommendation(struct mp_harness *h)
+{
+	struct mp_memory_report *r = &h->report;
+	const char *text = "memory is ample under this pattern";
+
+	if (r->outcome == MP_OUTCOME_OOM_KILLED)
+		text = "raise the limit, or have the policy relieve and gate earlier: a process "
+		       "was killed";
+	else if (r->outcome == MP_OUTCOME_LIMIT_NOT_REACHED)
+		text = "ask for less, or free memory on the host: see environment.notes";
+	else if (r->pressure.full_ns != MP_UNKNOWN && r->pressure.full_ns * 10 > r->duration_ns)
+		text = "it stalled on memory for more than a tenth of the time: raise the limit, "
+		       "or lower what is kept";
+	else if (r->pressure.oom_kills != MP_UNKNOWN && r->pressure.oom_kills)
+		text = "something else in the group was OOM-killed: see the marks";
+	r->recommendation = strcpy(h->recommendation, text);
+}
+
+void mp_book_close(struct mp_harness *h)
+{
+	close_pressure(h);
+	h->report.outcome = outcome_of(h);
+	say_verdict(h);
+	say_recommendation(h);
+}
+
+void mp_book_free(struct mp_harness *h)
+{
+	for (size_t i = 0; i < h->report.n_marks; i++)
+		mp_report_mark_free(&h->report.marks[i]);
+	free(h->report.marks);
+	free(h->report.samples);
+	free(h->report.phases);
+}

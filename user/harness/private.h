@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of a rehearsal share. */
+#ifndef MP_HARNESS_PRIVATE_H
+#define MP_HARNESS_PRIVATE_H
+
+#include "base/loop.h"
+#include "cgroup/psi.h"
+#include "harness/harness.h"
+#include "monitor/child.h"
+#include "monitor/guardian.h"
+
+#define MP_HARNESS_NO_SLOT (-1)
+
+/* The group that is under pressure, as it is now. */
+struct mp_look {
+	uint64_t now_ns;
+	uint64_t usage;	    /* working set */
+	uint64_t filler;    /* what the filler held when usage was read, or a little less */
+	uint64_t host_free; /* MemAvailable of the host */
+};
+
+/* The monitor in a process of its own, and what it tells. watcher.c */
+struct mp_watcher {
+	pid_t pid;
+	int fd; /* its records; -1: it does not run (any more) */
+	struct mp_ndjson_reader *reader;
+	char *line; /* one that has not come to its end */
+	size_t line_len, line_cap;
+	bool started;
+	char why[512]; /* it does not run */
+};
+
+struct mp_harness {
+	const struct mp_harness_options *o;
+	struct mp_pattern_options pattern;
+	struct mp_pattern_stage stage;
+	struct mp_cgroups cg;
+	char *domain;		 /* the group whose limit it is; NULL: the host */
+	char psi_path[PATH_MAX]; /* of the domain, or "" */
+	struct mp_psi_totals psi_begin;
+	uint64_t oom_kills_begin;
+	uint64_t reserve; /* of the host, never touched */
+
+	struct mp_undo *undo;
+	struct mp_guardian *guardian;
+	struct mp_group place; /* of the profile; with no folders there is none */
+	struct mp_group room;  /* of the filler */
+	int slots[2 * MP_GROUP_TREES];
+	size_t n_slots;
+
+	struct mp_filler *filler;
+	struct mp_child command;
+	struct mp_watcher watcher;
+
+	struct mp_loop *loop;
+	int tick;    /* timerfd */
+	int signals; /* signalfd */
+	bool stop;
+	bool interrupted;
+	bool filler_ended;
+	int filler_status;
+
+	uint64_t begin_ns; /* of the run */
+	uint64_t clock_ns; /* of the pattern: begin_ns, or when what it holds was reached; 0: not
+			      yet */
+	uint64_t due_ns;   /* when the pattern's next phase begins, on its clock; UINT64_MAX: as it
+			      goes */
+	uint64_t sampled_ns;
+	uint64_t reclaimable; /* of the domain's usage, by the last whole sample */
+	struct mp_want want;
+	bool reached;	/* what is wanted now */
+	bool was_short; /* the host's reserve, or the kernel, gave less than was wanted */
+
+	struct mp_memory_report report;
+	size_t samples_cap, phases_cap, marks_cap;
+	size_t phase_first_sample;
+	size_t first_sample; /* taken since what is wanted now was reached */
+	char verdict[512], recommendation[512], notes[1024], kernel[128];
+};
+
+/* book.c: what is kept for the report. -ENOMEM. */
+int mp_book_sample(struct mp_harness *h, const struct mp_look *look);
+/* A new phase of the pattern begins now; it should have at `due_ns` of the run. */
+int mp_book_phase(struct mp_harness *h, const struct mp_want *want, uint64_t now_ns,
+		  uint64_t due_ns);
+/* The last phase is over. */
+void mp_book_end_phase(struct mp_harness *h, uint64_t now_ns);
+int mp_book_mark(struct mp_harness *h, const struct mp_event *event);
+/* Outcome, verdict, pressure: when all is over and nothing is removed yet. */
+void mp_book_close(struct mp_harness *h);
+void mp_book_free(struct mp_harness *h);
+
+/* look.c */
+int mp_look(struct mp_harness *h, bool whole, struct mp_look *ret);
+
+/* play.c: plays the pattern to its end, a signal, or the end of the filler. */
+int mp_play(struct mp_harness *h, struct mp_error *err);
+
+/* watcher.c. Starting never fails the run: `why` says what is missing then. */
+void mp_watcher_start(struct mp_harness *h);
+void mp_watcher_read(void *harness);
+/* Asks it to end, and takes what it tells at last. */
+void mp_watcher_end(struct mp_harness *h);
+
+#endif

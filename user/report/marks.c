@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From an event to what the picture of a run shows of it. */
+#include <errno.h>
+#include <string.h>
+
+#include "base/level.h"
+#include "base/names.h"
+#include "base/size.h"
+#include "report/memory_report.h"
+
+#define TEXT_LEN 512
+
+static const char *const kind_names[] = {
+	[MP_MARK_CALL] = "call",	 [MP_MARK_PRESSURE] = "pressure",
+	[MP_MARK_DECISION] = "decision", [MP_MARK_ACTION] = "action",
+	[MP_MARK_OOM] = "oom",
+};
+_Static_assert(MP_ARRAY_SIZE(kind_names) == MP_MARK_KIND_COUNT, "a name for each kind");
+
+const char *mp_mark_kind_name(enum mp_mark_kind kind)
+{
+	return mp_name_of(kind_names, MP_MARK_KIND_COUNT, (size_t)kind);
+}
+
+int mp_mark_kind_parse(const char *name)
+{
+	return mp_name_find(kind_names, MP_MARK_KIND_COUNT, name);
+}
+
+static void mark_probe(const struct mp_event_probe *e, struct mp_report_mark *m, const char **name,
+		       char text[TEXT_LEN])
+{
+	m->kind = MP_MARK_CALL;
+	m->pid = e->pid;
+	m->tid = e->tid;
+	m->duration_ns = e->duration_ns;
+	m->bytes = e->rss_delta;
+	if (e->duration_ns != MP_UNKNOWN && e->duration_ns <= m->t_ns)
+		m->t_ns -= e->duration_ns;
+	*name = e->point;
+	snprintf(text, TEXT_LEN, "%s[%u]", e->comm ? e->comm : "?", e->pid);
+}
+
+static void mark_pressure(const struct mp_event_pressure *e, struct mp_report_mark *m,
+			  const char **name, char text[TEXT_LEN])
+{
+	m->kind = MP_MARK_PRESSURE;
+	m->pid = e->pid;
+	*name = mp_pressure_source_name(e->source);
+	snprintf(text, TEXT_LEN, "%s: %.1f %% used%s", e->cgroup ? e->cgroup : "the host",
+		 e->usage_pct, e->repeated ? "" : ", a new incident");
+}
+
+static void mark_oom(const struct mp_event_oom *e, struct mp_report_mark *m, const char **name,
+		     char text[TEXT_LEN])
+{
+	char rss[MP_HUMAN_LEN];
+
+	m->kind = MP_MARK_OOM;
+	m->pid = e->pid;
+	m->severity = MP_SEVERITY_CRITICAL;
+	*name = e->comm ? e->comm : "?";
+	snprintf(text, TEXT_LEN, "OOM-killed with %s%s%s", mp_size_format(e->rss, rss),
+		 e->n_in_flight ? " while inside " : "",
+		 e->n_in_flight ? e->in_flight[e->n_in_flight - 1].point : "");
+}
+
+/* Returns whether the event is one that is shown. */
+static bool fill(const struct mp_event *event, struct mp_report_mark *m, const char **name,
+		 char text[TEXT_LEN])
+{
+	switch (event->type) {
+	case MP_EVENT_PROBE:
+		if (event->probe.phase == MP_PHASE_ENTER)
+			return false;
+		mark_probe(&event->probe, m, name, text);
+		return true;
+	case MP_EVENT_PRESSURE:
+		mark_pressure(&event->pressure, m, name, text);
+		return true;
+	case MP_EVENT_DECISION:
+		m->kind = MP_MARK_DECISION;
+		m->severity = event->decision.severity;
+		m->pid = event->decision.pid;
+		*name = mp_severity_name(event->decision.severity);
+		snprintf(text, TEXT_LEN, "%s", event->decision.reason ?: "");
+		return true;
+	case MP_EVENT_ACTION:
+		m->kind = MP_MARK_ACTION;
+		m->pid = event->action.pid;
+		m->duration_ns = event->action.duration_ns;
+		if (event->action.freed_bytes <= INT64_MAX)
+			m->bytes = (int64_t)event->action.freed_bytes;
+		*name = event->action.action;
+		snprintf(text, TEXT_LEN, "%s%s%s", mp_action_result_name(event->action.result),
+			 event->action.detail ? ": " : "", event->action.detail ?: "");
+		return true;
+	case MP_EVENT_OOM:
+		mark_oom(&event->oom, m, name, text);
+		return true;
+	default:
+		return false;
+	}
+}
+
+int mp_report_mark_of(const struct mp_event *event, uint64_t begin_ns, struct mp_report_mark *ret)
+{
+	struct mp_report_mark mark = {.duration_ns = MP_UNKNOWN, .bytes = MP_UNKNOWN_DELTA};
+	char text[TEXT_LEN] = "";
+	const char *name = NULL;
+
+	if (event->ts_ns < begin_ns)
+		return 0;
+	mark.t_ns = event->ts_ns - begin_ns;
+	if (!fill(event, &mark, &name, text))
+		return 0;
+	mark.name = strdup(name ? name : "?");
+	mark.text = strdup(text);
+	if (!mark.name || !mark.text) {
+		mp_report_mark_free(&mark);
+		return -ENOMEM;
+	}
+	*ret = mark;
+	return 1;
+}
+
+void mp_report_mark_free(struct mp_report_mark *mark)
+{
+	free(mark->name);
+	free(mark->text);
+}
