@@ -11,6 +11,8 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL ?= $(shell for tool in /usr/sbin/bpftool bpftool /usr/lib/linux-tools*/*/bpftool; do \
 	$$tool version >/dev/null 2>&1 && echo $$tool && break; done)
 PKG_CONFIG ?= pkg-config
+# The charting library that goes into HTML reports.
+DYGRAPHS ?= /usr/share/javascript/dygraphs
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -33,7 +35,7 @@ say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(CURDIR)/%,%,$(2))')
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wundef -Werror
 CPPFLAGS += -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -DMP_SHARE_DIR='"$(PREFIX)/share/memprobe-bpf"' \
-	-Iuser -Ibpf -Ibuild/gen
+	-DMP_DYGRAPHS='"$(DYGRAPHS)"' -Iuser -Ibpf -Ibuild/gen
 CFLAGS += -std=gnu17 -g $(WARN) -fno-common -fstack-protector-strong -pthread
 SAN_FLAGS := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recover=all
 
@@ -89,6 +91,10 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 	$(call say,CC,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+
+# What is put into the report's page.
+$(BUILD)/obj/user/report/report_html.o $(SAN)/obj/user/report/report_html.o: $(wildcard user/report/page/*) \
+	$(DYGRAPHS)/dygraph.min.js
 
 # Files that hold the share folder's path are made anew when PREFIX is another.
 $(BUILD)/obj/user/config/search.o $(BUILD)/obj/user/cli/cli.o: build/gen/prefix

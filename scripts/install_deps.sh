@@ -14,10 +14,11 @@ set -euo pipefail
 
 # Names as in Debian and Ubuntu. libc6-dev is only recommended by gcc.
 readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libyaml-dev
-	libcapstone-dev libjansson-dev libiberty-dev pkg-config)
+	libcapstone-dev libjansson-dev libiberty-dev libjs-dygraphs pkg-config)
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
+	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps
+	chromium stress-ng)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 

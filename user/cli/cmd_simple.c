@@ -5,7 +5,7 @@
 
 #include "base/names.h"
 #include "base/size.h"
-#include "cli/cli.h"
+#include "cli/save.h"
 #include "harness/harness.h"
 
 #define MB (1ULL << 20)
@@ -16,6 +16,7 @@ struct simple_args {
 	struct mp_harness_options o;
 	struct mp_profiles profiles;
 	const char *env;
+	struct mp_save_args save;
 };
 
 static struct mp_pattern_options *pattern_of(void *args)
@@ -174,6 +175,26 @@ static int set_no_monitor(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+static int set_save(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct simple_args *)args)->save.save = true;
+	return 0;
+}
+
+static int set_report_format(void *args, const char *value, struct mp_error *err)
+{
+	return mp_save_set_format(&((struct simple_args *)args)->save, value, err);
+}
+
+static int set_output_dir(void *args, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct simple_args *)args)->save.dir = value;
+	return 0;
+}
+
 static const struct mp_option options[] = {
 	{"mode", 'm', "MODE", "staircase, burst, sawtooth or allocate_full", set_mode},
 	{"step-size", 0, "MB", "staircase: of a step (100)", set_step_size},
@@ -191,6 +212,9 @@ static const struct mp_option options[] = {
 	{"entropy", 0, "PCT", "of the content: 0 zeros to 100 random (0)", set_entropy},
 	{"cold", 0, NULL, "do not touch memory again once it is filled", set_cold},
 	{"env", 0, "PROFILE", "in a device profile: see env list", set_env},
+	{"save-report", 0, NULL, "keep a report of the run", set_save},
+	{"report-format", 0, "FORMAT", "json, csv, html or all (all)", set_report_format},
+	{"output-dir", 0, "DIR", "where reports go (logs/memory_tests)", set_output_dir},
 	{"no-monitor", 0, NULL, "do not watch meanwhile", set_no_monitor},
 };
 
@@ -241,6 +265,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 {
 	struct simple_args *args = state;
 	struct mp_harness_result *result;
+	struct mp_report_name name = {0};
 	int exit_code;
 	int error;
 
@@ -256,9 +281,10 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 	if (!cli->quiet)
 		print_phases(mp_harness_report(result));
 	printf("%s\n", mp_harness_report(result)->verdict);
+	error = mp_save_report(cli, &args->save, mp_harness_report(result), &name, err);
 	exit_code = mp_harness_exit_code(result);
 	mp_harness_result_free(result);
-	return exit_code;
+	return error ? error : exit_code;
 }
 
 static void end(void *state)

@@ -211,11 +211,14 @@ static bool was_oom_killed(const struct mp_harness *h)
 static bool is_short(const struct mp_harness *h)
 {
 	const struct mp_memory_report *r = &h->report;
-	const struct mp_memory_phase *last = r->n_phases ? &r->phases[r->n_phases - 1] : NULL;
 
 	if (h->was_short || !h->clock_ns)
 		return true;
-	return last && last->error_pct < -NOT_REACHED_PCT;
+	for (size_t i = 0; i < r->n_phases; i++) {
+		if (r->phases[i].achieved != MP_UNKNOWN && r->phases[i].error_pct < -NOT_REACHED_PCT)
+			return true;
+	}
+	return false;
 }
 
 static enum mp_outcome outcome_of(const struct mp_harness *h)

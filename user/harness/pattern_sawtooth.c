@@ -52,6 +52,7 @@ static void at(const struct mp_pattern_options *o, const struct mp_pattern_stage
 const struct mp_pattern mp_pattern_sawtooth = {
 	.name = "sawtooth",
 	.summary = "goes from --min to --max percent and back, --cycles times, each in --duration",
+	.from_reached = true,
 	.check = check,
 	.at = at,
 	.length = length,

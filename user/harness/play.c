@@ -52,7 +52,8 @@ static int take_want(struct mp_harness *h, uint64_t now_ns)
 	}
 	if (!h->report.n_phases || !is_same_phase(&want, &h->want)) {
 		error = mp_book_phase(h, &want, now_ns, h->report.n_phases ? due_of(h) : 0);
-		h->reached = want.next_ns == UINT64_MAX; /* a ramp is where it is */
+		/* A ramp that is under way is where it is. */
+		h->reached = want.next_ns == UINT64_MAX && h->clock_ns;
 		h->first_sample = h->report.n_samples;
 	}
 	h->want = want;

@@ -8,7 +8,8 @@
 
 #define KEY_LEN 48 /* longer keys take the slow way */
 #define NUMBER_LEN 24
-#define FIELD_LEN (KEY_LEN + NUMBER_LEN + 8)
+#define MAX_FORMATTED 28 /* sign, 16 digits, point, 9 digits */
+#define FIELD_LEN (KEY_LEN + MAX_FORMATTED + 8)
 #define CLEAN_LEN 1024
 #define CLEAN_GROWTH 4 /* one byte becomes \xHH at most */
 
@@ -216,4 +217,36 @@ void mp_json_pct(struct mp_json *j, const char *key, double value)
 	*p++ = (char)('0' + hundredths / 10 % 10);
 	*p++ = (char)('0' + hundredths % 10);
 	put(j, buf, p);
+}
+
+/* The locale's decimal comma has no place here. */
+static void put_formatted(struct mp_json *j, const char *key, const char *format, int digits,
+			  double value)
+{
+	char buf[FIELD_LEN];
+	char *p;
+
+	if (!isfinite(value)) {
+		put_literal(j, key, "null");
+		return;
+	}
+	p = begin(j, key, buf);
+	for (int n = snprintf(p, MAX_FORMATTED, format, digits, value); n > 0; n--, p++) {
+		if (*p == ',')
+			*p = '.';
+	}
+	put(j, buf, p);
+}
+
+void mp_json_number(struct mp_json *j, const char *key, double value)
+{
+	put_formatted(j, key, "%.*g", 6, value);
+}
+
+void mp_json_fixed(struct mp_json *j, const char *key, double value, int decimals)
+{
+	if (fabs(value) >= 1e15)
+		mp_json_number(j, key, value);
+	else
+		put_formatted(j, key, "%.*f", decimals, value);
 }

@@ -34,5 +34,9 @@ void mp_json_bool(struct mp_json *j, const char *key, bool value);
 /* Two decimals, at most MP_JSON_MAX_PCT; negative becomes null (percentages). */
 #define MP_JSON_MAX_PCT 1e12
 void mp_json_pct(struct mp_json *j, const char *key, double value);
+/* Any finite number, six significant digits; what is not finite becomes null. */
+void mp_json_number(struct mp_json *j, const char *key, double value);
+/* The same with so many decimals, up to 9; beyond 1e15 six significant digits. */
+void mp_json_fixed(struct mp_json *j, const char *key, double value, int decimals);
 
 #endif

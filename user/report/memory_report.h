@@ -135,6 +135,9 @@ int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_st
 			   double *ret_min_available_gb, double *ret_avg_available_gb);
 enum mp_trend mp_memory_report_trend(const struct mp_memory_report *r);
 
+/* The phase that asked for most, or NULL: what "requested" and "achieved" of a run are. */
+const struct mp_memory_phase *mp_memory_report_top(const struct mp_memory_report *r);
+
 enum mp_report_format {
 	MP_REPORT_JSON = 1 << 0,
 	MP_REPORT_CSV = 1 << 1,
@@ -168,5 +171,8 @@ struct mp_report_name {
 };
 int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
 		   struct mp_report_name *name, struct mp_error *err);
+
+/* Writes one file the same way. */
+int mp_report_save_text(const char *path, const struct mp_text *text, struct mp_error *err);
 
 #endif

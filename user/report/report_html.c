@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A report as one HTML file that needs nothing else: the page, the charting library (dygraphs)
+ * and the JSON report, put into each other.
+ */
+#include <string.h>
+
+#include "base/text.h"
+#include "report/memory_report.h"
+
+/* The bytes of a file, as they were when this was built. */
+#define MP_INCLUDE_BYTES(name, file)                                                               \
+	__asm__(".pushsection .rodata\n"                                                           \
+		"mp_" #name "_begin: .incbin \"" file "\"\n"                                       \
+		"mp_" #name "_end: .byte 0\n"                                                      \
+		".popsection\n");                                                                  \
+	extern const char mp_##name##_begin[] __attribute__((visibility("hidden")));               \
+	extern const char mp_##name##_end[] __attribute__((visibility("hidden")))
+
+MP_INCLUDE_BYTES(page_head, "user/report/page/head.html");
+MP_INCLUDE_BYTES(page_css, "user/report/page/page.css");
+MP_INCLUDE_BYTES(page_body, "user/report/page/body.html");
+MP_INCLUDE_BYTES(page_js, "user/report/page/page.js");
+MP_INCLUDE_BYTES(dygraph_css, MP_DYGRAPHS "/dygraph.css");
+MP_INCLUDE_BYTES(dygraph_js, MP_DYGRAPHS "/dygraph.min.js");
+
+#define PUT(out, name)                                                                             \
+	mp_text_add(out, mp_##name##_begin, (size_t)(mp_##name##_end - mp_##name##_begin))
+
+/* Inside a script nothing may look like its end, or like a comment that would swallow it. */
+static void put_json(struct mp_text *out, const struct mp_text *json)
+{
+	const char *at = json->data;
+	const char *end = at + json->len;
+
+	while (at < end) {
+		const char *less = memchr(at, '<', (size_t)(end - at));
+
+		if (!less) {
+			mp_text_add(out, at, (size_t)(end - at));
+			return;
+		}
+		mp_text_add(out, at, (size_t)(less - at));
+		mp_text_puts(out, "\\u003c");
+		at = less + 1;
+	}
+}
+
+void mp_report_write_html(struct mp_text *out, const struct mp_memory_report *r)
+{
+	struct mp_text MP_TEXT json = {0};
+
+	mp_report_write_json(&json, r);
+	PUT(out, page_head);
+	mp_text_puts(out, "<style>\n");
+	PUT(out, dygraph_css);
+	PUT(out, page_css);
+	mp_text_puts(out, "</style>\n");
+	PUT(out, page_body);
+	mp_text_puts(out, "<script type=\"application/json\" id=\"report\">\n");
+	if (json.data)
+		put_json(out, &json);
+	mp_text_puts(out, "</script>\n<script>\n");
+	PUT(out, dygraph_js);
+	mp_text_puts(out, "\n</script>\n<script>\n");
+	PUT(out, page_js);
+	mp_text_puts(out, "</script>\n</body>\n</html>\n");
+	out->failed |= json.failed;
+}
