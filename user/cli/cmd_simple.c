@@ -75,10 +75,10 @@ static int parse_count(const char *option, const char *value, unsigned int *ret,
 
 static int parse_pct(const char *option, const char *value, double *ret, struct mp_error *err)
 {
-	char *end;
-	double pct = strtod(value, &end);
+	char *rest;
+	double pct = strtod(value, &rest);
 
-	if (end == value || *end || !isfinite(pct) || pct < 0 || pct > 100)
+	if (rest == value || *rest || !isfinite(pct) || pct < 0 || pct > 100)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "%s %s: a percentage, 0 to 100", option,
 			       value);
 	*ret = pct;

@@ -2,6 +2,7 @@
 #include "config/profiles.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/names.h"
@@ -49,23 +50,29 @@ static int read_text(struct mp_yaml *y, const char *what, yaml_node_t *value, si
 	return *ret ? 0 : mp_yaml_no_memory(y);
 }
 
+static bool is_name(const char *text)
+{
+	char clean[4 * MAX_NAME + 1];
+
+	mp_text_clean(text, clean, sizeof(clean));
+	return text[0] != '-' && !strchr(text, '/') && strcmp(clean, text) == 0;
+}
+
 /* Names are arguments of commands, and parts of file names. */
 static int read_name(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 		     void *data)
 {
-	char **name = (char **)((char *)data + field->offset);
-	int error = read_text(y, field->name, value, MAX_NAME, name);
-	char clean[4 * MAX_NAME + 1];
+	const char *text;
+	int error = mp_yaml_text(y, field->name, value, MAX_NAME, &text);
 
 	if (error)
 		return error;
-	mp_text_clean(*name, clean, sizeof(clean));
-	if ((*name)[0] == '-' || strchr(*name, '/') || strcmp(clean, *name) != 0)
+	if (!is_name(text))
 		return mp_yaml_fail(y, value,
 				    "%s \"%s\": a name begins with no dash and has no slash, "
 				    "backslash or control character",
-				    field->name, *name);
-	return 0;
+				    field->name, text);
+	return read_text(y, field->name, value, MAX_NAME, (char **)((char *)data + field->offset));
 }
 
 static int read_description(struct mp_yaml *y, const struct mp_yaml_field *field,

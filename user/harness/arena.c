@@ -149,8 +149,11 @@ int mp_arena_step(struct mp_arena *arena, size_t want, size_t step)
 
 static void touch(volatile char *at, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i += SMALL_PAGE)
-		at[i] = at[i];
+	for (size_t i = 0; i < bytes; i += SMALL_PAGE) {
+		char byte = at[i];
+
+		at[i] = byte;
+	}
 }
 
 void mp_arena_touch(struct mp_arena *arena)

@@ -39,15 +39,16 @@ static void read_stall(const struct mp_harness *h, struct mp_memory_sample *s)
 	s->full_ns = (now.full_us - h->psi_begin.full_us) * 1000;
 }
 
+/* The second number of statm, in pages. */
 static uint64_t rss_of(const struct mp_harness *h, pid_t pid)
 {
 	MP_FREE char *text = NULL;
-	unsigned long long total, resident;
+	char *second;
 
-	if (pid <= 0 || mp_read_file_at(&h->cg.fs, 4096, &text, NULL, "/proc/%d/statm", pid) ||
-	    sscanf(text, "%llu %llu", &total, &resident) != 2)
+	if (pid <= 0 || mp_read_file_at(&h->cg.fs, 4096, &text, NULL, "/proc/%d/statm", pid))
 		return MP_UNKNOWN;
-	return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+	second = strchr(text, ' ');
+	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : MP_UNKNOWN;
 }
 
 int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
@@ -215,7 +216,8 @@ static bool is_short(const struct mp_harness *h)
 	if (h->was_short || !h->clock_ns)
 		return true;
 	for (size_t i = 0; i < r->n_phases; i++) {
-		if (r->phases[i].achieved != MP_UNKNOWN && r->phases[i].error_pct < -NOT_REACHED_PCT)
+		if (r->phases[i].achieved != MP_UNKNOWN &&
+		    r->phases[i].error_pct < -NOT_REACHED_PCT)
 			return true;
 	}
 	return false;

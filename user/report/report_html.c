@@ -25,7 +25,8 @@ MP_INCLUDE_BYTES(dygraph_css, MP_DYGRAPHS "/dygraph.css");
 MP_INCLUDE_BYTES(dygraph_js, MP_DYGRAPHS "/dygraph.min.js");
 
 #define PUT(out, name)                                                                             \
-	mp_text_add(out, mp_##name##_begin, (size_t)(mp_##name##_end - mp_##name##_begin))
+	mp_text_add(out, mp_##name##_begin,                                                        \
+		    (size_t)((uintptr_t)mp_##name##_end - (uintptr_t)mp_##name##_begin))
 
 /* Inside a script nothing may look like its end, or like a comment that would swallow it. */
 static void put_json(struct mp_text *out, const struct mp_text *json)

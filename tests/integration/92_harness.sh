@@ -1,0 +1,180 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Rehearsals: what a pattern says is what memory in use is, and nothing of it stays.
+
+# profile MB: writes a profile "small" of that limit, without swap; $CONFIG is the folder to name.
+profile() {
+	CONFIG=$T/config
+	mkdir -p "$CONFIG"
+	cp configs/*.yaml "$CONFIG"
+	cat >"$CONFIG/low_mem_env.yaml" <<-EOT
+		simulation_profiles:
+		  - name: small
+		    total_mem: $1
+		    swap_size: 0
+		    cgroups: {memory.limit_in_bytes: "${1}M"}
+	EOT
+}
+
+# rehearse CODE ARG…: `simple ARG…` in the profile, with its report; exit code as expected.
+rehearse() {
+	local code=$1
+	shift
+	expect_exit "$code" simple --config-dir "$CONFIG" --env small --save-report \
+		--output-dir "$T/reports" "$@"
+	REPORT=$(ls "$T"/reports/*_memory_test.json)
+}
+
+# reported EXPRESSION…: about the report `r`.
+reported() {
+	local expression
+	for expression in "$@"; do
+		python3 - "$REPORT" "$expression" <<-'EOT' || fail "of the report does not hold: $expression"
+			import json, sys
+			r = json.load(open(sys.argv[1], encoding="utf-8"))
+			sys.exit(not eval(sys.argv[2]))
+		EOT
+	done
+}
+
+no_group_left() {
+	[ -z "$(find /sys/fs/cgroup -name 'memprobe-*' -type d 2>/dev/null)" ]
+}
+
+no_filler_left() {
+	! pgrep -x mp-filler >/dev/null
+}
+
+test_burst_holds_what_is_asked() {
+	profile 256
+	rehearse 0 --mode burst --target 70 --duration 2
+	reported 'r["outcome"] == "ok"' 'abs(r["achieved"]["error_pct"]) <= 0.5' \
+		'r["environment"]["memory_limit"] == 256 << 20' 'r["environment"]["profile_name"] == "small"' \
+		'r["monitor"] is None' 'len(r["samples"]) >= 15' 'r["pressure"]["oom_kills"] == 0' \
+		'69.5 < r["peak_memory"] < 72'
+	no_group_left || fail 'a group is left'
+	no_filler_left || fail 'the filler is left'
+}
+
+test_staircase() {
+	profile 512
+	rehearse 0 --mode staircase --step-size 40 --interval 0.5 --steps 6
+	reported 'len(r["phases"]) == 6' \
+		'all(abs(p["achieved"]["error_pct"]) <= 0.5 for p in r["phases"])' \
+		'[round(p["due"], 3) for p in r["phases"]] == [0, 0.5, 1, 1.5, 2, 2.5]' \
+		'all(b["requested"]["bytes"] - a["requested"]["bytes"] > 39 << 20 for a, b in zip(r["phases"], r["phases"][1:]))'
+}
+
+test_sawtooth() {
+	profile 512
+	rehearse 0 --mode sawtooth --min 20 --max 60 --cycles 2 --duration 2
+	reported '[p["name"] for p in r["phases"]] == ["ramp up", "ramp down"] * 2' \
+		'55 < r["peak_memory"] < 62' \
+		'min(s["percent"] for s in r["samples"] if s["t"] > 1) > 18'
+}
+
+# The margin is what is left, and nobody dies of it.
+test_allocate_full() {
+	profile 512
+	rehearse 0 --mode allocate_full --safety-margin 32 --duration 2
+	reported 'r["outcome"] == "ok"' \
+		'abs(r["samples"][-1]["available"] - (32 << 20)) < 0.01 * (512 << 20)' \
+		'r["pressure"]["oom_kills"] == 0'
+}
+
+# What a neighbour takes, the filler gives.
+test_neighbour() {
+	profile 512
+	rehearse 0 --mode burst --target 80 --duration 4 --safety-margin 16 -- \
+		"$TARGETS/filler" --bytes 104857600 --kind anon --rate 50 --hold 60
+	reported 'all(abs(s["percent"] - 80) < 2 for s in r["samples"] if s["t"] > 1.5)' \
+		'max(s["filler"] for s in r["samples"]) - r["samples"][-1]["filler"] > 80 << 20'
+}
+
+# A program that runs out of memory beside it: the kernel ends it, the rehearsal says so.
+test_oom_is_an_outcome() {
+	profile 128
+	rehearse 7 --mode burst --target 50 --duration 20 --no-monitor -- \
+		"$TARGETS/calls" --function grow --calls 200 --bytes 1048576
+	reported 'r["outcome"] == "oom_killed"' '"memory ran out" in r["verdict"]'
+	no_group_left || fail 'a group is left'
+}
+
+test_interrupted() {
+	profile 128
+	(
+		wait_until 20 pgrep -x mp-filler
+		sleep 1
+		pkill -INT -x -f "$MEMPROBE simple .*$CONFIG.*"
+	) &
+	track $!
+	CODE=0
+	env --default-signal=INT "$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --duration 60 \
+		--target 50 --save-report --output-dir "$T/reports" >"$T/out" 2>"$T/err" || CODE=$?
+	expect_eq 130 $CODE 'exit code'
+	REPORT=$(ls "$T"/reports/*_memory_test.json)
+	reported 'r["outcome"] == "interrupted"' 'len(r["samples"]) > 3'
+	no_group_left || fail 'a group is left'
+}
+
+# Killed at random instants, it leaves no process and no group.
+test_kill9_of_the_supervisor() {
+	local i pid
+	profile 128
+	for i in $(seq "${MP_HARNESS_KILLS:-12}"); do
+		"$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --duration 60 --target 60 \
+			>/dev/null 2>"$T/err" &
+		pid=$!
+		track $pid
+		sleep "0.$((RANDOM % 900 + 10))"
+		kill -KILL $pid
+		wait $pid 2>/dev/null || true
+		wait_until 10 no_filler_left
+		wait_until 10 no_group_left
+	done
+	wait_until 10 no_monitor_left
+	[ "$i" -gt 0 ] || fail 'nothing was killed'
+}
+
+no_monitor_left() {
+	! pgrep -f "$MEMPROBE attach --target cgroup:.*memprobe-" >/dev/null
+}
+
+test_options_that_do_not_fit() {
+	profile 128
+	expect_exit 2 simple --env small
+	expect_err '--mode is needed'
+	expect_exit 2 simple --mode bursty
+	expect_err 'did you mean burst?'
+	expect_exit 2 simple --config-dir "$CONFIG" --mode burst --env smal
+	expect_err 'there is no profile smal (did you mean small?)'
+	expect_exit 2 simple --config-dir "$CONFIG" --mode burst --env small --target 95
+	expect_err '--target 95: with the safety margin'
+	expect_exit 2 simple --config-dir "$CONFIG" --mode sawtooth --env small --min 60 --max 50
+	expect_err '--min 60 is not below --max 50'
+	expect_exit 2 simple --config-dir "$CONFIG" --mode allocate_full --env small --safety-margin 200
+	expect_err '--safety-margin'
+	expect_exit 2 simple --mode burst --target 101
+	expect_err '--target 101: a percentage, 0 to 100'
+	printf 'simulation_profiles:\n  - nam: x\n' >"$CONFIG/low_mem_env.yaml"
+	expect_exit 3 simple --config-dir "$CONFIG" --mode burst --env small
+	expect_err 'low_mem_env.yaml:2:5'
+}
+
+test_report_that_cannot_be_saved() {
+	profile 128
+	expect_exit 1 simple --config-dir "$CONFIG" --env small --mode burst --target 50 --duration 0.2 --no-monitor \
+		--save-report --output-dir /proc/nowhere
+	expect_err 'cannot save the report: /proc/nowhere'
+	mkdir "$T/full"
+	mount -t tmpfs -o size=64k none "$T/full" 2>/dev/null || skip 'nothing can be mounted here'
+	CODE=0
+	"$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --target 50 --duration 0.5 --no-monitor \
+		--save-report --output-dir "$T/full" >"$T/out" 2>"$T/err" || CODE=$?
+	ls -A "$T/full" >"$T/saved"
+	umount "$T/full"
+	expect_eq 1 $CODE 'exit code'
+	expect_err 'No space left on device: make room'
+	! grep -q '\.html\.' "$T/saved" || fail "a part of a report is left: $(cat "$T/saved")"
+	grep -q 'memory_test.json$' "$T/saved" || fail 'the JSON report, which fits, is not there'
+}
