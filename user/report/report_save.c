@@ -101,7 +101,7 @@ static int choose_name(const struct mp_memory_report *r, const char *dir,
 	localtime_r(&seconds, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%d_%H%M%S", &tm);
 	for (int n = 0; n < 1000; n++) {
-		char number[8] = "";
+		char number[16] = "";
 		char path[PATH_MAX];
 
 		if (n)
