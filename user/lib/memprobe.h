@@ -17,6 +17,9 @@
 extern "C" {
 #endif
 
+/* Exported by what defines them: the library is built with all else hidden. */
+#pragma GCC visibility push(default)
+
 #define MEMPROBE_VERSION_MAJOR 0
 #define MEMPROBE_VERSION_MINOR 1
 
@@ -68,7 +71,8 @@ void memprobe_exit(struct memprobe_point *point, uint64_t call);
 /* --- how much memory is left ----------------------------------------------- */
 
 enum memprobe_info_flags {
-	MEMPROBE_REUSED = 1 << 0, /* the level's interval allowed to return the last sample */
+	/* The last sample: the level's interval allows it, or another thread takes one now. */
+	MEMPROBE_REUSED = 1 << 0,
 };
 
 struct memprobe_info {
@@ -173,6 +177,8 @@ static inline struct memprobe_scope memprobe_scope_begin(struct memprobe_point *
 		memprobe_scope_, n) =                                                              \
 		memprobe_scope_begin(                                                              \
 			memprobe_point_once(&MEMPROBE_NAME_(memprobe_point_, n), (name), (level)))
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }
