@@ -47,7 +47,7 @@ SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c), 
 	$(wildcard user/*/*.c))) \
 	user/base/arch_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
-SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
+SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o) $(LIB_SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=build/bpf/%.bpf.o)
 SKEL := build/gen/memprobe.skel.h
