@@ -156,6 +156,12 @@ $(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+# The two sanitizers exclude each other.
+$(SAN)/unit/test_memprobe_race: tests/unit/test_memprobe_race.c $(LIB_SRCS) $(wildcard user/lib/*.h)
+	$(call say,TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O1 -fsanitize=thread $(filter %.c,$^) -lcmocka -o $@
+
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
 

@@ -371,10 +371,10 @@ static bool take_for_exit(struct mp_lib_agent *a, bool *ret_busy)
 	struct timespec until;
 	bool taken;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
+	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += EXIT_WAIT_S;
 	/* A signal handler that calls exit() may have interrupted who has the lock. */
-	if (pthread_mutex_clocklock(&a->lock, CLOCK_MONOTONIC, &until))
+	if (pthread_mutex_timedlock(&a->lock, &until))
 		return false;
 	taken = a->state == MP_LIB_AGENT_RUNNING && a->pid == getpid();
 	if (taken)
