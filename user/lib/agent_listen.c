@@ -295,19 +295,21 @@ static void listen_once(struct listener *l)
 
 /* --- beginning and end -------------------------------------------------------------------- */
 
-/* A child that is about to execute something else does so before there is a file. */
+/* Until its time is over, or somebody cannot wait for it. */
 static void settle(struct mp_lib_agent *agent)
 {
-	uint64_t until_ns = now_ns() + agent->settle_ns;
-	struct timespec until = {
-		.tv_sec = (time_t)(until_ns / NS_PER_SEC),
-		.tv_nsec = (long)(until_ns % NS_PER_SEC),
-	};
+	uint64_t begin_ns = now_ns();
 
 	pthread_mutex_lock(&agent->lock);
-	while (!agent->ending && agent->settle_ns &&
-	       pthread_cond_clockwait(&agent->changed, &agent->lock, CLOCK_MONOTONIC, &until) == 0)
-		;
+	while (!agent->ending && now_ns() < begin_ns + agent->settle_ns) {
+		uint64_t until_ns = begin_ns + agent->settle_ns;
+		struct timespec until = {
+			.tv_sec = (time_t)(until_ns / NS_PER_SEC),
+			.tv_nsec = (long)(until_ns % NS_PER_SEC),
+		};
+
+		pthread_cond_clockwait(&agent->changed, &agent->lock, CLOCK_MONOTONIC, &until);
+	}
 	pthread_mutex_unlock(&agent->lock);
 }
 
