@@ -215,6 +215,11 @@ test_no_place_for_the_socket() {
 	expect_eq 'libmemprobe: the agent cannot start: Read-only file system' "$(cat "$T/err")" 'what was told'
 }
 
+# A library with threads in it cannot be unloaded; without them it can.
+test_unloaded_library() {
+	"$TARGETS/unload" "$LIBRARY" >"$T/out" || fail "$(cat "$T/out")"
+}
+
 # --- where it cannot be had ------------------------------------------------------------
 
 test_no_library() {
