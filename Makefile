@@ -174,7 +174,7 @@ $(SAN)/unit/test_memprobe_point $(SAN)/unit/test_memprobe_check: UNIT_LDFLAGS :=
 
 # Threads in the library, once more under the sanitizer that sees their races.
 TSAN := build/tsan
-TSAN_BINS := $(TSAN)/unit/test_memprobe_threads
+TSAN_BINS := $(TSAN)/unit/test_memprobe_threads $(TSAN)/unit/test_memprobe_race
 TSAN_FLAGS := -O1 -fsanitize=thread -fno-omit-frame-pointer
 
 $(TSAN)/obj/%.o: %.c
