@@ -2,8 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Memory that a program has freed and its allocator keeps, given back by libmemprobe's agent.
 
-GIB=1073741824
 LIBRARY=$PWD/build/libmemprobe.so
+# What is kept; the group's limit, of which that is about half; what is mapped then, to get
+# above 60 % of it. A machine that has not got that much does with less.
+KEEP=$((500 << 20))
+[ "$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)" -gt $((3 << 19)) ] || KEEP=$((200 << 20))
+LIMIT=$((KEEP * 256 / 125))
+GROW=$((KEEP * 23 / 100 >> 20 << 20))
 
 # relief_policy ACTION: at 60 % of the limit.
 relief_policy() {
@@ -29,19 +34,15 @@ make_entrance() {
 	chmod +x "$T/enter"
 }
 
-# run_in_group OPTION… -- COMMAND…: under watch, in a group with 1 GiB. The record is in $T/record.json.
-run_in_group() {
-	local options=()
-	while [ "$1" != -- ]; do
-		options+=("$1")
-		shift
-	done
-	shift
-	make_group $GIB
+# watch_hoard ACTION: a program that keeps what it has freed, in a group with a limit, from its
+# first instruction on. The record is in $T/record.json.
+watch_hoard() {
+	make_group $LIMIT
 	make_entrance
 	CODE=0
 	"$MEMPROBE" run --agent --point "silent=low@$TARGETS/calls:probe_endbr" --record "$T/record.json" \
-		--format json "${options[@]}" -- "$T/enter" "$@" >"$T/out" 2>"$T/err" || CODE=$?
+		--format json --policy "$(relief_policy "$1")" -- "$T/enter" \
+		"$TARGETS/hoard" --mib $((KEEP >> 20)) --grow $((GROW >> 20)) --hold 1 >"$T/out" 2>"$T/err" || CODE=$?
 	expect_eq 0 "$CODE" 'exit code'
 }
 
@@ -53,22 +54,21 @@ said() {
 # What the program would have without having been asked, less what it has: in bytes. It may be
 # asked before it says what it has grown to.
 change() {
-	printf '%s' $(($(said kept) + (115 << 20) - $(said left)))
+	printf '%s' $(($(said kept) + GROW - $(said left)))
 }
 
 # What it kept goes back; what it has mapped since does not. The monitor's figure and that
 # of /proc agree within a tenth.
 expect_relief() {
-	check "$T/record.json" change="$(change)" \
-		'change > 450 << 20' \
-		'[a.result for a in of("action") if a.action == "relieve"][0] == "done"' \
+	check "$T/record.json" change="$(change)" keep=$KEEP \
+		'change > keep * 9 // 10' \
 		'abs(sum(a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done") - change) < change // 10' \
-		'"1 gave back" in [a.detail for a in of("action") if a.action == "relieve"][0]' \
+		'any(a.detail.startswith("1 gave back") for a in of("action") if a.action == "relieve" and a.result == "done")' \
 		'[d.severity for d in of("decision")][-1] == "normal"'
 }
 
 test_freed_memory_goes_back() {
-	run_in_group --policy "$(relief_policy relieve)" -- "$TARGETS/hoard" --grow 115 --hold 1
+	watch_hoard relieve
 	expect_relief
 	[ ! -e "/tmp/.memprobe-relief.$(said ready)" ] || fail 'the socket was left behind'
 }
@@ -88,14 +88,14 @@ preloaded() {
 test_freed_memory_of_jemalloc() {
 	local library
 	library=$(preloaded libjemalloc.so.2) || exit $?
-	LD_PRELOAD=$library run_in_group --policy "$(relief_policy relieve)" -- "$TARGETS/hoard" --grow 115 --hold 1
+	LD_PRELOAD=$library watch_hoard relieve
 	expect_relief
 }
 
 test_freed_memory_of_tcmalloc() {
 	local library
 	library=$(preloaded libtcmalloc_minimal.so.4) || exit $?
-	LD_PRELOAD=$library run_in_group --policy "$(relief_policy relieve)" -- "$TARGETS/hoard" --grow 115 --hold 1
+	LD_PRELOAD=$library watch_hoard relieve
 	expect_relief
 }
 
@@ -103,7 +103,7 @@ test_freed_memory_of_tcmalloc() {
 test_freed_memory_of_mimalloc() {
 	local library
 	library=$(preloaded libmimalloc.so.2 libmimalloc.so.2.0 libmimalloc.so.3) || exit $?
-	LD_PRELOAD=$library run_in_group --policy "$(relief_policy relieve)" -- "$TARGETS/hoard" --grow 115 --hold 1
+	LD_PRELOAD=$library watch_hoard relieve
 	check "$T/record.json" change="$(change)" \
 		'abs(sum(a.freed_bytes for a in of("action") if a.action == "relieve" and a.result == "done") - max(change, 0)) <= max(change, 0) // 10 + (8 << 20)' \
 		'[a for a in of("action") if a.action == "relieve"][0].detail.startswith(("1 gave back", "1 with nothing to give back"))'
@@ -111,9 +111,9 @@ test_freed_memory_of_mimalloc() {
 
 # By systemd's protocol, in which nobody answers: /proc tells.
 test_memory_pressure_watch() {
-	run_in_group --policy "$(relief_policy notify)" -- "$TARGETS/hoard" --grow 115 --hold 1
-	check "$T/record.json" change="$(change)" \
-		'change > 450 << 20' \
+	watch_hoard notify
+	check "$T/record.json" change="$(change)" keep=$KEEP \
+		'change > keep * 9 // 10' \
 		'"told 1 process" in [a.detail for a in of("action") if a.action == "notify" and a.result == "done"]' \
 		'[d.severity for d in of("decision")][-1] == "normal"'
 }
@@ -202,17 +202,17 @@ test_forked_children() {
 test_no_place_for_the_socket() {
 	need_mount_namespace
 	make_root_dir
-	cp "$LIBRARY" "$OWN_DIR/"
+	cp "$LIBRARY" "$TARGETS/hoard" "$OWN_DIR/"
 	cat >"$T/inside" <<-EOT
 		mount -t tmpfs -o ro none /tmp
-		export LD_PRELOAD=$OWN_DIR/libmemprobe.so MEMPROBE_AGENT=1
 		cd /
-		sh -c 'sleep 0.4; echo quiet'
-		MEMPROBE_DEBUG=1 sleep 0.4
+		exec env LD_PRELOAD=$OWN_DIR/libmemprobe.so MEMPROBE_AGENT=1 "\$@" $OWN_DIR/hoard --mib 1 --hold 1
 	EOT
 	unshare -m sh "$T/inside" >"$T/out" 2>"$T/err"
-	expect_eq quiet "$(cat "$T/out")" 'what the program said'
-	expect_eq 'libmemprobe: the agent cannot start: Read-only file system' "$(cat "$T/err")" 'what was told'
+	has_line '^left' "$T/out" || fail "$(cat "$T/out")"
+	expect_eq '' "$(cat "$T/err")" 'what is told'
+	unshare -m sh "$T/inside" MEMPROBE_DEBUG=1 >"$T/out" 2>"$T/err"
+	expect_eq 'libmemprobe: the agent cannot start: Read-only file system' "$(cat "$T/err")" 'what is told who asks'
 }
 
 # A library with threads in it cannot be unloaded; without them it can.
@@ -259,7 +259,7 @@ busybox_loader() {
 # Another C library's loader would refuse to start the program.
 test_foreign_command() {
 	sed 's|ld-linux-x86-64\.so|ld-linux-x32-64.so|; s|ld-linux-aarch64\.so|ld-linux-aarch32.so|' \
-		"$(type -P true)" >"$T/foreign"
+		"$TARGETS/calls" >"$T/foreign"
 	chmod +x "$T/foreign"
 	memprobe run --agent -q --point "silent=low@$TARGETS/calls:probe_endbr" -- "$T/foreign"
 	expect_eq 5 "$CODE" 'exit code'
