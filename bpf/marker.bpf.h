@@ -105,14 +105,17 @@ static __noinline int mp_tell_point(bpf_user_pt_regs_t *ctx, u32 index)
 static __noinline u32 mp_declare(bpf_user_pt_regs_t *ctx)
 {
 	u64 id = ctx ? mp_marker_id(ctx) : 0;
-	u32 slot = id ? mp_claim_slot(id) : MP_SPARE_POINTS;
-	u32 index = cfg.n_points + slot;
 	struct mp_point_config *point;
+	u32 slot, index;
 
+	if (!ctx || !id) /* 0 is what marks a slot as free, and the id of no name */
+		return MP_NO_POINT;
+	slot = mp_claim_slot(id);
 	if (slot >= MP_SPARE_POINTS) {
 		undeclared = 1;
 		return MP_NO_POINT;
 	}
+	index = cfg.n_points + slot;
 	point = bpf_map_lookup_elem(&points, &index);
 	if (!point)
 		return MP_NO_POINT;
