@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <time.h>
 
-/* How long a record that another CPU has begun may take to be there. */
+/* How long a record that another thread has begun may take to be there, 200 ms in all. */
 #define PATIENCE_STEP_NS 100000
-#define PATIENCE_STEPS 200
+#define PATIENCE_STEPS 2000
 
 struct mp_ring {
 	struct ring_buffer *buffer;    /* both */
@@ -47,8 +47,8 @@ static int on_process(void *ctx, void *data, size_t len)
 }
 
 /*
- * A point that a program has just declared: its record was put into the other
- * ring before this one, but may stand behind one that is not complete yet.
+ * Of a point that a program has just declared: the record with its name is in the
+ * other ring, if the thread that makes it has got so far.
  */
 static int on_event(void *ctx, void *data, size_t len)
 {
