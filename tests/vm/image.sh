@@ -57,7 +57,7 @@ print(*{m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)
 copy_tests() {
 	local root=$1 series=$2
 	mkdir -p "$root/memprobe/tests" "$root/memprobe/build"
-	cp build/memprobe-bpf "$root/memprobe/build/"
+	cp build/memprobe-bpf build/memprobe-marker.so build/libmemprobe.so.0 "$root/memprobe/build/"
 	cp -r build/targets "$root/memprobe/build/"
 	cp -r configs "$root/memprobe/"
 	cp -r tests/integration "$root/memprobe/tests/"
