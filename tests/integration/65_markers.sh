@@ -88,12 +88,12 @@ test_prime_counts_over_eight_threads() {
 }
 
 test_ring_of_one_page() {
-	start_target marked --calls $CALLS --threads 8 --point fill --points 2 --wait
+	start_target marked --calls 100003 --threads 8 --point fill --points 2 --wait
 	start_monitor --target "$TARGET_PID" --points "$(no_points)" --ring-size 4096 \
 		--policy "$(every_call_policy)"
 	finish_target
 	end_monitor
-	check calls=$CALLS \
+	check calls=100003 \
 		'point("fill.0").hits + point("fill.1").hits == calls' \
 		'point("fill.0").returns + point("fill.1").returns == calls' \
 		'lost("ring") == point("fill.0").lost + point("fill.1").lost > 0' \
