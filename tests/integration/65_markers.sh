@@ -181,6 +181,22 @@ test_program_with_the_markers_in_it() {
 		'all(s.binary.endswith("/linked") for s in of("site"))'
 }
 
+# A library of any name that was linked with them.
+test_library_with_the_markers_in_it() {
+	need gcc
+	gcc -shared -o "$T/libown.so" -Wl,--whole-archive "$PWD/build/libmemprobe.a" -Wl,--no-whole-archive -pthread
+	start_passer
+	start_monitor --target "$TARGET_PID" --points "$(no_points)"
+	pass "open $T/libown.so"
+	wait_until 10 marker_is_in 1
+	pass 'calls own 2 1009'
+	stop_monitor
+	expect_semaphores '0 0 0'
+	end_passer
+	check 'point("own").hits == point("own").returns == 1009' \
+		'{s.binary.split("/")[-1] for s in of("site")} == {"libown.so"}'
+}
+
 test_two_processes_share_a_point() {
 	local other
 	start_target marked --calls 5003 --point shared --level low --wait
