@@ -166,6 +166,27 @@ static void pass(struct markers *m, const char *what, char **words)
 			one_call(m, name, level);
 }
 
+static void need_library(const struct markers *m)
+{
+	if (m->enter && m->exit && m->check && m->watched[0])
+		return;
+	fprintf(stderr, "no library is open\n");
+	exit(2);
+}
+
+static void use(struct markers *m, const char *what, char **words)
+{
+	need_library(m);
+	if (!strcmp(what, "declare"))
+		declare(m, words[0], target_number(words[1]));
+	else if (!strcmp(what, "hostile"))
+		be_hostile(m);
+	else if (!strcmp(what, "semaphores"))
+		tell_semaphores(m);
+	else
+		pass(m, what, words);
+}
+
 /* Returns whether the child of a fork ends with this line. */
 static bool command(struct markers *m, const char *what, char **words)
 {
@@ -173,20 +194,14 @@ static bool command(struct markers *m, const char *what, char **words)
 		load(m, words[0]);
 	else if (!strcmp(what, "memfd"))
 		load_copy(m, words[0]);
-	else if (!strcmp(what, "declare"))
-		declare(m, words[0], target_number(words[1]));
-	else if (!strcmp(what, "hostile"))
-		be_hostile(m);
 	else if (!strcmp(what, "fork"))
 		fork_child(m);
 	else if (!strcmp(what, "fill"))
 		fill(target_number(words[0]));
 	else if (!strcmp(what, "exec"))
 		execl(words[0], words[0], NULL);
-	else if (!strcmp(what, "semaphores"))
-		tell_semaphores(m);
 	else if (strcmp(what, "join") != 0)
-		pass(m, what, words);
+		use(m, what, words);
 	return !strcmp(what, "join");
 }
 
