@@ -42,8 +42,8 @@ LIBBPF_STATIC := -l:libbpf.a
 LDLIBS += $(LIBBPF_STATIC) -l:libiberty.a -lelf -lz -lyaml -lcapstone -ljansson -lm -pthread
 
 MAIN := user/cli/main.c
-SRCS := $(sort $(filter-out $(MAIN) $(wildcard user/base/arch_*.c),$(wildcard user/*/*.c))) \
-	user/base/arch_$(ARCH).c
+SRCS := $(sort $(filter-out $(MAIN) $(wildcard user/base/arch_*.c user/inject/call_*.c), \
+	$(wildcard user/*/*.c))) user/base/arch_$(ARCH).c user/inject/call_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
@@ -56,6 +56,8 @@ FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
 TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
 TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
+TOOL_SRCS := $(wildcard tests/tools/*.c)
+TOOL_BINS := $(TOOL_SRCS:tests/tools/%.c=build/tools/%)
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
@@ -147,7 +149,13 @@ build/targets/lib%.so: tests/targets/lib/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TARGET_CFLAGS) -fPIC -shared $< -o $@
 
-targets: $(TARGET_BINS) $(TARGET_LIBS)
+# Parts of the monitor by themselves, for tests that kill them.
+build/tools/%: $(BUILD)/obj/tests/tools/%.o $(OBJS)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+targets: $(TARGET_BINS) $(TARGET_LIBS) $(TOOL_BINS)
 
 integration: all targets
 	$(Q)tests/integration/run.sh
@@ -180,7 +188,7 @@ lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
 # The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
-COMPILED := $(SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(BENCH_SRCS)
+COMPILED := $(SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(TOOL_SRCS) $(BENCH_SRCS)
 
 compile_commands.json: Makefile $(COMPILED)
 	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(COMPILED) >$@.tmp && mv $@.tmp $@

@@ -9,10 +9,14 @@
 
 #include "inject/memory.h"
 #include "inject/private.h"
+#include "inject/threads.h"
+#include "inject/trace.h"
 
 #define WORDS 95
 #define MAX_STATE_BYTES (16U << 20) /* an interpreter's state has some 300 KB */
 #define MAX_INTERPRETERS 4096
+#define MAX_STOPPED 64
+#define PLEASE_STOP (1ULL << 5) /* _PY_EVAL_PLEASE_STOP_BIT */
 
 /* Words of the table that matter, as struct _Py_DebugOffsets of 3.14 has them. */
 enum word {
@@ -43,9 +47,9 @@ static int read_word(const struct mp_python *python, uint64_t addr, uint64_t *re
 /* A table that was misread must not become an address to write to. */
 static bool is_sane(const uint64_t table[WORDS])
 {
-	static const enum word offsets[] = {INTERPRETERS_HEAD, INTERPRETER_ID, INTERPRETER_NEXT,
-					    THREADS_MAIN,      EVAL_BREAKER,   SUPPORT,
-					    ENABLED};
+	static const enum word offsets[] = {
+		INTERPRETERS_HEAD, INTERPRETER_ID, INTERPRETER_NEXT, THREADS_MAIN,
+		EVAL_BREAKER,	   SUPPORT,	   ENABLED};
 
 	for (size_t i = 0; i < MP_ARRAY_SIZE(offsets); i++) {
 		if (table[offsets[i]] > MAX_STATE_BYTES)
@@ -76,8 +80,8 @@ static int find_main_interpreter(const struct mp_python *python, struct places *
 static int find_places(const struct mp_python *python, struct places *places)
 {
 	struct mp_debug_head head;
-	int err = mp_memory_read(python->pid, python->runtime, places->table,
-				 sizeof(places->table));
+	int err =
+		mp_memory_read(python->pid, python->runtime, places->table, sizeof(places->table));
 
 	if (err)
 		return err;
@@ -85,8 +89,9 @@ static int find_places(const struct mp_python *python, struct places *places)
 	if (!mp_debug_head_valid(&head) || !is_sane(places->table))
 		return -ENOTSUP;
 	err = find_main_interpreter(python, places);
-	err = err ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
-			       &places->thread);
+	err = err
+		      ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
+				   &places->thread);
 	return err ? err : places->thread ? 0 : -EAGAIN;
 }
 
@@ -99,7 +104,7 @@ static int check_enabled(const struct mp_python *python, const struct places *pl
 	return err ? err : enabled == 1 ? 0 : -EACCES;
 }
 
-static int fail_to_find(int error, struct mp_error *err)
+static int fail_to_request(int error, struct mp_error *err)
 {
 	switch (error) {
 	case -EACCES:
@@ -107,11 +112,22 @@ static int fail_to_find(int error, struct mp_error *err)
 			       "remote debugging is switched off there: start the program without "
 			       "PYTHON_DISABLE_REMOTE_DEBUG and -X disable-remote-debug");
 	case -ENOTSUP:
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
-			       "the interpreter's table for debuggers is not the one of Python 3.14");
+		return mp_fail(
+			err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			"the interpreter's table for debuggers is not the one of Python 3.14");
 	case -EAGAIN:
 		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
 			       "the interpreter is just starting or ending");
+	case -EBUSY:
+		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
+			       "an earlier script still waits to be run there");
+	case -ENAMETOOLONG:
+		return mp_fail(err, MP_EXIT_TARGET, ENAMETOOLONG,
+			       "the path of the script is too long");
+	case -EPERM:
+		return mp_fail(
+			err, MP_EXIT_PRIVILEGE, EPERM,
+			"its memory cannot be written: CAP_SYS_PTRACE is needed, run with sudo");
 	default:
 		return mp_fail(err, MP_EXIT_TARGET, -error, "the interpreter's memory: %s",
 			       strerror(-error));
@@ -124,5 +140,98 @@ int mp_debug_support(const struct mp_python *python, struct mp_error *err)
 	int error = find_places(python, &places);
 
 	error = error ?: check_enabled(python, &places);
-	return error ? fail_to_find(error, err) : 0;
+	return error ? fail_to_request(error, err) : 0;
+}
+
+/* --- asking for a script to be run ------------------------------------------------------ */
+
+struct stopped {
+	struct mp_tracee threads[MAX_STOPPED];
+	size_t n;
+};
+
+/*
+ * The flag is one of a word of flags, which other threads set bits of. Those that sleep are left
+ * alone: being stopped would end some of their system calls early.
+ */
+static int stop_running(const struct mp_fsroot *fs, const struct mp_python *python,
+			struct stopped *stopped, struct mp_error *err)
+{
+	pid_t tids[MAX_STOPPED];
+	int n = mp_threads_running(fs, python->pid, tids, MAX_STOPPED);
+	int error = n < 0 ? n : 0;
+
+	for (int i = 0; i < n && !error; i++) {
+		error = mp_tracee_stop(python->pid, tids[i], &stopped->threads[stopped->n], err);
+		if (!error)
+			stopped->n++;
+		if (error == -ESRCH)
+			error = 0; /* that thread has ended */
+	}
+	return error;
+}
+
+static uint64_t release_all(struct stopped *stopped)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < stopped->n; i++) {
+		uint64_t ns = mp_tracee_release(&stopped->threads[i]);
+
+		longest = ns > longest ? ns : longest;
+	}
+	return longest;
+}
+
+/* The flag last: up to then nothing has changed for the interpreter. */
+static int write_request(const struct mp_python *python, const struct places *places,
+			 const char *script)
+{
+	const uint64_t support = places->thread + places->table[SUPPORT];
+	const uint64_t breaker_at = places->thread + places->table[EVAL_BREAKER];
+	int32_t pending = 0;
+	uint64_t breaker;
+	int err = mp_memory_read(python->pid, support + places->table[PENDING], &pending,
+				 sizeof(pending));
+
+	if (err || pending)
+		return err ? err : -EBUSY;
+	pending = 1;
+	err = mp_memory_write(python->pid, support + places->table[SCRIPT_PATH], script,
+			      strlen(script) + 1);
+	err = err
+		      ?: mp_memory_write(python->pid, support + places->table[PENDING], &pending,
+					 sizeof(pending));
+	err = err ?: read_word(python, breaker_at, &breaker);
+	breaker |= PLEASE_STOP;
+	return err ?: mp_memory_write(python->pid, breaker_at, &breaker, sizeof(breaker));
+}
+
+static int request(const struct mp_fsroot *fs, const struct mp_python *python, const char *script)
+{
+	struct places places = {0};
+	int err = mp_python_still_there(fs, python);
+
+	err = err ?: find_places(python, &places);
+	err = err ?: check_enabled(python, &places);
+	if (!err && strlen(script) >= places.table[SCRIPT_PATH_SIZE])
+		return -ENAMETOOLONG;
+	return err ?: write_request(python, &places, script);
+}
+
+int mp_debug_run(const struct mp_fsroot *fs, const struct mp_python *python, const char *script,
+		 uint64_t *ret_stopped_ns, struct mp_error *err)
+{
+	struct stopped stopped = {.n = 0};
+	uint64_t stopped_ns;
+	int error = stop_running(fs, python, &stopped, err);
+
+	if (!error) {
+		error = request(fs, python, script);
+		error = error ? fail_to_request(error, err) : 0;
+	}
+	stopped_ns = release_all(&stopped);
+	if (!error)
+		*ret_stopped_ns = stopped_ns;
+	return error;
 }
