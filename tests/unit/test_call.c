@@ -59,8 +59,8 @@ static void stop(struct child *c)
 	assert_int_equal(mp_tracee_stop(c->pid, c->pid, &c->tracee, &err), 0);
 	assert_int_equal(mp_call_save(&c->tracee, &c->saved, &err), 0);
 	assert_int_equal(mp_call_frame_make(&c->saved, &c->code, &c->frame), 0);
-	assert_int_equal(
-		mp_tracee_write(&c->tracee, c->frame.addr, c->frame.bytes, c->frame.len), 0);
+	assert_int_equal(mp_tracee_write(&c->tracee, c->frame.addr, c->frame.bytes, c->frame.len),
+			 0);
 }
 
 static void begin_syscall(struct child *c, long nr)
@@ -325,9 +325,8 @@ static void test_gone(void **state)
 
 static void test_find_code(void **state)
 {
-	static const uint8_t code[] = {0x0f, 0x05, 0xc3, 0,    0,    0,	   0,	 0,    0,    0,
-				       0,    0,	   0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f,
-				       0x05};
+	static const uint8_t code[] = {0x0f, 0x05, 0xc3, 0,    0,    0,	   0,	 0,    0,    0,	  0,
+				       0,    0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05};
 	struct mp_call_code found = {0};
 
 	(void)state;

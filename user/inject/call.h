@@ -34,7 +34,8 @@ struct mp_call_code {
  * Looks for both in `len` bytes of code that are mapped at `addr`; what is found already
  * stays. Returns whether both are there.
  */
-bool mp_call_find_code(const uint8_t *code, size_t len, uint64_t addr, struct mp_call_code *code_ret);
+bool mp_call_find_code(const uint8_t *code, size_t len, uint64_t addr,
+		       struct mp_call_code *code_ret);
 
 /* What a thread has that a call changes. */
 struct mp_call_saved {
@@ -71,7 +72,8 @@ void mp_call_regs_syscall(const struct mp_call_saved *saved, const struct mp_cal
 /*
  * Code to be copied into the target: calls a function of two arguments, keeps errno, makes the
  * marker call with the function's result as first argument, and restores the thread. The
- * marker is mmap(result, 0, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), which fails and does nothing.
+ * marker is mmap(result, 0, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), which fails
+ * and does nothing.
  */
 size_t mp_call_stub(const uint8_t **ret);
 

@@ -5,11 +5,9 @@
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "base/fsroot.h"
 
@@ -61,28 +59,6 @@ bool mp_call_find_code(const uint8_t *code, size_t len, uint64_t addr, struct mp
 
 /* --- saving and restoring ----------------------------------------------------------- */
 
-static int get_set(const struct mp_tracee *t, unsigned int type, void *data, size_t *len)
-{
-	struct iovec iov = {data, *len};
-
-	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)(uintptr_t)type, &iov))
-		return -errno;
-	*len = iov.iov_len;
-	return 0;
-}
-
-static int put_set(const struct mp_tracee *t, unsigned int type, const void *data, size_t len)
-{
-	struct iovec iov = {(void *)(uintptr_t)data, len};
-
-	return ptrace(PTRACE_SETREGSET, t->tid, (void *)(uintptr_t)type, &iov) ? -errno : 0;
-}
-
-static int put_mask(const struct mp_tracee *t, uint64_t mask)
-{
-	return ptrace(PTRACE_SETSIGMASK, t->tid, (void *)sizeof(mask), &mask) ? -errno : 0;
-}
-
 /* A return address that no call has put there would be a fault to a shadow stack. */
 static bool has_shadow_stack(const struct mp_tracee *t)
 {
@@ -101,7 +77,7 @@ uint64_t mp_call_ip(const struct mp_call_saved *saved)
 int mp_call_save(const struct mp_tracee *t, struct mp_call_saved *ret, struct mp_error *err)
 {
 	size_t len = sizeof(ret->regs);
-	int error = get_set(t, NT_PRSTATUS, &ret->regs, &len);
+	int error = mp_tracee_get(t, NT_PRSTATUS, &ret->regs, &len);
 
 	if (!error && (len != sizeof(ret->regs) || ret->regs.cs != USER_CS))
 		return mp_fail(err, MP_EXIT_TARGET, ENOTSUP, "the thread runs 32-bit code");
@@ -110,10 +86,8 @@ int mp_call_save(const struct mp_tracee *t, struct mp_call_saved *ret, struct mp
 			       "it has a shadow stack: start it by `memprobe-bpf run`, or without "
 			       "glibc.cpu.x86_shstk");
 	ret->fp_len = sizeof(ret->fp);
-	error = error ?: get_set(t, NT_X86_XSTATE, ret->fp, &ret->fp_len);
-	if (!error && ptrace(PTRACE_GETSIGMASK, t->tid, (void *)sizeof(ret->signal_mask),
-			     &ret->signal_mask))
-		error = -errno;
+	error = error ?: mp_tracee_get(t, NT_X86_XSTATE, ret->fp, &ret->fp_len);
+	error = error ?: mp_tracee_get_mask(t, &ret->signal_mask);
 	return error ? mp_fail(err, MP_EXIT_TARGET, -error, "its registers cannot be read: %s",
 			       strerror(-error))
 		     : 0;
@@ -121,17 +95,17 @@ int mp_call_save(const struct mp_tracee *t, struct mp_call_saved *ret, struct mp
 
 int mp_call_restore(const struct mp_tracee *t, const struct mp_call_saved *saved)
 {
-	int err = put_mask(t, saved->signal_mask);
+	int err = mp_tracee_set_mask(t, saved->signal_mask);
 
-	err = err ?: put_set(t, NT_X86_XSTATE, saved->fp, saved->fp_len);
-	return err ?: put_set(t, NT_PRSTATUS, &saved->regs, sizeof(saved->regs));
+	err = err ?: mp_tracee_put(t, NT_X86_XSTATE, saved->fp, saved->fp_len);
+	return err ?: mp_tracee_put(t, NT_PRSTATUS, &saved->regs, sizeof(saved->regs));
 }
 
 int mp_call_begin(const struct mp_tracee *t, const struct user_regs_struct *regs)
 {
-	int err = put_set(t, NT_PRSTATUS, regs, sizeof(*regs));
+	int err = mp_tracee_put(t, NT_PRSTATUS, regs, sizeof(*regs));
 
-	return err ?: put_mask(t, UINT64_MAX);
+	return err ?: mp_tracee_set_mask(t, UINT64_MAX);
 }
 
 /* --- the signal frame ----------------------------------------------------------------- */
@@ -155,7 +129,7 @@ struct signal_frame {
 };
 static_assert(sizeof(struct signal_frame) == 440, "kernel ABI");
 
-#define FRAME_FLAGS 7 /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
+#define FRAME_FLAGS 7	     /* UC_FP_XSTATE, UC_SIGCONTEXT_SS, UC_STRICT_RESTORE_SS */
 #define STACK_UNCHANGED 0x7f /* no flags of sigaltstack(2): it is then left as it is */
 
 /* What the kernel keeps in the part of the XSAVE area that is for software. */
@@ -170,7 +144,7 @@ struct fp_software {
 #define FP_FEATURES_AT 512
 #define FP_MAGIC1 0x46505853U
 #define FP_MAGIC2 0x46505845U
-#define FP_BASIC_LEN 576		 /* FXSAVE and the header */
+#define FP_BASIC_LEN 576	/* FXSAVE and the header */
 #define FP_DYNAMIC (1ULL << 18) /* tiles: in a frame only of who has asked for them */
 
 /* Bytes of the state that the kernel takes back from a frame: what it would have written itself. */
@@ -277,7 +251,8 @@ static struct signal_frame make_frame(const struct mp_call_saved *saved,
 	};
 }
 
-/* Aligned as at a function's first instruction, so that what is called returns through the frame. */
+/* Aligned as at a function's first instruction, so that what is called returns through the frame.
+ */
 int mp_call_frame_make(const struct mp_call_saved *saved, const struct mp_call_code *code,
 		       struct mp_call_frame *ret)
 {
@@ -342,7 +317,7 @@ __asm__(".pushsection .rodata\n"
 	"	mov %ebx, (%rbp)\n"
 	"	movslq %eax, %rdi\n"
 	"	xor %esi, %esi\n"
-	"	mov $5, %edx\n"    /* PROT_READ | PROT_EXEC */
+	"	mov $5, %edx\n"	    /* PROT_READ | PROT_EXEC */
 	"	mov $0x22, %r10d\n" /* MAP_PRIVATE | MAP_ANONYMOUS */
 	"	mov $-1, %r8\n"
 	"	xor %r9d, %r9d\n"

@@ -8,6 +8,7 @@
  * thread, which the script gives back (its address is handed to it).
  */
 #include <ctype.h>
+#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -24,10 +25,12 @@
 #include "target/target.h"
 
 #define PAGE_BYTES 4096U
-#define STATEMENT_AT 512U /* behind the stub */
+#define STATEMENT_AT 256U /* behind the stub */
 #define CHUNK_BYTES (256U << 10)
 #define OVERLAP 16 /* more than what is searched for is long */
 #define CHECKED_BYTES 16
+#define MAX_AUXV (64U << 10)
+#define VDSO_CODE_BYTES 4096U
 #define ATTEMPTS 20
 
 /* Kernel ABI since 5.13; not in every libc. */
@@ -76,20 +79,39 @@ static int find_python(struct plan *plan)
 	return 0;
 }
 
-/* As it is in memory: a probe that somebody has put there shows. */
-static void search_code(struct plan *plan, const struct mp_binary *binary)
+/* As it is in memory: a probe that somebody has put there shows. Returns whether all is found. */
+static bool search_code(struct plan *plan, uint64_t start, uint64_t end)
 {
 	MP_FREE uint8_t *code = malloc(CHUNK_BYTES);
-	uint64_t at = binary->start;
 
-	while (code && at < binary->end) {
-		size_t len = binary->end - at < CHUNK_BYTES ? binary->end - at : CHUNK_BYTES;
+	while (code && start < end) {
+		size_t len = end - start < CHUNK_BYTES ? end - start : CHUNK_BYTES;
 
-		if (mp_memory_read(plan->python->pid, at, code, len) ||
-		    mp_call_find_code(code, len, at, &plan->f.code) || len <= OVERLAP)
-			return;
-		at += len - (at + len < binary->end ? OVERLAP : 0);
+		if (mp_memory_read(plan->python->pid, start, code, len))
+			break;
+		if (mp_call_find_code(code, len, start, &plan->f.code))
+			return true;
+		start += len;
+		start -= start < end ? OVERLAP : 0;
 	}
+	return false;
+}
+
+/* Where the kernel's own code for processes lies; 0: none. */
+static uint64_t find_vdso(const struct plan *plan)
+{
+	MP_FREE char *data = NULL;
+	uint64_t entry[2];
+	size_t len;
+
+	if (mp_read_file_at(plan->fs, MAX_AUXV, &data, &len, "/proc/%d/auxv", plan->python->pid))
+		return 0;
+	for (size_t i = 0; i + sizeof(entry) <= len; i += sizeof(entry)) {
+		memcpy(entry, data + i, sizeof(entry));
+		if (entry[0] == AT_SYSINFO_EHDR)
+			return entry[1];
+	}
+	return 0;
 }
 
 static bool may_be_libc(const struct mp_binary *binary)
@@ -113,14 +135,18 @@ static int look_into_libc(void *data, const struct mp_binary *binary)
 	    !mp_elf_bias(binary->open_path, binary->start, binary->file_offset, &bias))
 		plan->f.errno_location = bias + wanted.addr;
 	if (!plan->f.code.syscall || !plan->f.code.restore)
-		search_code(plan, binary);
+		search_code(plan, binary->start, binary->end);
 	return plan->f.errno_location && plan->f.code.syscall && plan->f.code.restore;
 }
 
 static int find_libc(struct plan *plan)
 {
 	int r = mp_process_binaries(plan->fs, plan->python->pid, look_into_libc, plan);
+	uint64_t vdso = r ? 0 : find_vdso(plan);
 
+	/* On some processors what restores a thread is the kernel's, not the libc's. */
+	if (vdso && plan->f.errno_location && search_code(plan, vdso, vdso + VDSO_CODE_BYTES))
+		return 0;
 	return r > 0 ? 0 : r ? r : -ENOTSUP;
 }
 
@@ -129,7 +155,8 @@ static int note_code(struct plan *plan)
 	int err = 0;
 
 	for (size_t i = 0; i < N_FUNCTIONS && !err; i++)
-		err = mp_memory_read(plan->python->pid, plan->addrs[i], plan->seen[i], CHECKED_BYTES);
+		err = mp_memory_read(plan->python->pid, plan->addrs[i], plan->seen[i],
+				     CHECKED_BYTES);
 	return err;
 }
 
@@ -217,7 +244,8 @@ static int check_code(const struct mp_tracee *t, const struct plan *plan)
 
 /*
  * Code that the kernel restarts when it was interrupted (restartable sequences): what is called in
- * between would be taken for such an interruption, and the code would then go on as if there had been none.
+ * between would be taken for such an interruption, and the code would then go on as if there had
+ * been none.
  */
 static bool is_in_rseq(const struct mp_tracee *t, uint64_t ip)
 {
@@ -350,9 +378,10 @@ static int fail_to_queue(int error, struct mp_error *err)
 {
 	switch (error) {
 	case -EBUSY:
-		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
-			       "the interpreter's queue of pending calls is full: its main thread has "
-			       "not run Python code for long");
+		return mp_fail(
+			err, MP_EXIT_TARGET, EBUSY,
+			"the interpreter's queue of pending calls is full: its main thread has "
+			"not run Python code for long");
 	case -ETIMEDOUT:
 		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
 			       "the interpreter's lock of pending calls is held: try again");

@@ -25,8 +25,8 @@ static void *task_main(void *data)
 					      &task->stopped_ns, task->err);
 		break;
 	case MP_PYTHON_REMOTE_DEBUG:
-		task->result = mp_debug_run(task->fs, task->python, task->script,
-					    &task->stopped_ns, task->err);
+		task->result = mp_debug_run(task->fs, task->python, task->script, &task->stopped_ns,
+					    task->err);
 		break;
 	default:
 		task->result = mp_fail(task->err, MP_EXIT_TARGET, ENOTSUP, "%s", task->python->why);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -80,8 +81,7 @@ static int fail_to_seize(pid_t pid, int errnum, struct mp_error *err)
 		return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
 			       "it is in another user namespace, over which there is no "
 			       "CAP_SYS_PTRACE here: run this as root of the host");
-	return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM,
-		       "CAP_SYS_PTRACE is needed%s: run with sudo",
+	return mp_fail(err, MP_EXIT_PRIVILEGE, EPERM, "CAP_SYS_PTRACE is needed%s: run with sudo",
 		       yama_scope() ? " (kernel.yama.ptrace_scope is set)" : "");
 }
 
@@ -264,6 +264,33 @@ int mp_tracee_write(const struct mp_tracee *t, uint64_t addr, const void *buf, s
 int mp_tracee_read(const struct mp_tracee *t, uint64_t addr, void *buf, size_t len)
 {
 	return whole(pread(t->mem, buf, len, (off_t)addr), len);
+}
+
+int mp_tracee_get(const struct mp_tracee *t, unsigned int type, void *data, size_t *len)
+{
+	struct iovec iov = {data, *len};
+
+	if (ptrace(PTRACE_GETREGSET, t->tid, (void *)(uintptr_t)type, &iov))
+		return -errno;
+	*len = iov.iov_len;
+	return 0;
+}
+
+int mp_tracee_put(const struct mp_tracee *t, unsigned int type, const void *data, size_t len)
+{
+	struct iovec iov = {(void *)(uintptr_t)data, len};
+
+	return ptrace(PTRACE_SETREGSET, t->tid, (void *)(uintptr_t)type, &iov) ? -errno : 0;
+}
+
+int mp_tracee_get_mask(const struct mp_tracee *t, uint64_t *ret)
+{
+	return ptrace(PTRACE_GETSIGMASK, t->tid, (void *)sizeof(*ret), ret) ? -errno : 0;
+}
+
+int mp_tracee_set_mask(const struct mp_tracee *t, uint64_t mask)
+{
+	return ptrace(PTRACE_SETSIGMASK, t->tid, (void *)sizeof(mask), &mask) ? -errno : 0;
 }
 
 uint64_t mp_tracee_release(struct mp_tracee *t)

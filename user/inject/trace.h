@@ -49,6 +49,14 @@ int mp_tracee_park(struct mp_tracee *tracee);
 int mp_tracee_write(const struct mp_tracee *tracee, uint64_t addr, const void *buf, size_t len);
 int mp_tracee_read(const struct mp_tracee *tracee, uint64_t addr, void *buf, size_t len);
 
+/* A set of registers by its ELF note type; `len` is what there is room for, and then what there is.
+ */
+int mp_tracee_get(const struct mp_tracee *tracee, unsigned int type, void *data, size_t *len);
+int mp_tracee_put(const struct mp_tracee *tracee, unsigned int type, const void *data, size_t len);
+/* The signals that it has blocked. */
+int mp_tracee_get_mask(const struct mp_tracee *tracee, uint64_t *ret);
+int mp_tracee_set_mask(const struct mp_tracee *tracee, uint64_t mask);
+
 /* Lets it go. Returns how long it was stopped, in nanoseconds. */
 uint64_t mp_tracee_release(struct mp_tracee *tracee);
 
