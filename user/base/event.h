@@ -38,6 +38,7 @@ enum mp_event_type {
 enum mp_site_kind {
 	MP_SITE_UPROBE = 0,
 	MP_SITE_USDT,
+	MP_SITE_PYTHON, /* a Python function that a wrapper was put around */
 	MP_SITE_KIND_COUNT
 };
 
@@ -73,6 +74,9 @@ struct mp_event_start {
 	const char *const *features; /* e.g. "uprobe_multi" */
 	size_t n_features;
 };
+
+/* Stands for all points that programs tell of by the markers of one file. */
+#define MP_MARKED_POINTS "memprobe:*"
 
 struct mp_event_site {
 	const char *point;

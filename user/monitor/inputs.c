@@ -71,6 +71,19 @@ static void take_probe(struct mp_monitor *m, struct mp_decoded *record, uint64_t
 	mp_pipeline_feed(&m->pipeline, &record->event);
 }
 
+/* A program has passed the marker of a point for the first time; it may have declared it. */
+static void take_point(struct mp_monitor *m, const struct mp_decoded *record)
+{
+	const struct mp_reached *r = &record->reached;
+
+	/* Without memory for it, records of the point are counted as malformed. */
+	if (r->point >= m->o->points->n)
+		mp_points_declare(m->o->points, r->point, r->name, record->event.site.level);
+	if (mp_points_at(m->o->points, r->point))
+		mp_prober_reached(m->prober, r->point, r->site, record->event.site.kind,
+				  record->event.ts_ns);
+}
+
 static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t now)
 {
 	pid_t pid = (pid_t)event->process.pid;
@@ -93,6 +106,9 @@ static int on_record(void *data, struct mp_decoded *record)
 	switch (record->event.type) {
 	case MP_EVENT_PROBE:
 		take_probe(m, record, now);
+		break;
+	case MP_EVENT_SITE:
+		take_point(m, record);
 		break;
 	case MP_EVENT_PRESSURE:
 		mp_domains_enrich(m->domains, record, now);
@@ -168,6 +184,18 @@ void mp_monitor_look_again(struct mp_monitor *m)
 
 /* --- the clock, actions, signals, ends ------------------------------------------- */
 
+/* Once: what came first has its points, and is counted on. */
+void mp_monitor_warn_lost_points(struct mp_monitor *m)
+{
+	if (m->lost_points_told || !mp_bpf_lost_points(m->bpf))
+		return;
+	m->lost_points_told = true;
+	fprintf(stderr,
+		"memprobe-bpf: warning: the programs under watch have declared more than %d "
+		"points: hits of the others are lost, and counted as such\n",
+		MP_SPARE_POINTS);
+}
+
 static void on_tick(void *data)
 {
 	struct mp_monitor *m = data;
@@ -178,6 +206,7 @@ static void on_tick(void *data)
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);
+	mp_monitor_warn_lost_points(m);
 	if (mp_output_closed(m->output))
 		mp_monitor_stop(m, "output_closed");
 }

@@ -90,6 +90,7 @@ static void finish(struct mp_monitor *m, int exit_code)
 	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
 	/* Hooks that still run get their time, so that their results come before the summary. */
 	mp_pipeline_end(&m->pipeline);
+	mp_monitor_warn_lost_points(m);
 	put_losses(m);
 	put_end(m, exit_code);
 }

@@ -59,6 +59,7 @@ struct mp_monitor {
 	int stop_signal;
 	uint64_t start_ns;
 	uint64_t received;
+	bool lost_points_told;
 	uint64_t lost_told;    /* ring losses already reported … */
 	uint64_t lost_told_ns; /* … and when */
 };
@@ -75,6 +76,8 @@ void mp_monitor_watch_mmaps(struct mp_monitor *m);
 void mp_monitor_drain(struct mp_monitor *m);
 /* Looks again at processes that mapped something since the last time. */
 void mp_monitor_look_again(struct mp_monitor *m);
+/* Says, once, that programs have declared more points than there is room for. */
+void mp_monitor_warn_lost_points(struct mp_monitor *m);
 /* mp_action_host.look: `data` is the monitor. */
 void mp_monitor_look(void *data, const char *domain);
 
