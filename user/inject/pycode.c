@@ -78,10 +78,10 @@ static bool agrees_with_itself(const struct mp_pycode_memory *memory, uint64_t r
 	const struct mp_pycode_layout *l = &version->layout;
 	const struct told *t = &version->told;
 	const uint16_t pairs[][2] = {
-		{t->filename, l->filename},	  {t->name, l->name},
-		{t->qualname, l->qualname},	  {t->firstlineno, l->firstlineno},
-		{t->bytecode, l->bytecode},	  {t->type, l->type},
-		{t->str_state, l->str_state},	  {t->str_length, l->str_length},
+		{t->filename, l->filename},   {t->name, l->name},
+		{t->qualname, l->qualname},   {t->firstlineno, l->firstlineno},
+		{t->bytecode, l->bytecode},   {t->type, l->type},
+		{t->str_state, l->str_state}, {t->str_length, l->str_length},
 		{t->str_ascii, l->str_ascii},
 	};
 	char cookie[sizeof(COOKIE) - 1];
@@ -169,9 +169,9 @@ static int parse_code(const struct mp_pycode_target *target, uint64_t addr,
 	};
 
 	if (!is_alive(l, word_at(object, 0)) || word_at(object, l->type) != target->code_type ||
-	    (half_at(object, CODE_FLAGS) & FUNCTION_FLAGS) != FUNCTION_FLAGS ||
-	    code.n_units == 0 || code.n_units > MAX_UNITS || !is_object(code.filename) ||
-	    !is_object(code.name) || !is_object(code.qualname))
+	    (half_at(object, CODE_FLAGS) & FUNCTION_FLAGS) != FUNCTION_FLAGS || code.n_units == 0 ||
+	    code.n_units > MAX_UNITS || !is_object(code.filename) || !is_object(code.name) ||
+	    !is_object(code.qualname))
 		return -ENOENT;
 	*ret = code;
 	return 0;

@@ -13,7 +13,9 @@
 #include "base/error.h"
 #include "inject/python.h"
 
-#define MP_PYCODE_NAME 256  /* bytes of a qualified name, with its NUL; longer ones match nothing */
+#define MP_PYCODE_NAME                                                                             \
+	256		    /* bytes of a qualified name, with its NUL; longer ones match nothing  \
+			     */
 #define MP_PYCODE_FILE 4096 /* bytes of a source file's path, with its NUL */
 
 /* Where the memory comes from. `read` gives all of it and returns 0, or a negative errno. */
@@ -41,7 +43,7 @@ struct mp_pycode_layout {
 struct mp_pycode_target {
 	struct mp_pycode_layout layout;
 	struct mp_pycode_memory memory;
-	uint64_t code_type; /* address of PyCode_Type */
+	uint64_t code_type;  /* address of PyCode_Type */
 	char main_file[256]; /* last part of the path of what runs as __main__; "": not known */
 };
 
@@ -55,7 +57,7 @@ int mp_pycode_layout(const struct mp_python *python, const struct mp_pycode_memo
 /* A code object; as long as it is that same one, none of these changes. */
 struct mp_pycode {
 	uint64_t addr;
-	uint64_t n_units; /* instructions and their caches, 2 bytes each */
+	uint64_t n_units;  /* instructions and their caches, 2 bytes each */
 	uint64_t filename; /* addresses of strings */
 	uint64_t name;
 	uint64_t qualname;

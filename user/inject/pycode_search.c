@@ -34,7 +34,8 @@ struct mp_pycode_search {
 	pid_t pid;
 	int pagemap;
 	uint64_t page_size;
-	struct mp_pycode_target target; /* its memory is read page by page, and kept for a step */
+	struct mp_pycode_target target;
+	struct mp_pycode_target cached; /* the same, by way of pages that are kept for a step */
 	const char *const *paths;
 	size_t n_paths;
 	struct region *regions;
@@ -187,8 +188,8 @@ static void tell(const struct looking *l, const struct mp_pycode *code)
 	char qualname[MP_PYCODE_NAME];
 	char filename[MP_PYCODE_FILE];
 
-	if (mp_pycode_string(&s->target, code->qualname, qualname, sizeof(qualname)) ||
-	    mp_pycode_string(&s->target, code->filename, filename, sizeof(filename)) ||
+	if (mp_pycode_string(&s->cached, code->qualname, qualname, sizeof(qualname)) ||
+	    mp_pycode_string(&s->cached, code->filename, filename, sizeof(filename)) ||
 	    mp_pycode_search_check(s, code))
 		return;
 	for (size_t i = 0; i < s->n_paths; i++) {
@@ -200,7 +201,7 @@ static void tell(const struct looking *l, const struct mp_pycode *code)
 /* The word at `addr` is the address of the type of code objects. */
 static void consider(const struct looking *l, uint64_t addr)
 {
-	const struct mp_pycode_target *target = &l->search->target;
+	const struct mp_pycode_target *target = &l->search->cached;
 	char name[MP_PYCODE_NAME];
 	struct mp_pycode code;
 
@@ -211,7 +212,8 @@ static void consider(const struct looking *l, uint64_t addr)
 		tell(l, &code);
 }
 
-/* `n` pages at `addr`, which are in memory. They may be gone by now: then there is nothing there. */
+/* `n` pages at `addr`, which are in memory. They may be gone by now: then there is nothing there.
+ */
 static void look_at(const struct looking *l, uint64_t addr, size_t n)
 {
 	struct mp_pycode_search *s = l->search;
@@ -283,10 +285,7 @@ int mp_pycode_search_step(struct mp_pycode_search *s, uint64_t bytes, mp_pycode_
 
 int mp_pycode_search_check(const struct mp_pycode_search *s, const struct mp_pycode *code)
 {
-	struct mp_pycode_target direct = s->target;
-
-	direct.memory.read = read_whole;
-	return mp_pycode_check(&direct, code);
+	return mp_pycode_check(&s->target, code);
 }
 
 uint64_t mp_pycode_search_bytecode(const struct mp_pycode_search *s, const struct mp_pycode *code)
@@ -316,8 +315,7 @@ static void find_main_file(struct mp_pycode_search *s)
 	size_t len;
 
 	if (mp_read_file_at(s->fs, 1U << 20, &cmdline, &len, "/proc/%d/cmdline", s->pid) == 0)
-		mp_pycode_main_file(cmdline, len, s->target.main_file,
-				    sizeof(s->target.main_file));
+		mp_pycode_main_file(cmdline, len, s->target.main_file, sizeof(s->target.main_file));
 }
 
 static int open_pagemap(struct mp_pycode_search *s, struct mp_error *err)
@@ -363,7 +361,7 @@ int mp_pycode_search_new(const struct mp_fsroot *fs, const struct mp_python *pyt
 	s->pagemap = -1;
 	s->paths = paths;
 	s->n_paths = n_paths;
-	s->target.memory = (struct mp_pycode_memory){read_cached, s};
+	s->target.memory = (struct mp_pycode_memory){read_whole, s};
 	error = allocate(s);
 	error = error ?: mp_pycode_layout(python, &s->target.memory, &s->target.layout, err);
 	error = error ?: find_type(python, &s->target.code_type, err);
@@ -373,6 +371,8 @@ int mp_pycode_search_new(const struct mp_fsroot *fs, const struct mp_python *pyt
 		return error;
 	}
 	find_main_file(s);
+	s->cached = s->target;
+	s->cached.memory.read = read_cached;
 	*ret = s;
 	return 0;
 }
