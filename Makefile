@@ -42,7 +42,9 @@ LIBBPF_STATIC := -l:libbpf.a
 LDLIBS += $(LIBBPF_STATIC) -l:libiberty.a -lelf -lz -lyaml -lcapstone -ljansson -lm -pthread
 
 MAIN := user/cli/main.c
-SRCS := $(sort $(filter-out $(MAIN) $(wildcard user/base/arch_*.c),$(wildcard user/*/*.c))) \
+LIB_SRCS := $(sort $(wildcard user/lib/*.c))
+SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c), \
+	$(wildcard user/*/*.c))) \
 	user/base/arch_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
@@ -59,11 +61,11 @@ TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
+.PHONY: all lib test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/memprobe-bpf compile_commands.json
+all: $(BUILD)/memprobe-bpf lib compile_commands.json
 
 # --- BPF side: one object a file, linked, then a skeleton -------------------
 
@@ -99,6 +101,45 @@ build/gen/prefix: FORCE | build/gen
 $(BUILD)/memprobe-bpf: $(BUILD)/obj/$(MAIN:.c=.o) $(OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# --- libmemprobe: gets into other people's processes, so it has nothing of the above ----
+
+LIB_OBJS := $(LIB_SRCS:user/lib/%.c=$(BUILD)/lib/%.o)
+SONAME := libmemprobe.so.$(firstword $(subst ., ,$(VERSION)))
+LIB_LINKS := $(BUILD)/$(SONAME) $(BUILD)/libmemprobe.so
+LIB_CFLAGS := $(CFLAGS) -fPIC -fvisibility=hidden
+# The first byte of a marker is its nop, so what is built here claims no landing pads.
+LIB_CFLAGS += $(if $(filter x86_64,$(ARCH)),-fcf-protection=return)
+
+lib: $(LIB_LINKS) $(BUILD)/libmemprobe.a $(BUILD)/memprobe-marker.so $(BUILD)/memprobe.h
+
+$(BUILD)/lib/%.o: user/lib/%.c
+	$(call say,CC-LIB,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(LIB_CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+
+# It goes into processes that have no sanitizer.
+$(BUILD)/lib/marker.o: MODE_FLAGS := -O2
+
+$(BUILD)/libmemprobe.so.$(VERSION): $(LIB_OBJS) user/lib/libmemprobe.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) -shared -Wl,--build-id -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=user/lib/libmemprobe.map $(LIB_OBJS) -o $@
+
+$(LIB_LINKS): $(BUILD)/libmemprobe.so.$(VERSION)
+	$(Q)ln -sf $(<F) $@
+
+$(BUILD)/libmemprobe.a: $(LIB_OBJS)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+# The markers alone, for interpreters: no libc, no start-up code, one page or two.
+$(BUILD)/memprobe-marker.so: $(BUILD)/lib/marker.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -nostdlib -s -Wl,-soname,$(@F) -Wl,--build-id -Wl,-z,noseparate-code \
+		-Wl,-z,norelro $< -o $@
+
+$(BUILD)/memprobe.h: user/lib/memprobe.h
+	$(Q)cp $< $@
 
 # --- tests: unit tests and all they use are built with sanitizers ------------
 
@@ -180,13 +221,22 @@ lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
 # The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
-COMPILED := $(SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(BENCH_SRCS)
+COMPILED := $(SRCS) $(LIB_SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(BENCH_SRCS)
 
 compile_commands.json: Makefile $(COMPILED)
 	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(COMPILED) >$@.tmp && mv $@.tmp $@
 
 install: all
 	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 755 $(BUILD)/libmemprobe.so.$(VERSION) $(BUILD)/memprobe-marker.so \
+		$(DESTDIR)$(PREFIX)/lib
+	ln -sf libmemprobe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf libmemprobe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmemprobe.so
+	install -m 644 $(BUILD)/libmemprobe.a $(DESTDIR)$(PREFIX)/lib
+	install -D -m 644 user/lib/memprobe.h $(DESTDIR)$(PREFIX)/include/memprobe.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' user/lib/memprobe.pc.in \
+		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/memprobe.pc
 	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
 	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
 

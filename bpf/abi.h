@@ -20,7 +20,10 @@
 #define MP_STR_UNREADABLE ((char)0xff) /* a string that could not be read; never valid UTF-8 */
 #define MP_STACK_DEPTH 48	       /* user frames kept of a stack */
 #define MP_RSS_KINDS 4
-#define MP_FRAME_DEPTH 32 /* probed calls one thread can be inside at once */
+#define MP_FRAME_DEPTH 32     /* probed calls one thread can be inside at once */
+#define MP_KEYED_FRAMES 16    /* and calls that are told apart by a marker's key */
+#define MP_SPARE_POINTS 256   /* points that programs under watch can declare */
+#define MP_POINT_NAME_LEN 128 /* of a declared point, with its NUL */
 
 /* Duration histogram: MP_HIST_SUB linear steps in each power of two, in ns. */
 #define MP_HIST_SUB_BITS 2
@@ -72,6 +75,7 @@ enum mp_record_kind {
 	MP_RECORD_OOM = 3,
 	MP_RECORD_IN_FLIGHT = 4,
 	MP_RECORD_PRESSURE = 5,
+	MP_RECORD_POINT = 6,
 };
 
 /* Where pressure was noticed. The kernel side tells of the first, second and last. */
@@ -113,6 +117,7 @@ enum mp_probe_flags {
 	MP_PROBE_HAS_RET = 1 << 2,
 	MP_PROBE_GATED = 1 << 3,      /* the process is being stopped before the call */
 	MP_PROBE_WOULD_GATE = 1 << 4, /* it would be with --enforce */
+	MP_PROBE_BY_MARKER = 1 << 5,  /* args[0] is the size asked for, 0: not known; n_args is 0 */
 };
 
 /* Sizes in bytes, MP_UNKNOWN where not known. */
@@ -157,6 +162,27 @@ struct mp_process_record {
 	__u32 parent;	 /* fork: thread group id of the parent */
 	__s32 exit_code; /* exit: as wait(2) gives it */
 	char comm[MP_COMM_LEN];
+};
+
+enum mp_declared_flags {
+	MP_DECLARED_PYTHON = 1 << 0, /* MEMPROBE_MARKER_PYTHON, 8 bits further down */
+};
+
+/*
+ * The first hit of a point by a marker. One that user space has not named in
+ * marker_points is declared by it. Comes before the first probe record of the
+ * point, in the ring of process records; more than once when threads race.
+ */
+struct mp_point_record {
+	struct mp_record_header h;
+	__u32 point; /* index into the points map */
+	__u32 site;  /* of the marker, as in its cookie */
+	__u64 id;
+	__u32 pid;
+	__u8 level;
+	__u8 flags; /* enum mp_declared_flags */
+	__u8 pad[2];
+	char name[MP_POINT_NAME_LEN]; /* what the process says it is; "": could not be read */
 };
 
 /* The OOM killer has chosen a process; any process, target or not. */
@@ -222,6 +248,7 @@ enum mp_point_flags {
 	MP_POINT_HAS_RET = 1 << 1,
 	MP_POINT_RET_STR = 1 << 2,
 	MP_POINT_GATE = 1 << 3, /* its entries are gated at critical usage */
+	MP_POINT_TOLD = 1 << 4, /* BPF's: that markers hit it was told by an mp_point_record */
 };
 
 #define MP_NO_SIZE_ARG MP_MAX_ARGS
@@ -355,6 +382,9 @@ struct mp_bpf_config {
 	__u32 wake_bytes; /* wake the reader when this much waits; 0: at every record */
 	__u8 gate;	  /* 0: no point is gated; 1: told, nothing stops; 2: enforced */
 	__u8 pad[3];
+	__u32 n_points; /* that are configured: from there on lie the declared ones */
+	__u32 pad2;
+	struct mp_point_config declared[MP_LEVEL_COUNT]; /* what a declared point starts with */
 };
 
 /* Written by user space while the programs run. */
@@ -372,6 +402,7 @@ _Static_assert(sizeof(struct mp_record_header) == 24, "record header");
 _Static_assert(sizeof(struct mp_probe_record) % 8 == 0, "probe record padding");
 _Static_assert(sizeof(struct mp_probe_record_full) % 8 == 0, "full record padding");
 _Static_assert(sizeof(struct mp_process_record) == 56, "process record");
+_Static_assert(sizeof(struct mp_point_record) == 176, "point record");
 _Static_assert(sizeof(struct mp_oom_record) == 112, "oom record");
 _Static_assert(sizeof(struct mp_in_flight_record) == 56, "in flight record");
 _Static_assert(sizeof(struct mp_pressure_record) == 144, "pressure record");

@@ -86,7 +86,7 @@ static __always_inline void mp_tell_in_flight(const struct mp_frame *frame, u64 
 	r->pad = 0;
 	r->duration_ns = now - frame->ts_ns;
 	snap = bpf_map_lookup_elem(&victims, &pid);
-	r->rss_delta = snap ? (s64)(snap->rss_total - frame->rss) : MP_UNKNOWN_DELTA;
+	r->rss_delta = snap ? mp_frame_delta(snap->rss_total, frame->rss) : MP_UNKNOWN_DELTA;
 	bpf_ringbuf_submit(r, 0);
 }
 
@@ -97,6 +97,7 @@ int BPF_PROG(mp_victim_exit, struct task_struct *task)
 	u64 now = bpf_ktime_get_ns();
 	struct mp_thread *t;
 	u32 depth;
+	u32 next;
 
 	if (!task->signal->oom_mm)
 		return 0;
@@ -106,5 +107,12 @@ int BPF_PROG(mp_victim_exit, struct task_struct *task)
 	depth = t->depth;
 	for (u32 i = 0; i < MP_FRAME_DEPTH && i < depth; i++)
 		mp_tell_in_flight(&t->frames[i], now);
+	next = t->keyed_next;
+	for (u32 i = 0; i < MP_KEYED_FRAMES; i++) {
+		const struct mp_frame *frame = mp_keyed_at(t, next + i);
+
+		if (frame->key)
+			mp_tell_in_flight(frame, now);
+	}
 	return 0;
 }

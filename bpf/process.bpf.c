@@ -7,6 +7,7 @@
 #include "maps.bpf.h"
 #include <bpf/bpf_tracing.h>
 #include "memory.bpf.h"
+#include "thread.bpf.h"
 
 #define MP_CGROUP_DEPTH 32
 
@@ -122,11 +123,24 @@ int BPF_PROG(mp_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
+/* The calls that the thread was inside of are no more: none of them will return. */
+static __always_inline void mp_forget_calls(struct task_struct *task)
+{
+	struct mp_thread *t = bpf_task_storage_get(&threads, task, NULL, 0);
+
+	if (!t)
+		return;
+	t->depth = 0;
+	for (u32 i = 0; i < MP_KEYED_FRAMES; i++)
+		t->keyed[i].key = 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(mp_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
 {
 	u32 tgid = task->tgid;
 
+	mp_forget_calls(task);
 	if (bpf_map_lookup_elem(&targets, &tgid))
 		mp_tell(MP_PROCESS_EXEC, task, 0);
 	else if (mp_wanted(task))

@@ -3,7 +3,7 @@
 """Checks by their #include lines that the modules of user/ depend downwards only.
 
     cli -> monitor -> {probe, inject, source, action, report, metrics}
-        -> {state, policy, config, elf, target, cgroup} -> base, abi.h
+        -> {state, policy, config, elf, target, cgroup} -> base, abi.h, lib/marker.h
 
 Prints every include that breaks the map as file:line: reason; exit code 1.
 """
@@ -23,6 +23,8 @@ LAYERS = [
 SAME_LAYER = {("policy", "config"), ("policy", "state"), ("target", "cgroup")}
 # lib runs inside other people's processes and stays small.
 ONLY = {"lib": {"base"}}
+# What this program and those under watch agree on, as abi.h is with the kernel side.
+SHARED = {"abi.h", "lib/marker.h"}
 SKELETON = "memprobe.skel.h"
 SKELETON_USERS = {"probe", "source"}
 # What these compute depends on their arguments alone: no clock, no files, no kernel.
@@ -57,7 +59,7 @@ def problem_of(module, quote, name):
         if module not in SKELETON_USERS:
             return f"only {' and '.join(sorted(SKELETON_USERS))} may include {SKELETON}"
         return None
-    if quote == "<" or name == "abi.h":
+    if quote == "<" or name in SHARED:
         return None
     other, slash, _ = name.partition("/")
     if not slash:

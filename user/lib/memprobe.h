@@ -17,6 +17,9 @@
 extern "C" {
 #endif
 
+/* Exported by what defines them: the library is built with all else hidden. */
+#pragma GCC visibility push(default)
+
 #define MEMPROBE_VERSION_MAJOR 0
 #define MEMPROBE_VERSION_MINOR 1
 
@@ -173,6 +176,8 @@ static inline struct memprobe_scope memprobe_scope_begin(struct memprobe_point *
 		memprobe_scope_, n) =                                                              \
 		memprobe_scope_begin(                                                              \
 			memprobe_point_once(&MEMPROBE_NAME_(memprobe_point_, n), (name), (level)))
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "lib/marker.h"
 #include "probe/loaded.h"
+
+_Static_assert(MEMPROBE_MARKER_PYTHON == MP_DECLARED_PYTHON << 8, "flags of a marker's level");
 
 #define FIREHOSE_NS 10000000ULL /* shorter intervals are read in batches */
 #define MAX_GATED 1024
@@ -64,45 +67,17 @@ static enum mp_gate gate_mode(const struct mp_bpf_options *o)
 	return o->gate == MP_GATE_HELD && !can_hold ? MP_GATE_WOULD : o->gate;
 }
 
-static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, unsigned int nr_cpus)
+/* Each costs some milliseconds to load: what cannot add a target is left out. */
+static void choose_others(struct memprobe *skel, const struct mp_bpf_options *o)
 {
-	struct mp_bpf_config *cfg = (struct mp_bpf_config *)&skel->rodata->cfg;
-
-	for (int level = 0; level < MP_LEVEL_COUNT; level++)
-		cfg->interval_ns[level] = mp_policy_interval_ns(o->policy, (enum mp_level)level);
-	for (int severity = MP_SEVERITY_WARNING; severity < MP_SEVERITY_COUNT; severity++)
-		cfg->threshold_pct[severity] = whole_pct(o->policy->threshold_pct[severity]);
-	cfg->host_bytes = o->host_bytes;
-	cfg->page_size = (__u32)sysconf(_SC_PAGESIZE);
-	cfg->nr_cpus = nr_cpus;
-	cfg->want_comm = o->want_comm;
-	cfg->want_exe = o->want_exe;
-	cfg->want_cgroup = o->want_cgroup;
-	cfg->follow = o->follow;
-	cfg->self = (__u32)getpid();
-	cfg->gate = (__u8)gate_mode(o);
-	cfg->wake_bytes = is_firehose(o) ? (__u32)(ring_size(o) / 8) : 0;
-	skel->bss->live.targets_generation = 1;
-}
-
-/* One of each program's two builds; see the end of probe.bpf.c. */
-static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *o)
-{
-	bool unpreempted = o->features->preempt_disable;
 	bool track = o->features->process_tracking;
-	/* Each costs some milliseconds to load: what cannot add a target is left out. */
 	bool takes_children = o->follow || o->want_comm || o->want_exe || o->want_cgroup;
 	const struct {
 		struct bpf_program *program;
 		bool load;
 	} all[] = {
 		{skel->progs.mp_setup, o->features->rss_per_cpu},
-		{skel->progs.mp_enter, unpreempted},
-		{skel->progs.mp_return, unpreempted},
-		{skel->progs.mp_usdt, unpreempted && o->has_usdt},
-		{skel->progs.mp_enter_preemptible, !unpreempted},
-		{skel->progs.mp_return_preemptible, !unpreempted},
-		{skel->progs.mp_usdt_preemptible, !unpreempted && o->has_usdt},
+		{skel->progs.mp_watch, o->watchpoints},
 		{skel->progs.mp_fork, track && takes_children},
 		{skel->progs.mp_exec, track},
 		{skel->progs.mp_exit, track},
@@ -119,16 +94,55 @@ static void choose_programs(struct memprobe *skel, const struct mp_bpf_options *
 
 	for (size_t i = 0; i < MP_ARRAY_SIZE(all); i++)
 		bpf_program__set_autoload(all[i].program, all[i].load);
-	if (!o->features->uprobe_multi)
-		return;
-	for (size_t i = 1; i < 7; i++)
-		bpf_program__set_expected_attach_type(
-			all[i].program, (enum bpf_attach_type)MP_BPF_TRACE_UPROBE_MULTI);
+}
+
+struct builds {
+	struct bpf_program *unpreempted;
+	struct bpf_program *preemptible;
+};
+
+#define BUILDS(skel, name)                                                                         \
+	{                                                                                          \
+		(skel)->progs.name, (skel)->progs.name##_preemptible                               \
+	}
+#define N_UPROBE_PROGRAMS MP_PROGRAM_WATCH
+
+/* One of each program's two builds; see the end of hit.bpf.h. */
+static struct bpf_program *uprobe_program(const struct memprobe *skel,
+					  const struct mp_features *features,
+					  enum mp_program program, struct bpf_program **ret_other)
+{
+	const struct builds all[] = {
+		[MP_PROGRAM_ENTER] = BUILDS(skel, mp_enter),
+		[MP_PROGRAM_RETURN] = BUILDS(skel, mp_return),
+		[MP_PROGRAM_USDT] = BUILDS(skel, mp_usdt),
+		[MP_PROGRAM_MARKER] = BUILDS(skel, mp_marker),
+	};
+	const struct builds *builds = &all[program];
+
+	_Static_assert(MP_ARRAY_SIZE(all) == N_UPROBE_PROGRAMS, "two builds of each");
+	*ret_other = features->preempt_disable ? builds->preemptible : builds->unpreempted;
+	return features->preempt_disable ? builds->unpreempted : builds->preemptible;
+}
+
+static void choose_uprobes(struct memprobe *skel, const struct mp_bpf_options *o)
+{
+	for (int i = 0; i < N_UPROBE_PROGRAMS; i++) {
+		struct bpf_program *other;
+		struct bpf_program *program =
+			uprobe_program(skel, o->features, (enum mp_program)i, &other);
+
+		bpf_program__set_autoload(other, false);
+		bpf_program__set_autoload(program, i != MP_PROGRAM_USDT || o->has_usdt);
+		if (o->features->uprobe_multi)
+			bpf_program__set_expected_attach_type(
+				program, (enum bpf_attach_type)MP_BPF_TRACE_UPROBE_MULTI);
+	}
 }
 
 static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
 {
-	uint32_t points = (uint32_t)(o->points->n ? o->points->n : 1);
+	uint32_t points = (uint32_t)o->points->n + MP_SPARE_POINTS;
 	uint32_t usdt = (uint32_t)(o->max_usdt_sites ? o->max_usdt_sites : 1);
 	uint64_t ring = ring_size(o);
 	int err = bpf_map__set_max_entries(skel->maps.points, points);
@@ -137,6 +151,7 @@ static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
 		return -E2BIG;
 	err = err ?: bpf_map__set_max_entries(skel->maps.stats, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.intervals, points);
+	err = err ?: bpf_map__set_max_entries(skel->maps.marker_points, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.usdt_sites, usdt);
 	err = err ?: bpf_map__set_max_entries(skel->maps.events, (uint32_t)ring);
 	if (gate_mode(o) == MP_GATE_HELD)
@@ -192,20 +207,55 @@ static void point_config(const struct mp_point *point, const struct mp_policy *p
 		ret->flags |= MP_POINT_HAS_STR | MP_POINT_RET_STR;
 }
 
+static void fill_config(struct memprobe *skel, const struct mp_bpf_options *o, unsigned int nr_cpus)
+{
+	struct mp_bpf_config *cfg = (struct mp_bpf_config *)&skel->rodata->cfg;
+
+	for (int level = 0; level < MP_LEVEL_COUNT; level++)
+		cfg->interval_ns[level] = mp_policy_interval_ns(o->policy, (enum mp_level)level);
+	for (int severity = MP_SEVERITY_WARNING; severity < MP_SEVERITY_COUNT; severity++)
+		cfg->threshold_pct[severity] = whole_pct(o->policy->threshold_pct[severity]);
+	cfg->host_bytes = o->host_bytes;
+	cfg->page_size = (__u32)sysconf(_SC_PAGESIZE);
+	cfg->nr_cpus = nr_cpus;
+	cfg->want_comm = o->want_comm;
+	cfg->want_exe = o->want_exe;
+	cfg->want_cgroup = o->want_cgroup;
+	cfg->follow = o->follow;
+	cfg->self = (__u32)getpid();
+	cfg->gate = (__u8)gate_mode(o);
+	cfg->n_points = (__u32)o->points->n;
+	for (int level = 0; level < MP_LEVEL_COUNT; level++) {
+		const struct mp_point bare = {.level = (enum mp_level)level};
+
+		point_config(&bare, o->policy, &cfg->declared[level]);
+	}
+	cfg->wake_bytes = is_firehose(o) ? (__u32)(ring_size(o) / 8) : 0;
+	skel->bss->live.targets_generation = 1;
+}
+
+/* Found by its own probes, and by markers that give its name's id. */
+static int fill_point(struct memprobe *skel, const struct mp_bpf_options *o, uint32_t index)
+{
+	const struct mp_point *point = &o->points->items[index];
+	uint64_t id = memprobe_marker_id(point->name);
+	struct mp_point_config config;
+	int err;
+
+	point_config(point, o->policy, &config);
+	err = bpf_map_update_elem(bpf_map__fd(skel->maps.points), &index, &config, BPF_ANY);
+	return err
+		       ?: bpf_map_update_elem(bpf_map__fd(skel->maps.marker_points), &id, &index,
+					      BPF_ANY);
+}
+
 static int fill_points(struct memprobe *skel, const struct mp_bpf_options *o)
 {
-	int fd = bpf_map__fd(skel->maps.points);
+	int err = 0;
 
-	for (uint32_t i = 0; i < o->points->n; i++) {
-		struct mp_point_config config;
-		int err;
-
-		point_config(&o->points->items[i], o->policy, &config);
-		err = bpf_map_update_elem(fd, &i, &config, BPF_ANY);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (uint32_t i = 0; i < o->points->n && !err; i++)
+		err = fill_point(skel, o, i);
+	return err;
 }
 
 static int run_once(const struct bpf_program *program)
@@ -250,17 +300,20 @@ static int explain_load(int error, const struct mp_bpf_options *o, struct mp_err
 	}
 }
 
+static int fd_of(const struct bpf_program *program)
+{
+	return bpf_program__autoload(program) ? bpf_program__fd(program) : -1;
+}
+
 static void keep_programs(struct mp_bpf *bpf, const struct mp_features *features)
 {
-	struct memprobe *skel = bpf->skel;
-	bool unpreempted = features->preempt_disable;
+	for (int i = 0; i < N_UPROBE_PROGRAMS; i++) {
+		struct bpf_program *other;
 
-	bpf->programs[MP_PROGRAM_ENTER] = bpf_program__fd(
-		unpreempted ? skel->progs.mp_enter : skel->progs.mp_enter_preemptible);
-	bpf->programs[MP_PROGRAM_RETURN] = bpf_program__fd(
-		unpreempted ? skel->progs.mp_return : skel->progs.mp_return_preemptible);
-	bpf->programs[MP_PROGRAM_USDT] = bpf_program__fd(
-		unpreempted ? skel->progs.mp_usdt : skel->progs.mp_usdt_preemptible);
+		bpf->programs[i] =
+			fd_of(uprobe_program(bpf->skel, features, (enum mp_program)i, &other));
+	}
+	bpf->programs[MP_PROGRAM_WATCH] = fd_of(bpf->skel->progs.mp_watch);
 }
 
 /*
@@ -294,7 +347,8 @@ int mp_bpf_load(const struct mp_bpf_options *o, struct mp_bpf **ret, struct mp_e
 		goto fail;
 	}
 	fill_config(bpf->skel, o, bpf->nr_cpus);
-	choose_programs(bpf->skel, o);
+	choose_others(bpf->skel, o);
+	choose_uprobes(bpf->skel, o);
 	error = size_maps(bpf->skel, o);
 	error = error ?: memprobe__load(bpf->skel);
 	error = error ?: run_setup(bpf->skel, o->features);
@@ -476,6 +530,11 @@ int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_
 uint64_t mp_bpf_lost_hits(const struct mp_bpf *bpf)
 {
 	return __atomic_load_n(&bpf->skel->bss->lost_hits, __ATOMIC_RELAXED);
+}
+
+bool mp_bpf_lost_points(const struct mp_bpf *bpf)
+{
+	return __atomic_load_n(&bpf->skel->bss->undeclared, __ATOMIC_RELAXED) != 0;
 }
 
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf)

@@ -35,7 +35,8 @@ struct mp_bpf_options {
 	bool want_cgroup;
 	bool has_usdt;
 	size_t max_usdt_sites;
-	bool pressure; /* mp_bpf_track_pressure() will be called */
+	bool watchpoints; /* MP_PROGRAM_WATCH will be used */
+	bool pressure;	  /* mp_bpf_track_pressure() will be called */
 	enum mp_gate
 		gate; /* what a point whose level has the gate action does: HELD with --enforce */
 };
@@ -108,8 +109,13 @@ int mp_bpf_set_usdt_site(struct mp_bpf *bpf, uint32_t site, const struct mp_usdt
 /* Sums the per-CPU counters of a point. */
 int mp_bpf_read_stats(const struct mp_bpf *bpf, uint32_t point, struct mp_point_stats *ret);
 
-/* Hits that were not counted, because a thread's first one found no memory for its state. */
+/*
+ * Hits that were not counted, because a thread's first one found no memory for its
+ * state, or because a program declared more points than there is room for.
+ */
 uint64_t mp_bpf_lost_hits(const struct mp_bpf *bpf);
+/* Whether the second has happened. */
+bool mp_bpf_lost_points(const struct mp_bpf *bpf);
 /* Records lost so far: by the events ring and by the process ring. */
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
@@ -124,8 +130,11 @@ enum mp_program {
 	MP_PROGRAM_ENTER = 0,
 	MP_PROGRAM_RETURN,
 	MP_PROGRAM_USDT,
+	MP_PROGRAM_MARKER, /* its cookie has an mp_phase in place of a point */
+	MP_PROGRAM_WATCH,  /* for perf events of hardware watchpoints, with options.watchpoints */
 	MP_PROGRAM_COUNT
 };
+/* Its file descriptor; -1 when it was not loaded. */
 int mp_bpf_program(const struct mp_bpf *bpf, enum mp_program program);
 
 #endif
