@@ -111,10 +111,11 @@ static void test_stripped_interpreter(void **state)
 	struct child child;
 	char path[PATH_MAX];
 
-	shell(dir, "printf '%%s\\n' '#include <stdio.h>' '#include <unistd.h>' "
-		   "'__attribute__((section(\".PyRuntime\"), used)) char runtime[4096] = {1};' "
-		   "'int main(void) { puts(\"3 0\"); fflush(stdout); return (int)sleep(60); }' >a.c && "
-		   "cc -static -s -o python3 a.c");
+	shell(dir,
+	      "printf '%%s\\n' '#include <stdio.h>' '#include <unistd.h>' "
+	      "'__attribute__((section(\".PyRuntime\"), used)) char runtime[4096] = {1};' "
+	      "'int main(void) { puts(\"3 0\"); fflush(stdout); return (int)sleep(60); }' >a.c && "
+	      "cc -static -s -o python3 a.c");
 	snprintf(path, sizeof(path), "%s/python3", dir->path);
 	start_waiting(path, &child);
 	assert_int_equal(mp_python_inspect(&live, child.pid, &python, &err), 0);
@@ -132,12 +133,13 @@ static void test_nonsense_table(void **state)
 	struct child child;
 	char path[PATH_MAX];
 
-	shell(dir, "printf '%%s\\n' '#include <stdio.h>' '#include <unistd.h>' "
-		   "'struct {char c[8]; unsigned long v, f, rest[200];} "
-		   "_PyRuntime __attribute__((section(\".PyRuntime\"), used)) = {"
-		   "{\"xdebugpy\"[0],100,101,98,117,103,112,121}, 0x030e00f0, 0, {-1UL, -1UL, -1UL}};' "
-		   "'int main(void) { puts(\"3 14\"); fflush(stdout); return (int)sleep(60); }' >a.c && "
-		   "cc -o python3.14 a.c");
+	shell(dir,
+	      "printf '%%s\\n' '#include <stdio.h>' '#include <unistd.h>' "
+	      "'struct {char c[8]; unsigned long v, f, rest[200];} "
+	      "_PyRuntime __attribute__((section(\".PyRuntime\"), used)) = {"
+	      "{\"xdebugpy\"[0],100,101,98,117,103,112,121}, 0x030e00f0, 0, {-1UL, -1UL, -1UL}};' "
+	      "'int main(void) { puts(\"3 14\"); fflush(stdout); return (int)sleep(60); }' >a.c && "
+	      "cc -o python3.14 a.c");
 	snprintf(path, sizeof(path), "%s/python3.14", dir->path);
 	start_waiting(path, &child);
 	assert_int_equal(mp_python_inspect(&live, child.pid, &python, &err), 0);
@@ -156,7 +158,8 @@ static void test_memory(void **state)
 	(void)state;
 	assert_int_equal(mp_memory_read(getpid(), (uintptr_t)&value, &read, sizeof(read)), 0);
 	assert_int_equal(read, 5);
-	assert_int_equal(mp_memory_write(getpid(), (uintptr_t)&read, &(uint64_t){7}, sizeof(read)), 0);
+	assert_int_equal(mp_memory_write(getpid(), (uintptr_t)&read, &(uint64_t){7}, sizeof(read)),
+			 0);
 	assert_int_equal(read, 7);
 	assert_int_equal(mp_memory_read(getpid(), 8, &read, sizeof(read)), -EFAULT);
 	assert_int_equal(mp_memory_read(getpid(), UINT64_MAX - 3, &read, sizeof(read)), -EFAULT);

@@ -43,9 +43,9 @@ static int read_word(const struct mp_python *python, uint64_t addr, uint64_t *re
 /* A table that was misread must not become an address to write to. */
 static bool is_sane(const uint64_t table[WORDS])
 {
-	static const enum word offsets[] = {INTERPRETERS_HEAD, INTERPRETER_ID, INTERPRETER_NEXT,
-					    THREADS_MAIN,      EVAL_BREAKER,   SUPPORT,
-					    ENABLED};
+	static const enum word offsets[] = {
+		INTERPRETERS_HEAD, INTERPRETER_ID, INTERPRETER_NEXT, THREADS_MAIN,
+		EVAL_BREAKER,	   SUPPORT,	   ENABLED};
 
 	for (size_t i = 0; i < MP_ARRAY_SIZE(offsets); i++) {
 		if (table[offsets[i]] > MAX_STATE_BYTES)
@@ -76,8 +76,8 @@ static int find_main_interpreter(const struct mp_python *python, struct places *
 static int find_places(const struct mp_python *python, struct places *places)
 {
 	struct mp_debug_head head;
-	int err = mp_memory_read(python->pid, python->runtime, places->table,
-				 sizeof(places->table));
+	int err =
+		mp_memory_read(python->pid, python->runtime, places->table, sizeof(places->table));
 
 	if (err)
 		return err;
@@ -85,8 +85,9 @@ static int find_places(const struct mp_python *python, struct places *places)
 	if (!mp_debug_head_valid(&head) || !is_sane(places->table))
 		return -ENOTSUP;
 	err = find_main_interpreter(python, places);
-	err = err ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
-			       &places->thread);
+	err = err
+		      ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
+				   &places->thread);
 	return err ? err : places->thread ? 0 : -EAGAIN;
 }
 
@@ -107,8 +108,9 @@ static int fail_to_find(int error, struct mp_error *err)
 			       "remote debugging is switched off there: start the program without "
 			       "PYTHON_DISABLE_REMOTE_DEBUG and -X disable-remote-debug");
 	case -ENOTSUP:
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
-			       "the interpreter's table for debuggers is not the one of Python 3.14");
+		return mp_fail(
+			err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			"the interpreter's table for debuggers is not the one of Python 3.14");
 	case -EAGAIN:
 		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
 			       "the interpreter is just starting or ending");

@@ -150,7 +150,8 @@ static void choose_remote_debug(struct mp_python *python)
 
 static void choose_way(struct mp_python *python, const struct image *image)
 {
-	bool has_calls = image->symbols[SYM_PENDING_CALL].addr && image->symbols[SYM_RUN_STRING].addr;
+	bool has_calls =
+		image->symbols[SYM_PENDING_CALL].addr && image->symbols[SYM_RUN_STRING].addr;
 
 	if (!python->minor && !has_calls)
 		no_way(python, "the interpreter is linked statically and stripped: its functions "
@@ -162,14 +163,16 @@ static void choose_way(struct mp_python *python, const struct image *image)
 		no_way(python, "Python %u.%u is not known yet: 3.%u to 3.%u are supported",
 		       python->major, python->minor, MP_PYTHON_MIN_MINOR, MP_PYTHON_MAX_MINOR);
 	else if (python->is_free_threaded)
-		no_way(python, "a free-threaded build of Python %u.%u: functions cannot be exchanged "
-			       "while other threads run them",
+		no_way(python,
+		       "a free-threaded build of Python %u.%u: functions cannot be exchanged "
+		       "while other threads run them",
 		       python->major, python->minor);
 	else if (python->minor >= 14)
 		choose_remote_debug(python);
 	else if (!has_calls)
-		no_way(python, "the interpreter is stripped of Py_AddPendingCall: start the program "
-			       "by `memprobe-bpf run`");
+		no_way(python,
+		       "the interpreter is stripped of Py_AddPendingCall: start the program "
+		       "by `memprobe-bpf run`");
 	else
 		python->way = MP_PYTHON_PENDING_CALL;
 }
@@ -210,10 +213,11 @@ int mp_python_inspect(const struct mp_fsroot *fs, pid_t pid, struct mp_python *r
 	/* What was read is of that process only if it is still there. */
 	error = error ?: mp_python_still_there(fs, &python);
 	if (error == -EACCES || error == -EPERM)
-		return mp_fail(err, MP_EXIT_PRIVILEGE, -error,
-			       "process %d: its memory cannot be read: CAP_SYS_PTRACE is needed, run "
-			       "with sudo",
-			       (int)pid);
+		return mp_fail(
+			err, MP_EXIT_PRIVILEGE, -error,
+			"process %d: its memory cannot be read: CAP_SYS_PTRACE is needed, run "
+			"with sudo",
+			(int)pid);
 	if (error)
 		return mp_fail(err, MP_EXIT_TARGET, -error, "process %d: %s", (int)pid,
 			       error == -ENOENT ? "no CPython" : strerror(-error));

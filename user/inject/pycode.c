@@ -139,14 +139,12 @@ static uint32_t half_at(const uint8_t *object, size_t offset)
 
 /*
  * Whether the first word of an object is a count of references. In freed memory it is 0, or an
- * allocator's link to the next free block. 3.14 has flags in the upper quarter; a count that
- * would reach into the third belongs to nothing.
+ * allocator's link to the next free block. The count has 32 bits, with flags in the upper quarter
+ * of the word from 3.14 on. mp_watch_is_alive() in bpf/watchpoint.bpf.h asks the same.
  */
-static bool is_alive(const struct mp_pycode_layout *layout, uint64_t word)
+static bool is_alive(uint64_t word)
 {
-	uint64_t above = layout->minor >= 14 ? word >> 32 & 0xffff : word >> 32;
-
-	return (uint32_t)word != 0 && above == 0;
+	return (uint32_t)word != 0 && (word >> 32 & 0xffff) == 0;
 }
 
 /* Objects are at least aligned to words, and never in the first page. */
@@ -168,7 +166,7 @@ static int parse_code(const struct mp_pycode_target *target, uint64_t addr,
 		.firstlineno = half_at(object, l->firstlineno),
 	};
 
-	if (!is_alive(l, word_at(object, 0)) || word_at(object, l->type) != target->code_type ||
+	if (!is_alive(word_at(object, 0)) || word_at(object, l->type) != target->code_type ||
 	    (half_at(object, CODE_FLAGS) & FUNCTION_FLAGS) != FUNCTION_FLAGS || code.n_units == 0 ||
 	    code.n_units > MAX_UNITS || !is_object(code.filename) || !is_object(code.name) ||
 	    !is_object(code.qualname))
@@ -266,7 +264,7 @@ int mp_pycode_string(const struct mp_pycode_target *target, uint64_t addr, char 
 	length = word_at(header, l->str_length);
 	state = half_at(header, l->str_state);
 	kind = STR_KIND(state);
-	if (!is_alive(l, word_at(header, 0)) || !(state & STR_COMPACT) ||
+	if (!is_alive(word_at(header, 0)) || !(state & STR_COMPACT) ||
 	    (kind != 1 && kind != 2 && kind != 4) || (state & STR_ASCII && kind != 1) ||
 	    length >= size || length >= MP_PYCODE_FILE)
 		return -EINVAL;

@@ -9,9 +9,10 @@
 #include "base/array.h"
 #include "elf/elf_lookup.h"
 #include "inject/memory.h"
+#include "target/target.h"
 
 #define MAX_MAPS (64U << 20)
-#define WINDOW_PAGES 256 /* looked up and read at once */
+#define WINDOW_PAGES 128 /* looked up and read at once */
 #define CACHED_PAGES 64	 /* a power of two */
 
 /* /proc/PID/pagemap, Documentation/admin-guide/mm/pagemap.rst. */
@@ -32,6 +33,7 @@ struct cached_page {
 struct mp_pycode_search {
 	const struct mp_fsroot *fs;
 	pid_t pid;
+	uint64_t start_time;
 	int pagemap;
 	uint64_t page_size;
 	struct mp_pycode_target target;
@@ -41,10 +43,9 @@ struct mp_pycode_search {
 	struct region *regions;
 	size_t n_regions;
 	size_t cap_regions;
-	size_t region; /* where the next step goes on … */
-	uint64_t addr; /* … and 0: at the region's start */
-	uint8_t *window;
-	uint8_t *pages; /* of the cache */
+	size_t region;	 /* where the next step goes on … */
+	uint64_t addr;	 /* … and 0: at the region's start */
+	uint8_t *window; /* while it goes on: this, and the cache's pages behind it */
 	struct cached_page cache[CACHED_PAGES];
 };
 
@@ -129,7 +130,7 @@ static bool parse_region(const char *line, struct region *ret)
 	return true;
 }
 
-int mp_pycode_search_begin(struct mp_pycode_search *s)
+static int read_regions(struct mp_pycode_search *s)
 {
 	MP_FREE char *maps = NULL;
 	char *rest;
@@ -139,8 +140,6 @@ int mp_pycode_search_begin(struct mp_pycode_search *s)
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
 	s->n_regions = 0;
-	s->region = 0;
-	s->addr = 0;
 	rest = maps;
 	while ((line = strsep(&rest, "\n"))) {
 		struct region region;
@@ -157,6 +156,45 @@ int mp_pycode_search_begin(struct mp_pycode_search *s)
 static bool is_worth_reading(uint64_t entry)
 {
 	return entry & PAGE_PRESENT && !(entry & PAGE_OF_FILE);
+}
+
+static int allocate(struct mp_pycode_search *s)
+{
+	if (s->window)
+		return 0;
+	s->window = malloc((WINDOW_PAGES + CACHED_PAGES) * s->page_size);
+	if (!s->window)
+		return -ENOMEM;
+	for (size_t i = 0; i < CACHED_PAGES; i++)
+		s->cache[i].data = s->window + (WINDOW_PAGES + i) * s->page_size;
+	return 0;
+}
+
+static int end(struct mp_pycode_search *s, int r)
+{
+	free(s->window);
+	s->window = NULL;
+	return r;
+}
+
+static int same_process(const struct mp_pycode_search *s)
+{
+	struct mp_process process;
+	int err = mp_process_read(s->fs, s->pid, &process);
+
+	if (err)
+		return err;
+	return process.start_time == s->start_time ? 0 : -ESRCH;
+}
+
+int mp_pycode_search_begin(struct mp_pycode_search *s)
+{
+	int err = same_process(s);
+
+	s->region = 0;
+	s->addr = 0;
+	err = err ?: read_regions(s);
+	return err ? err : allocate(s);
 }
 
 /* --- looking ------------------------------------------------------------------------- */
@@ -273,14 +311,14 @@ int mp_pycode_search_step(struct mp_pycode_search *s, uint64_t bytes, mp_pycode_
 		int64_t n = look_at_window(&l);
 
 		if (n < 0)
-			return (int)n;
+			return end(s, (int)n);
 		seen += (uint64_t)n;
 		if (n == 0) {
 			s->region++;
 			s->addr = 0;
 		}
 	}
-	return s->region == s->n_regions;
+	return s->region == s->n_regions ? end(s, 1) : 0;
 }
 
 int mp_pycode_search_check(const struct mp_pycode_search *s, const struct mp_pycode *code)
@@ -291,6 +329,11 @@ int mp_pycode_search_check(const struct mp_pycode_search *s, const struct mp_pyc
 uint64_t mp_pycode_search_bytecode(const struct mp_pycode_search *s, const struct mp_pycode *code)
 {
 	return code->addr + s->target.layout.bytecode;
+}
+
+uint64_t mp_pycode_search_type(const struct mp_pycode_search *s)
+{
+	return s->target.code_type;
 }
 
 /* --- beginning and end --------------------------------------------------------------- */
@@ -335,35 +378,24 @@ static int open_pagemap(struct mp_pycode_search *s, struct mp_error *err)
 		       (int)s->pid, strerror(error));
 }
 
-static int allocate(struct mp_pycode_search *s)
-{
-	s->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-	s->window = malloc(WINDOW_PAGES * s->page_size);
-	s->pages = malloc(CACHED_PAGES * s->page_size);
-	if (!s->window || !s->pages)
-		return -ENOMEM;
-	for (size_t i = 0; i < CACHED_PAGES; i++)
-		s->cache[i].data = s->pages + i * s->page_size;
-	return 0;
-}
-
 int mp_pycode_search_new(const struct mp_fsroot *fs, const struct mp_python *python,
 			 const char *const *paths, size_t n_paths, struct mp_pycode_search **ret,
 			 struct mp_error *err)
 {
 	struct mp_pycode_search *s = calloc(1, sizeof(*s));
-	int error = s ? 0 : -ENOMEM;
+	int error;
 
-	if (error)
-		return error;
+	if (!s)
+		return -ENOMEM;
 	s->fs = fs;
 	s->pid = python->pid;
+	s->start_time = python->start_time;
+	s->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	s->pagemap = -1;
 	s->paths = paths;
 	s->n_paths = n_paths;
 	s->target.memory = (struct mp_pycode_memory){read_whole, s};
-	error = allocate(s);
-	error = error ?: mp_pycode_layout(python, &s->target.memory, &s->target.layout, err);
+	error = mp_pycode_layout(python, &s->target.memory, &s->target.layout, err);
 	error = error ?: find_type(python, &s->target.code_type, err);
 	error = error ?: open_pagemap(s, err);
 	if (error) {
@@ -385,6 +417,5 @@ void mp_pycode_search_free(struct mp_pycode_search *s)
 		close(s->pagemap);
 	free(s->regions);
 	free(s->window);
-	free(s->pages);
 	free(s);
 }

@@ -35,7 +35,9 @@ int mp_pycode_search_step(struct mp_pycode_search *search, uint64_t bytes, mp_py
 /* Whether a function that was found is still there: 0; -ENOENT: it is not; -ESRCH and the like. */
 int mp_pycode_search_check(const struct mp_pycode_search *search, const struct mp_pycode *code);
 
-/* Address of its first instruction. */
+/* Address of the type of all code objects. */
+uint64_t mp_pycode_search_type(const struct mp_pycode_search *search);
+/* Address of a function's first instruction. */
 uint64_t mp_pycode_search_bytecode(const struct mp_pycode_search *search,
 				   const struct mp_pycode *code);
 
