@@ -253,6 +253,7 @@ static void look_for_functions(struct mp_monitor *m)
 		return;
 	mp_bpf_for_each_target(m->bpf, add_watched, m);
 	mp_watchpoints_finish_looks(m->watchpoints, FIRST_LOOKS_NS);
+	mp_watchpoints_emit_waiting(m->watchpoints);
 	mp_monitor_run_watchpoints(m);
 }
 
@@ -448,14 +449,14 @@ static void tell_limits(const struct mp_monitor *m)
 	}
 }
 
-/* Such a program may look into the maps of the others from 6.1 on, as that of the fault clock. */
 static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
 {
-	if (m->o->python_mode != MP_PYTHON_WATCHPOINT || m->features.fault_clock)
+	if (m->o->python_mode != MP_PYTHON_WATCHPOINT || m->features.watchpoints)
 		return 0;
 	return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
-		       "--python-mode watchpoint: this kernel runs no such BPF program on perf "
-		       "events, 6.1 or newer is needed: use --python-mode inject");
+		       "--python-mode watchpoint: no BPF program can run on a hardware "
+		       "watchpoint here (kernel 6.1 and a processor that has them are needed): "
+		       "use --python-mode inject");
 }
 
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)

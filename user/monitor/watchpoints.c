@@ -34,6 +34,8 @@ struct function {
 	char *qualname;
 	char *filename;
 	struct shared *shared; /* NULL: it could not be watched, or is only looked for */
+	bool is_new;	       /* to be attached at the end of the look */
+	bool failed;
 };
 
 /* A Python process. */
@@ -46,7 +48,6 @@ struct python {
 	size_t cap;
 	bool *told_missing; /* by path */
 	bool looking;
-	bool news; /* in this look */
 	uint64_t spent_ns;
 	uint64_t pause_ns;
 	uint64_t look_ns;  /* when the next look begins … */
@@ -57,6 +58,7 @@ struct mp_watchpoints {
 	struct mp_watchpoints_options o;
 	const char **paths; /* of the points that have one … */
 	size_t *points;	    /* … and these points */
+	bool *told;	    /* by path: there was a site event */
 	size_t n_paths;
 	struct python **pythons;
 	size_t n;
@@ -65,7 +67,7 @@ struct mp_watchpoints {
 
 /* --- what is told ----------------------------------------------------------------------- */
 
-static void emit(const struct mp_watchpoints *w, size_t point, enum mp_site_status status,
+static void emit(struct mp_watchpoints *w, size_t point, enum mp_site_status status,
 		 const struct function *f, const char *reason)
 {
 	const struct mp_point *p = &w->o.points->items[point];
@@ -88,12 +90,20 @@ static void emit(const struct mp_watchpoints *w, size_t point, enum mp_site_stat
 	};
 
 	w->o.emit(w->o.data, &event);
+	for (size_t i = 0; i < w->n_paths; i++)
+		w->told[i] |= w->points[i] == point;
 }
 
-static void fail_all(const struct mp_watchpoints *w, const char *reason)
+static void fail_all(struct mp_watchpoints *w, const char *reason)
 {
 	for (size_t i = 0; i < w->n_paths; i++)
 		emit(w, w->points[i], MP_SITE_FAILED, NULL, reason);
+}
+
+/* Or would be. */
+static bool is_attached(const struct python *p, const struct function *f)
+{
+	return f->shared || (!p->owner->o.bpf && !f->is_new && !f->failed);
 }
 
 static size_t count_watched(const struct python *p)
@@ -101,7 +111,7 @@ static size_t count_watched(const struct python *p)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n; i++)
-		n += p->functions[i].shared != NULL;
+		n += is_attached(p, &p->functions[i]);
 	return n;
 }
 
@@ -114,7 +124,7 @@ static void describe_full(const struct python *p, struct mp_text *out)
 
 	mp_text_printf(out, "the processor's watchpoints are in use in process %d", p->info.pid);
 	for (size_t i = 0; i < p->n; i++) {
-		if (!p->functions[i].shared)
+		if (!is_attached(p, &p->functions[i]))
 			continue;
 		mp_text_printf(out, "%s%s (%s)", before, points->items[p->functions[i].point].name,
 			       p->functions[i].qualname);
@@ -192,7 +202,7 @@ static void drop_function(struct python *p, size_t index)
 static void retry_failed(struct python *p)
 {
 	for (size_t i = p->n; i > 0; i--) {
-		if (!p->functions[i - 1].shared)
+		if (p->functions[i - 1].failed)
 			drop_function(p, i - 1);
 	}
 	p->look_ns = 0;
@@ -244,24 +254,91 @@ static int watch(struct python *p, struct function *f)
 /* `probes list`: whether there would be a register for it. */
 static int judge(const struct python *p)
 {
-	return p->n > MP_MAX_WATCHPOINTS ? -ENOSPC : 0;
+	return count_watched(p) < MP_MAX_WATCHPOINTS ? 0 : -ENOSPC;
 }
 
-static void attach(struct python *p, struct function *f)
+/* Two points may name one function; its address belongs to one of them. */
+static const struct function *find_other(const struct python *p, const struct function *f)
 {
-	MP_TEXT struct mp_text why = {0};
-	int err = p->owner->o.bpf ? watch(p, f) : judge(p);
+	for (size_t i = 0; i < p->n; i++) {
+		const struct function *other = &p->functions[i];
 
-	if (err == -ESRCH)
-		return; /* its end is about to be told */
-	if (!err) {
-		emit(p->owner, f->point, MP_SITE_ATTACHED, f, NULL);
-		return;
+		if (other != f && !other->is_new && other->bytecode == f->bytecode)
+			return other;
 	}
-	describe_failure(p, err, &why);
-	emit(p->owner, f->point, err == -EAGAIN ? MP_SITE_WAITING : MP_SITE_FAILED, f, why.data);
+	return NULL;
+}
+
+static int attach(struct python *p, struct function *f, struct mp_text *why)
+{
+	const struct function *other = find_other(p, f);
+	int err;
+
+	if (other) {
+		mp_text_printf(why, "the function is point \"%s\" already",
+			       p->owner->o.points->items[other->point].name);
+		return -EALREADY;
+	}
+	err = p->owner->o.bpf ? watch(p, f) : judge(p);
+	if (err)
+		describe_failure(p, err, why);
+	return err;
+}
+
+static void attach_and_tell(struct python *p, size_t index)
+{
+	struct function *f = &p->functions[index];
+	MP_TEXT struct mp_text why = {0};
+	int err = attach(p, f, &why);
+
+	f->is_new = false;
+	f->failed = err != 0;
+	if (!err)
+		emit(p->owner, f->point, MP_SITE_ATTACHED, f, NULL);
+	else if (err == -EAGAIN)
+		emit(p->owner, f->point, MP_SITE_WAITING, f, why.data);
+	else if (err != -ESRCH) /* its end is about to be told */
+		emit(p->owner, f->point, MP_SITE_FAILED, f, why.data);
 	if (err == -EAGAIN)
-		drop_function(p, (size_t)(f - p->functions));
+		drop_function(p, index);
+}
+
+static size_t count_attached(const struct python *p, size_t point)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += p->functions[i].point == point && is_attached(p, &p->functions[i]);
+	return n;
+}
+
+/* Registers are few: a second function of a point comes after the first of every other. */
+static bool comes_before(const struct python *p, const struct function *a, const struct function *b)
+{
+	size_t has_a = count_attached(p, a->point);
+	size_t has_b = count_attached(p, b->point);
+
+	if (has_a != has_b)
+		return has_a < has_b;
+	if (a->point != b->point)
+		return a->point < b->point;
+	return a->code.firstlineno < b->code.firstlineno;
+}
+
+/* Returns whether there was a new function. */
+static bool attach_next(struct python *p)
+{
+	size_t next = p->n;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->functions[i].is_new &&
+		    (next == p->n || comes_before(p, &p->functions[i], &p->functions[next])))
+			next = i;
+	}
+	if (next == p->n)
+		return false;
+	attach_and_tell(p, next);
+	return true;
 }
 
 static bool is_same(const struct mp_pycode *a, const struct mp_pycode *b)
@@ -270,20 +347,10 @@ static bool is_same(const struct mp_pycode *a, const struct mp_pycode *b)
 	       a->qualname == b->qualname && a->firstlineno == b->firstlineno;
 }
 
-/* Two points may name one function; an address belongs to one of them. */
-static void tell_twice(const struct python *p, const struct function *f, size_t first)
-{
-	char reason[256];
-
-	snprintf(reason, sizeof(reason), "the function is watched for point \"%s\" already",
-		 p->owner->o.points->items[first].name);
-	emit(p->owner, f->point, MP_SITE_FAILED, f, reason);
-}
-
-/* Whether there is nothing more to do about a function that was found. */
+/* An object at an address where there was another is news: that one is gone. */
 static bool is_known(struct python *p, const struct function *found)
 {
-	const struct function *other = NULL;
+	bool known = false;
 
 	for (size_t i = p->n; i > 0; i--) {
 		const struct function *f = &p->functions[i - 1];
@@ -292,15 +359,10 @@ static bool is_known(struct python *p, const struct function *found)
 			continue;
 		if (!is_same(&f->code, &found->code))
 			drop_function(p, i - 1);
-		else if (f->point == found->point)
-			return true;
-		else if (!other || f->shared)
-			other = f;
+		else
+			known |= f->point == found->point;
 	}
-	if (!other)
-		return false;
-	tell_twice(p, found, other->point);
-	return !add_function(p, found) || true;
+	return known;
 }
 
 static void on_found(void *data, size_t path, const struct mp_pycode *code, const char *qualname,
@@ -313,16 +375,11 @@ static void on_found(void *data, size_t path, const struct mp_pycode *code, cons
 		.bytecode = mp_pycode_search_bytecode(p->search, code),
 		.qualname = (char *)qualname,
 		.filename = (char *)filename,
+		.is_new = true,
 	};
-	struct function *f;
 
-	if (is_known(p, &found))
-		return;
-	p->news = true;
-	p->told_missing[path] = false;
-	f = add_function(p, &found);
-	if (f)
-		attach(p, f);
+	if (!is_known(p, &found) && add_function(p, &found))
+		p->told_missing[path] = false;
 }
 
 /* --- looks and checks ---------------------------------------------------------------------- */
@@ -346,11 +403,11 @@ static void set_told(struct python *p, size_t point)
 
 static void tell_missing(struct python *p)
 {
-	const struct mp_watchpoints *w = p->owner;
+	struct mp_watchpoints *w = p->owner;
 	char reason[256];
 
 	snprintf(reason, sizeof(reason),
-		 "not in process %d (Python %u.%u) yet: looked for again and again", p->info.pid,
+		 "not loaded in process %d (Python %u.%u): looked for again", p->info.pid,
 		 p->info.major, p->info.minor);
 	for (size_t i = 0; i < w->n_paths; i++) {
 		if (p->told_missing[i] || has_function(p, w->points[i]))
@@ -365,7 +422,6 @@ static int begin_look(struct python *p)
 	int err = mp_pycode_search_begin(p->search);
 
 	p->looking = !err;
-	p->news = false;
 	p->spent_ns = 0;
 	return err;
 }
@@ -374,10 +430,13 @@ static int begin_look(struct python *p)
 static void end_look(struct python *p, uint64_t now)
 {
 	uint64_t least = p->spent_ns * LOOK_SHARE;
+	bool news = false;
 
+	while (attach_next(p))
+		news = true;
 	tell_missing(p);
 	p->looking = false;
-	p->pause_ns = p->news ? FIRST_PAUSE_NS : 2 * p->pause_ns;
+	p->pause_ns = news ? FIRST_PAUSE_NS : 2 * p->pause_ns;
 	if (p->pause_ns > LONGEST_PAUSE_NS)
 		p->pause_ns = LONGEST_PAUSE_NS;
 	p->look_ns = now + (least > p->pause_ns ? least : p->pause_ns);
@@ -507,6 +566,15 @@ uint64_t mp_watchpoints_run(struct mp_watchpoints *w, uint64_t now)
 	return due > now + NS_PER_MS ? due - now : NS_PER_MS;
 }
 
+void mp_watchpoints_emit_waiting(struct mp_watchpoints *w)
+{
+	for (size_t i = 0; i < w->n_paths; i++) {
+		if (!w->told[i])
+			emit(w, w->points[i], MP_SITE_WAITING, NULL,
+			     "no Python process has been looked through yet");
+	}
+}
+
 static bool is_looking(const struct mp_watchpoints *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
@@ -525,6 +593,15 @@ void mp_watchpoints_finish_looks(struct mp_watchpoints *w, uint64_t at_most_ns)
 		mp_watchpoints_run(w, now);
 		now = mp_clock_now_ns();
 	}
+}
+
+size_t mp_watchpoints_point_functions(const struct mp_watchpoints *w, size_t point)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		n += count_attached(w->pythons[i], point);
+	return n;
 }
 
 /* --- processes ------------------------------------------------------------------------------ */
@@ -621,7 +698,8 @@ struct mp_watchpoints *mp_watchpoints_new(const struct mp_watchpoints_options *o
 	w->o = *options;
 	w->paths = calloc(points->n + 1, sizeof(*w->paths));
 	w->points = calloc(points->n + 1, sizeof(*w->points));
-	if (!w->paths || !w->points) {
+	w->told = calloc(points->n + 1, sizeof(*w->told));
+	if (!w->paths || !w->points || !w->told) {
 		mp_watchpoints_free(w);
 		return NULL;
 	}
@@ -648,5 +726,6 @@ void mp_watchpoints_free(struct mp_watchpoints *w)
 	free(w->pythons);
 	free(w->paths);
 	free(w->points);
+	free(w->told);
 	free(w);
 }

@@ -34,8 +34,13 @@ void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid);
 void mp_watchpoints_fork(struct mp_watchpoints *w, pid_t parent, pid_t child, uint64_t ts_ns);
 void mp_watchpoints_remove(struct mp_watchpoints *w, pid_t pid);
 
+/* How many functions of a point, by its index, are watched now, in all processes (or would be). */
+size_t mp_watchpoints_point_functions(const struct mp_watchpoints *w, size_t point);
+
 /* Does a little of what is due. Returns in how many ns it wants to be called again. */
 uint64_t mp_watchpoints_run(struct mp_watchpoints *w, uint64_t now_ns);
+/* Emits a `waiting` site for each point that nothing was told of. */
+void mp_watchpoints_emit_waiting(struct mp_watchpoints *w);
 /* Does all of it, as long as it takes no longer than that. */
 void mp_watchpoints_finish_looks(struct mp_watchpoints *w, uint64_t at_most_ns);
 
