@@ -103,7 +103,8 @@ static void declare(struct markers *m, const char *prefix, uint64_t n)
 	}
 }
 
-/* Names that cannot be read, are too long, or belong to another id; keys and levels of all kinds. */
+/* Names that cannot be read, are too long, or belong to another id; keys and levels of all kinds.
+ */
 static void be_hostile(struct markers *m)
 {
 	static const char odd[] = "new\nline \033[31m \377";

@@ -216,7 +216,7 @@ __asm__(".pushsection .rodata\n"
 	"	str w24, [x23]\n"
 	"	sxtw x0, w0\n"
 	"	mov x1, #0\n"
-	"	mov x2, #5\n"    /* PROT_READ | PROT_EXEC */
+	"	mov x2, #5\n"	 /* PROT_READ | PROT_EXEC */
 	"	mov x3, #0x22\n" /* MAP_PRIVATE | MAP_ANONYMOUS */
 	"	mov x4, #-1\n"
 	"	mov x5, #0\n"

@@ -103,7 +103,7 @@ static int make_in(struct mp_folder *folder, const char *place)
 		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 			return -EIO;
 		snprintf(folder->path, sizeof(folder->path), "/%s/" NAME_PREFIX "%012" PRIx64,
-			 place, random & 0xffffffffffffULL);
+			 place, random & UINT64_C(0xffffffffffff));
 		if (mkdirat(folder->parent, name_of(folder), 0700) == 0)
 			return 0;
 		if (errno != EEXIST)

@@ -136,8 +136,9 @@ int mp_result_parse(const char *text, size_t len, const char *token, struct mp_r
 	int error = root ? take_result(root, token, &result) : -EBADMSG;
 
 	if (error == -EBADMSG)
-		return mp_fail(err, MP_EXIT_TARGET, EBADMSG, "what the script answered makes no sense%s%s",
-			       root ? "" : ": ", root ? "" : problem.text);
+		return mp_fail(err, MP_EXIT_TARGET, EBADMSG,
+			       "what the script answered makes no sense%s%s", root ? "" : ": ",
+			       root ? "" : problem.text);
 	if (error)
 		return mp_fail(err, MP_EXIT_OOM, -error, "no memory for what the script answered");
 	*ret = result;

@@ -84,10 +84,25 @@ static void take_point(struct mp_monitor *m, const struct mp_decoded *record)
 				  record->event.ts_ns);
 }
 
+static void tell_watchpoints(struct mp_monitor *m, const struct mp_event *event)
+{
+	const struct mp_event_process *e = &event->process;
+
+	if (e->op == MP_PROCESS_FORK)
+		mp_watchpoints_fork(m->watchpoints, (pid_t)e->parent, (pid_t)e->pid, event->ts_ns);
+	else if (e->op == MP_PROCESS_EXEC)
+		mp_watchpoints_add(m->watchpoints, (pid_t)e->pid);
+	else if (e->op == MP_PROCESS_EXIT)
+		mp_watchpoints_remove(m->watchpoints, (pid_t)e->pid);
+	mp_monitor_run_watchpoints(m);
+}
+
 static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t now)
 {
 	pid_t pid = (pid_t)event->process.pid;
 
+	if (m->watchpoints)
+		tell_watchpoints(m, event);
 	if (event->process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
@@ -263,6 +278,8 @@ static void on_pid_end(void *data)
 	mp_loop_remove(m->loop, w->pidfd);
 	/* Where the kernel side follows processes it has done this already. */
 	mp_bpf_remove_target(m->bpf, w->pid);
+	if (m->watchpoints)
+		mp_watchpoints_remove(m->watchpoints, w->pid);
 	if (--m->n_live_pids == 0 && m->n_pids == m->o->n_targets)
 		mp_monitor_stop(m, "target_exit");
 }
@@ -309,6 +326,29 @@ static int add_timers(struct mp_monitor *m)
 	return m->deadline < 0 ? m->deadline : mp_loop_add(m->loop, m->deadline, on_deadline, m);
 }
 
+void mp_monitor_run_watchpoints(struct mp_monitor *m)
+{
+	mp_timer_set(m->watch_timer, mp_watchpoints_run(m->watchpoints, mp_clock_now_ns()));
+}
+
+static void on_watch_timer(void *data)
+{
+	struct mp_monitor *m = data;
+
+	mp_timer_clear(m->watch_timer);
+	mp_monitor_run_watchpoints(m);
+}
+
+static int watch_functions(struct mp_monitor *m)
+{
+	if (!m->watchpoints)
+		return 0;
+	m->watch_timer = mp_timer_new(MIN_TICK_NS, 0);
+	if (m->watch_timer < 0)
+		return m->watch_timer;
+	return mp_loop_add(m->loop, m->watch_timer, on_watch_timer, m);
+}
+
 static int emit_oom(void *data, const struct mp_event *event)
 {
 	struct mp_event copy = *event;
@@ -341,6 +381,7 @@ int mp_monitor_watch_inputs(struct mp_monitor *m)
 	error = error ?: mp_loop_add(m->loop, mp_actions_fd(m->pipeline.actions), on_actions, m);
 	if (!error && m->o->command)
 		error = mp_loop_add(m->loop, m->child.pidfd, on_child, m);
+	error = error ?: watch_functions(m);
 	return error ? error : add_timers(m);
 }
 

@@ -7,11 +7,15 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/names.h"
 #include "monitor/private.h"
 #include "monitor/privileges.h"
 #include "monitor/summary.h"
 
 #define BATCH_MS 20
+
+MP_NAMES(python_mode, enum mp_python_mode, MP_PYTHON_MODE_COUNT, "auto", "inject", "watchpoint",
+	 "off")
 
 static void run_loop(struct mp_monitor *m)
 {
@@ -85,6 +89,7 @@ static void finish(struct mp_monitor *m, int exit_code)
 	m->mmaps = NULL;
 	mp_bpf_disable(m->bpf);
 	mp_prober_detach(m->prober);
+	mp_watchpoints_detach(m->watchpoints);
 	while (mp_ring_drain(m->ring, MP_DRAIN_BATCH) == (int)MP_DRAIN_BATCH)
 		;
 	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
@@ -99,6 +104,7 @@ static void tear_down(struct mp_monitor *m)
 {
 	mp_mmap_watch_free(m->mmaps);
 	mp_prober_free(m->prober);
+	mp_watchpoints_free(m->watchpoints);
 	mp_ring_free(m->ring);
 	mp_pressure_free(m->pressure);
 	mp_domains_free(m->domains);
@@ -114,6 +120,7 @@ static void tear_down(struct mp_monitor *m)
 	mp_close_p(&m->signals);
 	mp_close_p(&m->tick);
 	mp_close_p(&m->deadline);
+	mp_close_p(&m->watch_timer);
 	mp_loop_free(m->loop);
 	if (m->o->command)
 		mp_child_free(&m->child);
@@ -171,6 +178,7 @@ int mp_monitor_run(const struct mp_monitor_options *options, int *ret_exit_code,
 			       .signals = -1,
 			       .tick = -1,
 			       .deadline = -1,
+			       .watch_timer = -1,
 			       .child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1}};
 	int written;
 	int error;

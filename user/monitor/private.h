@@ -11,6 +11,7 @@
 #include "monitor/monitor.h"
 #include "monitor/oom.h"
 #include "monitor/pipeline.h"
+#include "monitor/watchpoints.h"
 #include "probe/prober.h"
 #include "source/mmap_watch.h"
 #include "source/pressure.h"
@@ -34,7 +35,8 @@ struct mp_monitor {
 	struct mp_ring *ring;
 	struct mp_loop *loop;
 	struct mp_mmap_watch *mmaps;
-	struct mp_undo *undo; /* NULL: nothing is done that must be undone */
+	struct mp_watchpoints *watchpoints; /* NULL: Python functions are not watched so */
+	struct mp_undo *undo;		    /* NULL: nothing is done that must be undone */
 	struct mp_guardian *guardian;
 	struct mp_pressure *pressure; /* NULL with --no-pressure */
 	struct mp_domains *domains;
@@ -53,8 +55,9 @@ struct mp_monitor {
 	int signals;
 	int tick;
 	int deadline;
-	bool started;  /* start was put out: from here on a summary follows */
-	bool draining; /* more records wait than one batch */
+	int watch_timer; /* of watchpoints */
+	bool started;	 /* start was put out: from here on a summary follows */
+	bool draining;	 /* more records wait than one batch */
 	const char *stop_reason;
 	int stop_signal;
 	uint64_t start_ns;
@@ -78,6 +81,8 @@ void mp_monitor_drain(struct mp_monitor *m);
 void mp_monitor_look_again(struct mp_monitor *m);
 /* Says, once, that programs have declared more points than there is room for. */
 void mp_monitor_warn_lost_points(struct mp_monitor *m);
+/* Goes on with looking for Python functions, and asks for the next time. */
+void mp_monitor_run_watchpoints(struct mp_monitor *m);
 /* mp_action_host.look: `data` is the monitor. */
 void mp_monitor_look(void *data, const char *domain);
 

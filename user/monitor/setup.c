@@ -11,6 +11,8 @@
 #include "monitor/privileges.h"
 #include "monitor/programs.h"
 
+#define FIRST_LOOKS_NS 200000000ULL /* what Python functions may delay the first event by */
+
 static int resolve_targets(struct mp_monitor *m, struct mp_error *err)
 {
 	for (size_t i = 0; i < m->o->n_targets; i++) {
@@ -62,6 +64,7 @@ static int load_bpf(struct mp_monitor *m, struct mp_error *err)
 		.has_usdt = has_usdt(m->o->points),
 		.max_usdt_sites = MP_MAX_USDT_SITES,
 		.pressure = !m->o->no_pressure,
+		.watchpoints = m->o->python_mode == MP_PYTHON_WATCHPOINT,
 		.gate = gate_of(m),
 	};
 	uint64_t available;
@@ -194,6 +197,24 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 	return error ? error : mp_prober_add_candidates(m->prober, err);
 }
 
+/* The functions are looked for behind the start record. */
+static int watch_functions(struct mp_monitor *m)
+{
+	const struct mp_watchpoints_options o = {
+		.fs = &m->fs,
+		.points = m->o->points,
+		.bpf = m->bpf,
+		.follow = m->o->follow,
+		.emit = emit_event,
+		.data = &m->pipeline,
+	};
+
+	if (m->o->python_mode != MP_PYTHON_WATCHPOINT)
+		return 0;
+	m->watchpoints = mp_watchpoints_new(&o);
+	return m->watchpoints ? 0 : -ENOMEM;
+}
+
 static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 {
 	struct mp_prober_options o = {
@@ -203,6 +224,7 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 		.bpf = m->bpf,
 		.emit = emit_event,
 		.data = &m->pipeline,
+		.python_elsewhere = m->o->python_mode == MP_PYTHON_WATCHPOINT,
 	};
 	int error;
 
@@ -215,6 +237,24 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 	if (!error)
 		mp_bpf_enable(m->bpf);
 	return error;
+}
+
+static int add_watched(void *data, pid_t pid)
+{
+	struct mp_monitor *m = data;
+
+	mp_watchpoints_add(m->watchpoints, pid);
+	return 0;
+}
+
+static void look_for_functions(struct mp_monitor *m)
+{
+	if (!m->watchpoints)
+		return;
+	mp_bpf_for_each_target(m->bpf, add_watched, m);
+	mp_watchpoints_finish_looks(m->watchpoints, FIRST_LOOKS_NS);
+	mp_watchpoints_emit_waiting(m->watchpoints);
+	mp_monitor_run_watchpoints(m);
 }
 
 void mp_monitor_put_start(struct mp_monitor *m)
@@ -246,6 +286,7 @@ void mp_monitor_put_start(struct mp_monitor *m)
 	mp_prober_emit(m->prober);
 	mp_prober_emit_waiting(m->prober);
 	m->started = true;
+	look_for_functions(m);
 }
 
 /* What actions ask for; the first two also from worker threads. */
@@ -408,12 +449,23 @@ static void tell_limits(const struct mp_monitor *m)
 	}
 }
 
+static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
+{
+	if (m->o->python_mode != MP_PYTHON_WATCHPOINT || m->features.watchpoints)
+		return 0;
+	return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+		       "--python-mode watchpoint: no BPF program can run on a hardware "
+		       "watchpoint here (kernel 6.1 and a processor that has them are needed): "
+		       "use --python-mode inject");
+}
+
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 {
 	int error;
 
 	mp_features_detect(&m->fs, &m->features);
 	error = mp_features_require(&m->features, err);
+	error = error ?: require_watchpoints(m, err);
 	if (error)
 		return error;
 	tell_limits(m);
@@ -433,6 +485,7 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	/* Followed before the scan: who starts in between is seen by one of the two. */
 	error = error ?: want_targets(m, err);
 	error = error ?: add_targets(m, err);
+	error = error ?: watch_functions(m);
 	error = error ?: open_sources(m, err);
 	return error ? error : attach_probes(m, err);
 }
