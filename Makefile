@@ -96,6 +96,12 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
 
+# What gets into interpreters is carried by the monitor itself.
+BLOBS := user/python/memprobe/_inject.py user/python/sitecustomize/sitecustomize.py build/memprobe-marker.so
+CPPFLAGS += -DMP_INJECT_SOURCE='"$(word 1,$(BLOBS))"' -DMP_INJECT_SITECUSTOMIZE='"$(word 2,$(BLOBS))"' \
+	-DMP_INJECT_MARKER='"$(word 3,$(BLOBS))"'
+$(BUILD)/obj/user/inject/script.o $(SAN)/obj/user/inject/script.o $(FUZZ_BINS): $(BLOBS)
+
 # Files that hold the share folder's path are made anew when PREFIX is another.
 $(BUILD)/obj/user/config/search.o $(BUILD)/obj/user/cli/cli.o: build/gen/prefix
 

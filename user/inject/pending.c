@@ -8,7 +8,6 @@
  * thread, which the script gives back (its address is handed to it).
  */
 #include <ctype.h>
-#include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "inject/call.h"
 #include "inject/memory.h"
 #include "inject/private.h"
+#include "inject/program.h"
 #include "inject/threads.h"
 #include "target/target.h"
 
@@ -29,7 +29,6 @@
 #define CHUNK_BYTES (256U << 10)
 #define OVERLAP 16 /* more than what is searched for is long */
 #define CHECKED_BYTES 16
-#define MAX_AUXV (64U << 10)
 #define VDSO_CODE_BYTES 4096U
 #define ATTEMPTS 20
 
@@ -42,6 +41,7 @@
 struct functions {
 	struct mp_call_code code;
 	uint64_t errno_location;
+	uint64_t is_initialized;
 	uint64_t add_pending_call;
 	uint64_t run_simple_string;
 };
@@ -59,6 +59,7 @@ struct plan {
 	struct mp_call_saved saved;
 	struct mp_call_frame frame;
 	char page[PAGE_BYTES];
+	bool has_libc;
 };
 
 /* --- before the target is stopped ------------------------------------------------------ */
@@ -66,16 +67,18 @@ struct plan {
 static int find_python(struct plan *plan)
 {
 	const struct mp_python *python = plan->python;
-	struct mp_elf_wanted wanted[] = {{.name = "Py_AddPendingCall"},
+	struct mp_elf_wanted wanted[] = {{.name = "Py_IsInitialized"},
+					 {.name = "Py_AddPendingCall"},
 					 {.name = "PyRun_SimpleString"}};
 	int err = mp_elf_lookup(python->binary, wanted, MP_ARRAY_SIZE(wanted), NULL);
 
 	if (err)
 		return err;
-	if (!wanted[0].addr || !wanted[1].addr)
+	if (!wanted[0].addr || !wanted[1].addr || !wanted[2].addr)
 		return -ENOTSUP;
-	plan->f.add_pending_call = python->bias + wanted[0].addr;
-	plan->f.run_simple_string = python->bias + wanted[1].addr;
+	plan->f.is_initialized = python->bias + wanted[0].addr;
+	plan->f.add_pending_call = python->bias + wanted[1].addr;
+	plan->f.run_simple_string = python->bias + wanted[2].addr;
 	return 0;
 }
 
@@ -97,29 +100,12 @@ static bool search_code(struct plan *plan, uint64_t start, uint64_t end)
 	return false;
 }
 
-/* Where the kernel's own code for processes lies; 0: none. */
-static uint64_t find_vdso(const struct plan *plan)
-{
-	MP_FREE char *data = NULL;
-	uint64_t entry[2];
-	size_t len;
-
-	if (mp_read_file_at(plan->fs, MAX_AUXV, &data, &len, "/proc/%d/auxv", plan->python->pid))
-		return 0;
-	for (size_t i = 0; i + sizeof(entry) <= len; i += sizeof(entry)) {
-		memcpy(entry, data + i, sizeof(entry));
-		if (entry[0] == AT_SYSINFO_EHDR)
-			return entry[1];
-	}
-	return 0;
-}
-
-static bool may_be_libc(const struct mp_binary *binary)
+static bool is_libc(const struct mp_binary *binary)
 {
 	const char *name = strrchr(binary->path, '/');
 
-	return binary->is_exe || strncmp(name, "/libc.so", 8) == 0 ||
-	       strncmp(name, "/libc-", 6) == 0 || strncmp(name, "/ld-musl-", 9) == 0;
+	return strncmp(name, "/libc.so", 8) == 0 || strncmp(name, "/libc-", 6) == 0 ||
+	       strncmp(name, "/ld-musl-", 9) == 0;
 }
 
 static int look_into_libc(void *data, const struct mp_binary *binary)
@@ -128,8 +114,10 @@ static int look_into_libc(void *data, const struct mp_binary *binary)
 	struct mp_elf_wanted wanted = {.name = "__errno_location"};
 	uint64_t bias;
 
-	if (!may_be_libc(binary))
+	/* A program that is linked statically has it in itself. */
+	if (!binary->is_exe && !is_libc(binary))
 		return 0;
+	plan->has_libc |= is_libc(binary);
 	if (!plan->f.errno_location && !mp_elf_lookup(binary->open_path, &wanted, 1, NULL) &&
 	    wanted.addr &&
 	    !mp_elf_bias(binary->open_path, binary->start, binary->file_offset, &bias))
@@ -142,12 +130,12 @@ static int look_into_libc(void *data, const struct mp_binary *binary)
 static int find_libc(struct plan *plan)
 {
 	int r = mp_process_binaries(plan->fs, plan->python->pid, look_into_libc, plan);
-	uint64_t vdso = r ? 0 : find_vdso(plan);
+	uint64_t vdso = r ? 0 : mp_program_vdso(plan->fs, plan->python->pid);
 
 	/* On some processors what restores a thread is the kernel's, not the libc's. */
 	if (vdso && plan->f.errno_location && search_code(plan, vdso, vdso + VDSO_CODE_BYTES))
 		return 0;
-	return r > 0 ? 0 : r ? r : -ENOTSUP;
+	return r > 0 ? 0 : r ? r : plan->has_libc ? -ENOTSUP : -EAGAIN;
 }
 
 static int note_code(struct plan *plan)
@@ -166,6 +154,8 @@ static int make_plan(struct plan *plan, struct mp_error *err)
 
 	error = error ?: find_libc(plan);
 	error = error ?: note_code(plan);
+	if (error == -EAGAIN)
+		return mp_fail(err, MP_EXIT_TARGET, EAGAIN, "it has no C library mapped (yet)");
 	if (error == -ENOTSUP)
 		return mp_fail(err, MP_EXIT_TARGET, ENOTSUP,
 			       "its C library is none that a call can be made with (known: glibc, "
@@ -276,7 +266,8 @@ static int prepare_thread(const struct mp_tracee *t, struct plan *plan, struct m
 	if (error)
 		return error;
 	if (is_in_rseq(t, mp_call_ip(&plan->saved)))
-		return -EAGAIN;
+		return mp_fail(err, MP_EXIT_TARGET, EINTR,
+			       "the thread never is outside of its restartable sequences");
 	error = mp_call_frame_make(&plan->saved, &plan->f.code, &plan->frame);
 	error = error ?: mp_tracee_write(t, plan->frame.addr, plan->frame.bytes, plan->frame.len);
 	return error ? mp_fail(err, MP_EXIT_TARGET, -error, "its stack cannot be written: %s",
@@ -336,6 +327,7 @@ static int add_pending_call(struct mp_tracee *t, const struct plan *plan, uint64
 	const struct mp_call_function call = {
 		.stub = page,
 		.errno_location = plan->f.errno_location,
+		.condition = plan->f.is_initialized,
 		.function = plan->f.add_pending_call,
 		.args = {plan->f.run_simple_string, page + STATEMENT_AT},
 	};
@@ -368,7 +360,9 @@ static int queue_statement(struct mp_tracee *t, struct plan *plan)
 		err = add_pending_call(t, plan, page, &result);
 		if (err || !result)
 			return err;
-		err = mp_tracee_to_syscall(t, &info) ?: -EBUSY;
+		err = mp_tracee_to_syscall(t, &info)
+			      ?: result == MP_CALL_NOT_MADE ? -EAGAIN
+							    : -EBUSY;
 	}
 	unmap_page(t, plan, page);
 	return err;
@@ -385,6 +379,9 @@ static int fail_to_queue(int error, struct mp_error *err)
 	case -ETIMEDOUT:
 		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
 			       "the interpreter's lock of pending calls is held: try again");
+	case -EAGAIN:
+		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
+			       "the interpreter is just starting or ending");
 	case -ESRCH:
 		return mp_fail(err, MP_EXIT_TARGET, ESRCH, "the thread has ended meanwhile");
 	case -ENAMETOOLONG:
@@ -434,7 +431,7 @@ int mp_pending_run(const struct mp_fsroot *fs, const struct mp_python *python, c
 	for (int i = 0; i < ATTEMPTS && !error; i++) {
 		error = mp_thread_to_call(fs, python->pid, &tid);
 		error = error ?: run_in_thread(plan, tid, &stopped_ns, err);
-		if (error != -EAGAIN)
+		if (error != -EINTR)
 			break;
 		nanosleep(&nap, NULL);
 	}
