@@ -287,7 +287,7 @@ int mp_folder_read(struct mp_folder *folder, const char *name, size_t max, char 
 
 /* --- taking it away ---------------------------------------------------------------------- */
 
-static void empty(int fd)
+void mp_folder_empty(int fd)
 {
 	MP_CLOSEDIR DIR *dir = fdopendir(dup(fd));
 	const struct dirent *entry;
@@ -302,7 +302,7 @@ static void remove_there(const struct mp_folder *folder)
 
 	if (as_owner)
 		return;
-	empty(folder->fd);
+	mp_folder_empty(folder->fd);
 	unlinkat(folder->parent, name_of(folder), AT_REMOVEDIR);
 }
 

@@ -49,4 +49,7 @@ int mp_folder_read(struct mp_folder *folder, const char *name, size_t max, char 
 /* With all that is in it. */
 void mp_folder_remove(struct mp_folder *folder);
 
+/* Unlinks the files in any folder. */
+void mp_folder_empty(int fd);
+
 #endif

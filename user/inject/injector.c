@@ -23,6 +23,9 @@
 #define START_PAUSE_NS (10 * NS_PER_MS)
 #define FIRST_LOOK_NS (5 * NS_PER_MS)
 #define LOOK_NS (200 * NS_PER_MS)
+/* How long a Python may take to load what its environment names. */
+#define ENV_NS (1 * NS_PER_SEC)
+#define ENV_LOOK_NS (20 * NS_PER_MS)
 
 /* A process that is, or was, a Python. */
 struct process {
@@ -35,6 +38,7 @@ struct process {
 	uint64_t answered_ns; /* 0: not yet */
 	uint64_t next_ns;     /* when to look again; 0: never */
 	bool told_waiting;
+	bool uses_env; /* has its points by the environment, or is about to */
 };
 
 struct report {
@@ -61,9 +65,11 @@ struct mp_injector {
 	struct report *reports;
 	struct report **last_report;
 
-	struct process *processes; /* the thread's own */
+	struct process *processes; /* the thread's own, as what follows */
 	size_t n;
 	size_t cap;
+	uint64_t answers_ns; /* when to look for answers of others */
+	uint64_t busy_until_ns;
 };
 
 /* --- what is told -------------------------------------------------------------------------- */
@@ -95,7 +101,7 @@ static struct report *new_report(const struct process *p)
 		return NULL;
 	r->injected.pid = p->python.pid;
 	r->injected.point = SIZE_MAX;
-	r->binary = strdup(p->python.binary);
+	r->binary = p->python.binary[0] ? strdup(p->python.binary) : NULL;
 	r->injected.binary = r->binary;
 	return r;
 }
@@ -125,8 +131,16 @@ static void tell_result(struct mp_injector *inj, const struct process *p, struct
 	r->result = *result;
 	*result = (struct mp_result){0};
 	r->injected.python = r->result.python;
-	r->injected.stopped_ns = mp_session_stopped_ns(p->session);
+	r->injected.stopped_ns = p->session ? mp_session_stopped_ns(p->session) : 0;
 	put_report(inj, r);
+}
+
+/* Of a process that had its points by the environment: which one it is does not matter. */
+static void tell_answer(void *data, struct mp_result *result)
+{
+	static const struct process some = {.python = {.pid = 0}};
+
+	tell_result(data, &some, result);
 }
 
 /* --- one process ---------------------------------------------------------------------------- */
@@ -203,10 +217,36 @@ static void read_answer(struct mp_injector *inj, struct process *p)
 		p->next_ns = 0;
 	} else if (!p->answered_ns && !p->told_waiting && now - p->begun_ns > PATIENCE_NS) {
 		p->told_waiting = true;
-		tell_all(inj, p, MP_SITE_WAITING, 0,
-			 "its main thread has run no Python code yet: it is blocked in native code, "
-			 "or stopped");
+		tell_all(
+			inj, p, MP_SITE_WAITING, 0,
+			"its main thread has run no Python code yet: it is blocked in native code, "
+			"or stopped");
 	}
+}
+
+/* One that passes its environment over, or has lost it, is injected. */
+static void wait_for_env(struct mp_injector *inj, struct process *p)
+{
+	const uint64_t now = mp_clock_now_ns();
+
+	p->next_ns = 0;
+	if (mp_program_has_markers(inj->o.fs, p->python.pid))
+		return;
+	if (now - p->added_ns < ENV_NS) {
+		p->next_ns = now + ENV_LOOK_NS;
+		return;
+	}
+	p->uses_env = false;
+	begin_session(inj, p);
+}
+
+static void begin(struct mp_injector *inj, struct process *p)
+{
+	p->uses_env = inj->o.answers && mp_env_is_used(inj->o.fs, p->python.pid, inj->o.answers);
+	if (p->uses_env)
+		wait_for_env(inj, p);
+	else if (!has_inherited(inj, p))
+		begin_session(inj, p);
 }
 
 static void look_at(struct mp_injector *inj, pid_t pid)
@@ -232,8 +272,7 @@ static void look_at(struct mp_injector *inj, pid_t pid)
 		return;
 	known = &inj->processes[inj->n++];
 	*known = now;
-	if (!has_inherited(inj, known))
-		begin_session(inj, known);
+	begin(inj, known);
 }
 
 static void look_again(struct mp_injector *inj, struct process *p)
@@ -242,8 +281,20 @@ static void look_again(struct mp_injector *inj, struct process *p)
 		drop_process(inj, p);
 	else if (p->session)
 		read_answer(inj, p);
+	else if (p->uses_env)
+		wait_for_env(inj, p);
 	else
 		begin_session(inj, p);
+}
+
+static void look_for_answers(struct mp_injector *inj)
+{
+	const uint64_t now = mp_clock_now_ns();
+
+	if (!inj->o.answers || now < inj->answers_ns)
+		return;
+	mp_env_read_answers(inj->o.answers, tell_answer, inj);
+	inj->answers_ns = now + (now < inj->busy_until_ns ? ENV_LOOK_NS : LOOK_NS);
 }
 
 /* --- the thread ------------------------------------------------------------------------------- */
@@ -251,7 +302,7 @@ static void look_again(struct mp_injector *inj, struct process *p)
 /* When there is something to do without being asked; 0: never. */
 static uint64_t next_look(const struct mp_injector *inj)
 {
-	uint64_t next = 0;
+	uint64_t next = inj->answers_ns;
 
 	for (size_t i = 0; i < inj->n; i++) {
 		uint64_t at = inj->processes[i].next_ns;
@@ -322,6 +373,8 @@ static void handle(struct mp_injector *inj, pid_t asked)
 		drop_process(inj, gone);
 	else if (asked > 0)
 		look_at(inj, asked);
+	inj->busy_until_ns = mp_clock_now_ns() + PATIENCE_NS;
+	inj->answers_ns = inj->o.answers ? 1 : 0;
 }
 
 static void begin_removal(struct mp_injector *inj, uint64_t until_ns)
@@ -378,12 +431,16 @@ static void *injector_main(void *data)
 		if (take_asked(inj, &asked))
 			handle(inj, asked);
 		look_at_due(inj);
+		look_for_answers(inj);
 	}
 	remove_all(inj, end_ns);
+	inj->answers_ns = 0;
+	look_for_answers(inj);
 	return NULL;
 }
 
-/* --- for the loop ------------------------------------------------------------------------------ */
+/* --- for the loop ------------------------------------------------------------------------------
+ */
 
 static int init_locks(struct mp_injector *inj)
 {
@@ -427,7 +484,10 @@ struct mp_injector *mp_injector_new(const struct mp_injector_options *options)
 	inj->last_report = &inj->reports;
 	inj->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = inj->event_fd < 0 ? -errno : 0;
-	err = err ?: mp_script_make_token(inj->session.token);
+	if (options->answers)
+		strcpy(inj->session.token, options->answers->token);
+	else
+		err = err ?: mp_script_make_token(inj->session.token);
 	err = err ?: init_locks(inj);
 	err = err ?: start_thread(inj);
 	if (!err)

@@ -11,6 +11,7 @@
 
 #include "base/fsroot.h"
 #include "config/points.h"
+#include "inject/env.h"
 #include "inject/result.h"
 
 struct mp_injector;
@@ -21,14 +22,15 @@ struct mp_injector;
  */
 struct mp_injected {
 	pid_t pid;
-	const char *binary;	  /* that has the interpreter, as it is opened here; may be NULL */
-	const char *python;	  /* "3.11.2"; NULL: not known yet */
-	size_t point;		  /* index; SIZE_MAX: all that are Python functions */
+	const char *binary; /* that has the interpreter, as it is opened here; may be NULL */
+	const char *python; /* "3.11.2"; NULL: not known yet */
+	size_t point;	    /* index; SIZE_MAX: all that are Python functions */
 	enum mp_site_status status;
 	const char *const *functions; /* of an attached point */
 	size_t n_functions;
-	const char *reason; /* of waiting or failed, and of functions of an attached one that are not */
-	bool denied;	    /* failed for want of a privilege */
+	const char *
+		reason; /* of waiting or failed, and of functions of an attached one that are not */
+	bool denied;	/* failed for want of a privilege */
 	uint64_t stopped_ns;
 };
 typedef void (*mp_injected_fn)(void *data, const struct mp_injected *injected);
@@ -36,7 +38,9 @@ typedef void (*mp_injected_fn)(void *data, const struct mp_injected *injected);
 struct mp_injector_options {
 	const struct mp_fsroot *fs;
 	const struct mp_points *points; /* those that are configured stay as they are */
-	void (*on_start)(void);		/* called by the thread, at its start */
+	const struct mp_python_answers
+		*answers;	/* of Pythons that have them by the environment, or NULL */
+	void (*on_start)(void); /* called by the thread, at its start */
 };
 
 /* NULL: see errno. Call it while this process still has all of its privileges. */

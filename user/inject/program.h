@@ -11,7 +11,7 @@
 
 struct mp_program_id {
 	uint64_t start_time; /* of the process, ticks since boot */
-	uint8_t random[16];  /* that the kernel gives to a program when it is executed (AT_RANDOM) */
+	uint8_t random[16]; /* that the kernel gives to a program when it is executed (AT_RANDOM) */
 };
 
 /* 0; -ESRCH; -EACCES, -EPERM: not ours to read. */

@@ -130,24 +130,23 @@ int mp_script_config_json(const struct mp_script_config *config, struct mp_text 
  * Both begin so. Returns whether the monitor that asked is still there. The page is the one
  * that the call for this script was made with, up to Python 3.13.
  */
-static const char common[] =
-	"\n\ndef _memprobe_begin(folder):\n"
-	"    import fcntl, os\n"
-	"    page = globals().get('memprobe_page')\n"
-	"    if page:\n"
-	"        import ctypes\n"
-	"        unmap = ctypes.PyDLL(None).munmap\n"
-	"        unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t\n"
-	"        unmap(*page)\n"
-	"    try:\n"
-	"        with open(folder + '/" MP_SCRIPT_LOCK "') as file:\n"
-	"            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
-	"    except BlockingIOError:\n"
-	"        return True\n"
-	"    for name in os.listdir(folder):\n"
-	"        os.unlink(folder + '/' + name)\n"
-	"    os.rmdir(folder)\n"
-	"    return False\n";
+static const char common[] = "\n\ndef _memprobe_begin(folder):\n"
+			     "    import fcntl, os\n"
+			     "    page = globals().get('memprobe_page')\n"
+			     "    if page:\n"
+			     "        import ctypes\n"
+			     "        unmap = ctypes.PyDLL(None).munmap\n"
+			     "        unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t\n"
+			     "        unmap(*page)\n"
+			     "    try:\n"
+			     "        with open(folder + '/" MP_SCRIPT_LOCK "') as file:\n"
+			     "            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
+			     "    except BlockingIOError:\n"
+			     "        return True\n"
+			     "    for name in os.listdir(folder):\n"
+			     "        os.unlink(folder + '/' + name)\n"
+			     "    os.rmdir(folder)\n"
+			     "    return False\n";
 
 int mp_script_install(const struct mp_script_config *config, const char *folder,
 		      struct mp_text *out)
@@ -189,9 +188,10 @@ int mp_script_remove(const char *token, const char *folder, struct mp_text *out)
 
 void mp_script_readme(pid_t pid, struct mp_text *out)
 {
-	mp_text_printf(out,
-		       "memprobe-bpf made this folder for as long as it watches Python functions of\n"
-		       "process %d. When no memprobe-bpf runs any more, it was killed before it could\n"
-		       "take the folder away: it can be deleted, and nothing else is left.\n",
-		       (int)pid);
+	mp_text_printf(
+		out,
+		"memprobe-bpf made this folder for as long as it watches Python functions of\n"
+		"process %d. When no memprobe-bpf runs any more, it was killed before it could\n"
+		"take the folder away: it can be deleted, and nothing else is left.\n",
+		(int)pid);
 }

@@ -21,8 +21,7 @@ static void session_free_p(struct mp_session **session)
 
 static int write_text(const struct mp_session *s, const char *name, const struct mp_text *text)
 {
-	return text->failed ? -ENOMEM
-			    : mp_folder_write(&s->folder, name, text->data, text->len);
+	return text->failed ? -ENOMEM : mp_folder_write(&s->folder, name, text->data, text->len);
 }
 
 static int write_files(struct mp_session *s)
@@ -31,7 +30,7 @@ static int write_files(struct mp_session *s)
 	MP_TEXT struct mp_text script = {0};
 	char result[PATH_MAX];
 	const struct mp_script_config config = {
-		
+
 		.points = s->o->points, .token = s->o->token, .result = result};
 	int err;
 
@@ -77,8 +76,9 @@ int mp_session_begin(const struct mp_session_options *options, const struct mp_p
 		return error;
 	error = write_files(s);
 	if (error)
-		return mp_fail(err, MP_EXIT_TARGET, -error, "the script cannot be written to its %s: %s",
-			       s->folder.path, strerror(-error));
+		return mp_fail(err, MP_EXIT_TARGET, -error,
+			       "the script cannot be written to its %s: %s", s->folder.path,
+			       strerror(-error));
 	error = run_script(s, MP_SCRIPT_INSTALL, err);
 	if (!error)
 		*ret = MP_TAKE(s);
@@ -94,8 +94,8 @@ int mp_session_read(struct mp_session *s, struct mp_result *ret, struct mp_error
 	if (error == -EAGAIN)
 		return error;
 	if (error)
-		return mp_fail(err, MP_EXIT_TARGET, -error, "what the script answered cannot be read: %s",
-			       strerror(-error));
+		return mp_fail(err, MP_EXIT_TARGET, -error,
+			       "what the script answered cannot be read: %s", strerror(-error));
 	return mp_result_parse(text, len, s->o->token, ret, err);
 }
 
@@ -106,8 +106,9 @@ int mp_session_remove(struct mp_session *s, struct mp_error *err)
 
 	error = error ?: write_text(s, MP_SCRIPT_REMOVE, &script);
 	if (error)
-		return mp_fail(err, MP_EXIT_TARGET, -error, "the script cannot be written to its %s: %s",
-			       s->folder.path, strerror(-error));
+		return mp_fail(err, MP_EXIT_TARGET, -error,
+			       "the script cannot be written to its %s: %s", s->folder.path,
+			       strerror(-error));
 	return run_script(s, MP_SCRIPT_REMOVE, err);
 }
 

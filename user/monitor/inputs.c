@@ -79,6 +79,9 @@ static void take_point(struct mp_monitor *m, const struct mp_decoded *record)
 	/* Without memory for it, records of the point are counted as malformed. */
 	if (r->point >= m->o->points->n)
 		mp_points_declare(m->o->points, r->point, r->name, record->event.site.level);
+	/* Of a wrapper that was put in is told by the name of its function. */
+	if (m->pythons && r->point < m->o->points->n && record->event.site.kind == MP_SITE_PYTHON)
+		return;
 	if (mp_points_at(m->o->points, r->point))
 		mp_prober_reached(m->prober, r->point, r->site, record->event.site.kind,
 				  record->event.ts_ns);
@@ -103,12 +106,15 @@ static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t 
 
 	if (m->watchpoints)
 		tell_watchpoints(m, event);
+	if (event->process.op == MP_PROCESS_FORK)
+		mp_pythons_add(m->pythons, pid);
 	if (event->process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
 	} else if (event->process.op == MP_PROCESS_EXIT) {
 		mp_oom_exit(m->oom, event->process.pid, now);
 		mp_actions_process_gone(m->pipeline.actions, pid);
+		mp_pythons_remove(m->pythons, pid);
 	}
 	mp_pipeline_feed(&m->pipeline, event);
 }
@@ -176,10 +182,18 @@ static int add_process(void *data, pid_t pid)
 	struct mp_monitor *m = data;
 	struct mp_error err = {0};
 
+	mp_pythons_add(m->pythons, pid);
 	/* Too many sites in a library that came late: told once, the others go on. */
 	if (mp_prober_add_process(m->prober, pid, &err) == -E2BIG)
 		fprintf(stderr, "memprobe-bpf: warning: %s\n", err.text);
 	return 0;
+}
+
+/* Before it is said that a process has its points: by now it has the markers that they call. */
+void mp_monitor_look_at(struct mp_monitor *m, pid_t pid)
+{
+	mark_dirty(m, pid);
+	mp_monitor_look_again(m);
 }
 
 void mp_monitor_look_again(struct mp_monitor *m)
@@ -280,6 +294,7 @@ static void on_pid_end(void *data)
 	mp_bpf_remove_target(m->bpf, w->pid);
 	if (m->watchpoints)
 		mp_watchpoints_remove(m->watchpoints, w->pid);
+	mp_pythons_remove(m->pythons, w->pid);
 	if (--m->n_live_pids == 0 && m->n_pids == m->o->n_targets)
 		mp_monitor_stop(m, "target_exit");
 }
