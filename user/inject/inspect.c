@@ -217,12 +217,10 @@ int mp_python_inspect(const struct mp_fsroot *fs, pid_t pid, struct mp_python *r
 	if (error == -EACCES || error == -EPERM)
 		return mp_fail(
 			err, MP_EXIT_PRIVILEGE, -error,
-			"process %d: its memory cannot be read: CAP_SYS_PTRACE is needed, run "
-			"with sudo",
-			(int)pid);
+			"its memory cannot be read: CAP_SYS_PTRACE is needed, run with sudo");
 	if (error)
-		return mp_fail(err, MP_EXIT_TARGET, -error, "process %d: %s", (int)pid,
-			       error == -ENOENT ? "no CPython" : strerror(-error));
+		return mp_fail(err, MP_EXIT_TARGET, -error, "%s",
+			       error == -ENOENT ? "it is no CPython" : strerror(-error));
 	*ret = python;
 	return 0;
 }
