@@ -170,8 +170,8 @@ enum mp_declared_flags {
 
 /*
  * The first hit of a point by a marker. One that user space has not named in
- * marker_points is declared by it. Comes before the first probe record of the
- * point, in the ring of process records; more than once when threads race.
+ * marker_points is declared by it. Comes through the ring of process records, and
+ * not later than the first probe record of the point by more than a race of threads.
  */
 struct mp_point_record {
 	struct mp_record_header h;
@@ -248,7 +248,6 @@ enum mp_point_flags {
 	MP_POINT_HAS_RET = 1 << 1,
 	MP_POINT_RET_STR = 1 << 2,
 	MP_POINT_GATE = 1 << 3, /* its entries are gated at critical usage */
-	MP_POINT_TOLD = 1 << 4, /* BPF's: that markers hit it was told by an mp_point_record */
 };
 
 #define MP_NO_SIZE_ARG MP_MAX_ARGS

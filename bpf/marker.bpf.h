@@ -30,6 +30,14 @@ struct {
 	__type(value, u64);
 } declared SEC(".maps");
 
+/* Whether user space was told that markers hit a point. User space sets its size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} told SEC(".maps");
+
 /* Whether points came when none was free. Their hits are lost. */
 __u64 undeclared = 0;
 
@@ -67,19 +75,9 @@ static __always_inline u32 mp_claim_slot(u64 id)
 	return claim.slot;
 }
 
-/* Tells user space that markers hit this point, and its name. Returns whether there was room. */
-static __noinline int mp_tell_point(bpf_user_pt_regs_t *ctx, u32 index)
+static __always_inline void mp_fill_point(bpf_user_pt_regs_t *ctx, struct mp_point_record *r,
+					  u32 index)
 {
-	struct mp_point_config *point = bpf_map_lookup_elem(&points, &index);
-	struct mp_point_record *r;
-
-	if (!ctx || !point)
-		return 0;
-	r = bpf_ringbuf_reserve(&processes, sizeof(*r), 0);
-	if (!r) {
-		__sync_fetch_and_add(&lost_processes, 1);
-		return 0;
-	}
 	mp_fill_header(&r->h, sizeof(*r), MP_RECORD_POINT, bpf_ktime_get_ns(), lost_processes);
 	r->point = index;
 	r->site = bpf_get_attach_cookie(ctx) >> 32;
@@ -91,28 +89,51 @@ static __noinline int mp_tell_point(bpf_user_pt_regs_t *ctx, u32 index)
 	r->pad[1] = 0;
 	if (bpf_probe_read_user_str(r->name, sizeof(r->name), (void *)PT_REGS_PARM2(ctx)) < 0)
 		r->name[0] = '\0';
+}
+
+/*
+ * Tells user space that markers hit this point, and its name; of threads that
+ * come at once, one does. Returns 0 when there was no room: the next hit tries again.
+ */
+static __noinline int mp_tell_point(bpf_user_pt_regs_t *ctx, u32 index)
+{
+	u64 *done = bpf_map_lookup_elem(&told, &index);
+	struct mp_point_record *r;
+
+	if (!ctx || !done)
+		return 0;
+	if (*done || __sync_val_compare_and_swap(done, 0, 1))
+		return 1;
+	r = bpf_ringbuf_reserve(&processes, sizeof(*r), 0);
+	if (!r) {
+		__sync_fetch_and_add(&lost_processes, 1);
+		*done = 0;
+		return 0;
+	}
+	mp_fill_point(ctx, r, index);
 	bpf_ringbuf_submit(r, 0);
-	point->flags |= MP_POINT_TOLD;
 	return 1;
 }
 
 /*
  * Makes a point of an id that nobody has seen yet. Threads that race for it find
- * the same slot, and write the same into it. User space is told before another
- * thread can find the point and put out a record of it; without that it has no
- * name, and the next hit tries again.
+ * the same slot, and write the same into it. A point that user space could not
+ * be told of has no name, and no hits.
  */
 static __noinline u32 mp_declare(bpf_user_pt_regs_t *ctx)
 {
 	u64 id = ctx ? mp_marker_id(ctx) : 0;
-	u32 slot = id ? mp_claim_slot(id) : MP_SPARE_POINTS;
-	u32 index = cfg.n_points + slot;
 	struct mp_point_config *point;
+	u32 slot, index;
 
+	if (!ctx || !id) /* 0 is what marks a slot as free, and the id of no name */
+		return MP_NO_POINT;
+	slot = mp_claim_slot(id);
 	if (slot >= MP_SPARE_POINTS) {
 		undeclared = 1;
 		return MP_NO_POINT;
 	}
+	index = cfg.n_points + slot;
 	point = bpf_map_lookup_elem(&points, &index);
 	if (!point)
 		return MP_NO_POINT;
@@ -128,14 +149,14 @@ static __noinline u32 mp_marker_point(bpf_user_pt_regs_t *ctx)
 {
 	u64 id = ctx ? mp_marker_id(ctx) : 0;
 	const u32 *known = bpf_map_lookup_elem(&marker_points, &id);
-	const struct mp_point_config *point;
+	const u64 *done;
 	u32 index;
 
 	if (!known)
 		return mp_declare(ctx);
 	index = *known;
-	point = bpf_map_lookup_elem(&points, &index);
-	if (point && !(point->flags & MP_POINT_TOLD))
+	done = bpf_map_lookup_elem(&told, &index);
+	if (done && !*done)
 		mp_tell_point(ctx, index);
 	return index;
 }

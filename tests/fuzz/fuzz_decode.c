@@ -33,7 +33,7 @@ static struct mp_point items[] = {
 		.ret_type = MP_ARG_STR,
 	},
 };
-static const struct mp_points points = {items, MP_ARRAY_SIZE(items)};
+static const struct mp_points points = {.items = items, .n = MP_ARRAY_SIZE(items)};
 
 static void check(int holds)
 {

@@ -42,7 +42,7 @@ enum {
 	ARGS,
 	TEXT
 };
-static const struct mp_points points = {point_items, MP_ARRAY_SIZE(point_items)};
+static const struct mp_points points = {.items = point_items, .n = MP_ARRAY_SIZE(point_items)};
 
 static struct mp_probe_record_full probe_record(uint32_t point, enum mp_phase phase)
 {

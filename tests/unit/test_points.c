@@ -240,9 +240,10 @@ static void refuses_incomplete_points(void **state)
 		     "f.yaml:3:5: a point has no \"name\"");
 	assert_fails("version: 1\npoints:\n  - name: a\n    symbol: f\n",
 		     "f.yaml:3:5: a point has no \"level\"");
-	assert_fails(HEAD, "f.yaml:3:5: point \"p\" needs a symbol, a usdt probe or a python path");
-	assert_fails(HEAD "    symbol: []\n",
-		     "f.yaml:3:5: point \"p\" needs a symbol, a usdt probe or a python path");
+	assert_fails(HEAD, "f.yaml:3:5: point \"p\" needs a symbol, a usdt probe, a python path or "
+			   "\"marker: true\"");
+	assert_fails(HEAD "    symbol: []\n", "f.yaml:3:5: point \"p\" needs a symbol, a usdt "
+					      "probe, a python path or \"marker: true\"");
 }
 
 static void refuses_wrong_values(void **state)

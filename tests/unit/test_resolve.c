@@ -360,13 +360,15 @@ static const char usdt_source[] =
 	"\"1: .8byte \" #site \", 0, \" #sema \"\\n.asciz \\\"app\\\"\\n\" \\\n"
 	"\".asciz \\\"\" name \"\\\"\\n.asciz \\\"\" args \"\\\"\\n2: .balign 4\\n.popsection\")\n"
 	"__asm__(\".globl first, second, long_nop\\nfirst: nop\\nsecond: nop\\n\"\n"
-	"\"long_nop: .byte 0x0f, 0x1f, 0x44, 0, 0\\nret\\n\"\n"
+	"\"long_nop: .byte 0x0f, 0x1f, 0x44, 0, 0\\nmov -8(%rsp), %rax\\nret\\n\"\n"
+	"\"bare_nop: .byte 0x0f, 0x1f, 0x44, 0, 0\\nret\\n\"\n"
 	"\".pushsection .probes,\\\"aw\\\"\\nsema: .short 0\\n.popsection\");\n"
 	"NOTE(first, sema, \"load\", \"8@%rdi -4@-20(%rbp) 4@$-7\");\n"
 	"NOTE(second, 0, \"load\", \"8@%rsi 8@8(%rsp) 1@$1\");\n"
 	"NOTE(second, 0, \"few\", \"8@%rdi\");\n"
 	"NOTE(second, 0, \"sse\", \"8@%xmm0\");\n"
 	"NOTE(long_nop, 0, \"nop5\", \"8@%rdi\");\n"
+	"NOTE(bare_nop, 0, \"bare\", \"8@%rdi\");\n"
 	"void _start(void) {}\n";
 
 static void check_usdt_arg(const struct mp_usdt_arg *arg, enum mp_usdt_arg_kind kind, int bytes,

@@ -3,6 +3,7 @@
 #ifndef MP_BASE_ARCH_H
 #define MP_BASE_ARCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,6 +39,12 @@ int mp_arch_decode(const uint8_t *code, size_t len, uint64_t addr, struct mp_ins
  * Returns 1, 0, or a negative errno when the code cannot be disassembled to its end.
  */
 int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t dest);
+
+/*
+ * Whether the code is a nop (on x86-64: of 1 or 5 bytes) with nothing behind it but the
+ * return: then whatever the kernel makes of the nop, the function has nothing to lose.
+ */
+bool mp_arch_is_bare_nop(const uint8_t *code, size_t len);
 
 /* Offset of a named register in the kernel's struct pt_regs, with its width in bytes; -ENOENT. */
 int mp_arch_pt_regs_offset(const char *name, size_t len, unsigned int *ret_bytes);

@@ -264,6 +264,13 @@ int mp_arch_usdt_operand(const char *text, size_t len, struct mp_usdt_arg *ret)
 	return err;
 }
 
+bool mp_arch_is_bare_nop(const uint8_t *code, size_t len)
+{
+	static const uint8_t nop[] = {0x1f, 0x20, 0x03, 0xd5, 0xc0, 0x03, 0x5f, 0xd6};
+
+	return len >= sizeof(nop) && memcmp(code, nop, sizeof(nop)) == 0;
+}
+
 uint16_t mp_arch_arg_register(unsigned int index)
 {
 	return (uint16_t)((index - 1) * sizeof(uint64_t));

@@ -324,6 +324,15 @@ int mp_arch_usdt_operand(const char *text, size_t len, struct mp_usdt_arg *ret)
 	return err;
 }
 
+bool mp_arch_is_bare_nop(const uint8_t *code, size_t len)
+{
+	static const uint8_t nop[] = {0x90, 0xc3};
+	static const uint8_t nop5[] = {0x0f, 0x1f, 0x44, 0x00, 0x00, 0xc3};
+
+	return (len >= sizeof(nop) && memcmp(code, nop, sizeof(nop)) == 0) ||
+	       (len >= sizeof(nop5) && memcmp(code, nop5, sizeof(nop5)) == 0);
+}
+
 uint16_t mp_arch_arg_register(unsigned int index)
 {
 	static const char *const names[] = {"rdi", "rsi", "rdx", "rcx", "r8", "r9"};

@@ -76,6 +76,9 @@ struct mp_event_start {
 	size_t n_features;
 };
 
+/* Stands for all points that programs tell of by the markers of one file. */
+#define MP_MARKED_POINTS "memprobe:*"
+
 struct mp_event_site {
 	const char *point;
 	enum mp_level level;

@@ -46,8 +46,41 @@ void mp_points_free(struct mp_points *points)
 {
 	for (size_t i = 0; i < points->n; i++)
 		point_free(&points->items[i]);
+	for (size_t i = 0; points->declared && i < MP_SPARE_POINTS; i++)
+		point_free(&points->declared[i]);
 	free(points->items);
+	free(points->declared);
 	*points = (struct mp_points){0};
+}
+
+const struct mp_point *mp_points_at(const struct mp_points *points, size_t index)
+{
+	size_t slot = index - points->n;
+
+	if (index < points->n)
+		return &points->items[index];
+	if (!points->declared || slot >= MP_SPARE_POINTS || !points->declared[slot].name)
+		return NULL;
+	return &points->declared[slot];
+}
+
+int mp_points_declare(struct mp_points *points, size_t index, const char *name, enum mp_level level)
+{
+	size_t slot = index - points->n;
+	struct mp_point *point;
+
+	if (index < points->n || slot >= MP_SPARE_POINTS)
+		return -ERANGE;
+	if (!points->declared)
+		points->declared = calloc(MP_SPARE_POINTS, sizeof(*points->declared));
+	if (!points->declared)
+		return -ENOMEM;
+	point = &points->declared[slot];
+	if (point->name)
+		return 0;
+	point->name = strdup(name);
+	point->level = level;
+	return point->name ? 1 : -ENOMEM;
 }
 
 size_t mp_point_size_arg(const struct mp_point *point)
@@ -383,6 +416,9 @@ static const struct mp_yaml_field point_fields[] = {
 	{.name = "optional",
 	 .read = mp_yaml_to_bool,
 	 .offset = offsetof(struct point_reader, point.optional)},
+	{.name = "marker",
+	 .read = mp_yaml_to_bool,
+	 .offset = offsetof(struct point_reader, point.marker)},
 	{.name = "max_sites", .read = read_max_sites, .min = 1, .max = MAX_SITES},
 };
 
@@ -409,9 +445,10 @@ static int fill_point(struct mp_yaml *y, yaml_node_t *item, struct point_reader 
 		if (err)
 			return err;
 	}
-	if (!point->n_symbols && !point->n_usdt && !point->python)
+	if (!point->n_symbols && !point->n_usdt && !point->python && !point->marker)
 		return mp_yaml_fail(y, item,
-				    "point \"%s\" needs a symbol, a usdt probe or a python path",
+				    "point \"%s\" needs a symbol, a usdt probe, a python path or "
+				    "\"marker: true\"",
 				    point->name);
 	return set_origin(y, item, point);
 }

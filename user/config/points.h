@@ -47,6 +47,7 @@ struct mp_point {
 	enum mp_arg_type ret_type;
 	uint64_t threshold_bytes;
 	bool optional;
+	bool marker;	  /* told of by libmemprobe in the program: its name is enough */
 	size_t max_sites; /* more matches than this are refused */
 	char *origin;	  /* "file:line:column" or "--point", for messages */
 };
@@ -57,10 +58,25 @@ struct mp_point {
  */
 size_t mp_point_size_arg(const struct mp_point *point);
 
+/*
+ * The configured points, and behind them those that programs under watch have
+ * declared meanwhile by libmemprobe: name and level alone.
+ */
 struct mp_points {
 	struct mp_point *items;
-	size_t n;
+	size_t n;		   /* configured */
+	struct mp_point *declared; /* by index - n, MP_SPARE_POINTS; without a name: none there.
+				      NULL: none yet */
 };
+
+/* A point by its index in the kernel side's maps, or NULL. It stays where it is. */
+const struct mp_point *mp_points_at(const struct mp_points *points, size_t index);
+/*
+ * Makes the declared point with that index known. Returns 1; 0 when there is one already;
+ * -ERANGE when the index is none of a declared point; -ENOMEM.
+ */
+int mp_points_declare(struct mp_points *points, size_t index, const char *name,
+		      enum mp_level level);
 
 /*
  * Adds the points of a file: all of them, or none on failure. Duplicate names,

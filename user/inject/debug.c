@@ -9,13 +9,19 @@
 
 #include "inject/memory.h"
 #include "inject/private.h"
+#include "inject/threads.h"
+#include "inject/trace.h"
 
 #define WORDS 95
 #define MAX_STATE_BYTES (16U << 20) /* an interpreter's state has some 300 KB */
 #define MAX_INTERPRETERS 4096
+#define MAX_STOPPED 64
+#define RUNTIME_FLAGS_BYTES 24	/* between the table and `finalizing` */
+#define PLEASE_STOP (1ULL << 5) /* _PY_EVAL_PLEASE_STOP_BIT */
 
 /* Words of the table that matter, as struct _Py_DebugOffsets of 3.14 has them. */
 enum word {
+	FINALIZING = 4,	       /* in _PyRuntime; just before it: whether it is initialized */
 	INTERPRETERS_HEAD = 5, /* in _PyRuntime */
 	INTERPRETER_ID = 7,    /* in an interpreter's state */
 	INTERPRETER_NEXT = 8,
@@ -51,7 +57,8 @@ static bool is_sane(const uint64_t table[WORDS])
 		if (table[offsets[i]] > MAX_STATE_BYTES)
 			return false;
 	}
-	return table[SCRIPT_PATH_SIZE] >= 64 && table[SCRIPT_PATH_SIZE] <= PATH_MAX &&
+	return table[FINALIZING] == WORDS * sizeof(uint64_t) + RUNTIME_FLAGS_BYTES &&
+	       table[SCRIPT_PATH_SIZE] >= 64 && table[SCRIPT_PATH_SIZE] <= PATH_MAX &&
 	       table[PENDING] == 0 && table[SCRIPT_PATH] == sizeof(int32_t);
 }
 
@@ -73,6 +80,17 @@ static int find_main_interpreter(const struct mp_python *python, struct places *
 	return err ? err : -EAGAIN; /* it has not got that far yet, or ends */
 }
 
+/* "int …, initialized; PyThreadState *finalizing": the table itself does not tell. */
+static int check_initialized(const struct mp_python *python, const struct places *places)
+{
+	const uint64_t at = places->table[FINALIZING] - sizeof(uint64_t);
+	int32_t initialized;
+	int err = mp_memory_read(python->pid, python->runtime + at, &initialized,
+				 sizeof(initialized));
+
+	return err ? err : initialized == 1 ? 0 : -EAGAIN;
+}
+
 static int find_places(const struct mp_python *python, struct places *places)
 {
 	struct mp_debug_head head;
@@ -84,7 +102,8 @@ static int find_places(const struct mp_python *python, struct places *places)
 	memcpy(&head, places->table, sizeof(head));
 	if (!mp_debug_head_valid(&head) || !is_sane(places->table))
 		return -ENOTSUP;
-	err = find_main_interpreter(python, places);
+	err = check_initialized(python, places);
+	err = err ?: find_main_interpreter(python, places);
 	err = err
 		      ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
 				   &places->thread);
@@ -100,7 +119,7 @@ static int check_enabled(const struct mp_python *python, const struct places *pl
 	return err ? err : enabled == 1 ? 0 : -EACCES;
 }
 
-static int fail_to_find(int error, struct mp_error *err)
+static int fail_to_request(int error, struct mp_error *err)
 {
 	switch (error) {
 	case -EACCES:
@@ -114,6 +133,16 @@ static int fail_to_find(int error, struct mp_error *err)
 	case -EAGAIN:
 		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
 			       "the interpreter is just starting or ending");
+	case -EBUSY:
+		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
+			       "an earlier script still waits to be run there");
+	case -ENAMETOOLONG:
+		return mp_fail(err, MP_EXIT_TARGET, ENAMETOOLONG,
+			       "the path of the script is too long");
+	case -EPERM:
+		return mp_fail(
+			err, MP_EXIT_PRIVILEGE, EPERM,
+			"its memory cannot be written: CAP_SYS_PTRACE is needed, run with sudo");
 	default:
 		return mp_fail(err, MP_EXIT_TARGET, -error, "the interpreter's memory: %s",
 			       strerror(-error));
@@ -126,5 +155,98 @@ int mp_debug_support(const struct mp_python *python, struct mp_error *err)
 	int error = find_places(python, &places);
 
 	error = error ?: check_enabled(python, &places);
-	return error ? fail_to_find(error, err) : 0;
+	return error ? fail_to_request(error, err) : 0;
+}
+
+/* --- asking for a script to be run ------------------------------------------------------ */
+
+struct stopped {
+	struct mp_tracee threads[MAX_STOPPED];
+	size_t n;
+};
+
+/*
+ * The flag is one of a word of flags, which other threads set bits of. Those that sleep are left
+ * alone: being stopped would end some of their system calls early.
+ */
+static int stop_running(const struct mp_fsroot *fs, const struct mp_python *python,
+			struct stopped *stopped, struct mp_error *err)
+{
+	pid_t tids[MAX_STOPPED];
+	int n = mp_threads_running(fs, python->pid, tids, MAX_STOPPED);
+	int error = n < 0 ? n : 0;
+
+	for (int i = 0; i < n && !error; i++) {
+		error = mp_tracee_stop(python->pid, tids[i], &stopped->threads[stopped->n], err);
+		if (!error)
+			stopped->n++;
+		if (error == -ESRCH)
+			error = 0; /* that thread has ended */
+	}
+	return error;
+}
+
+static uint64_t release_all(struct stopped *stopped)
+{
+	uint64_t longest = 0;
+
+	for (size_t i = 0; i < stopped->n; i++) {
+		uint64_t ns = mp_tracee_release(&stopped->threads[i]);
+
+		longest = ns > longest ? ns : longest;
+	}
+	return longest;
+}
+
+/* The flag last: up to then nothing has changed for the interpreter. */
+static int write_request(const struct mp_python *python, const struct places *places,
+			 const char *script)
+{
+	const uint64_t support = places->thread + places->table[SUPPORT];
+	const uint64_t breaker_at = places->thread + places->table[EVAL_BREAKER];
+	int32_t pending = 0;
+	uint64_t breaker;
+	int err = mp_memory_read(python->pid, support + places->table[PENDING], &pending,
+				 sizeof(pending));
+
+	if (err || pending)
+		return err ? err : -EBUSY;
+	pending = 1;
+	err = mp_memory_write(python->pid, support + places->table[SCRIPT_PATH], script,
+			      strlen(script) + 1);
+	err = err
+		      ?: mp_memory_write(python->pid, support + places->table[PENDING], &pending,
+					 sizeof(pending));
+	err = err ?: read_word(python, breaker_at, &breaker);
+	breaker |= PLEASE_STOP;
+	return err ?: mp_memory_write(python->pid, breaker_at, &breaker, sizeof(breaker));
+}
+
+static int request(const struct mp_fsroot *fs, const struct mp_python *python, const char *script)
+{
+	struct places places = {0};
+	int err = mp_python_still_there(fs, python);
+
+	err = err ?: find_places(python, &places);
+	err = err ?: check_enabled(python, &places);
+	if (!err && strlen(script) >= places.table[SCRIPT_PATH_SIZE])
+		return -ENAMETOOLONG;
+	return err ?: write_request(python, &places, script);
+}
+
+int mp_debug_run(const struct mp_fsroot *fs, const struct mp_python *python, const char *script,
+		 uint64_t *ret_stopped_ns, struct mp_error *err)
+{
+	struct stopped stopped = {.n = 0};
+	uint64_t stopped_ns;
+	int error = stop_running(fs, python, &stopped, err);
+
+	if (!error) {
+		error = request(fs, python, script);
+		error = error ? fail_to_request(error, err) : 0;
+	}
+	stopped_ns = release_all(&stopped);
+	if (!error)
+		*ret_stopped_ns = stopped_ns;
+	return error;
 }

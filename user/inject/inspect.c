@@ -141,8 +141,10 @@ static void MP_PRINTF(2, 3) no_way(struct mp_python *python, const char *fmt, ..
 static void choose_remote_debug(struct mp_python *python)
 {
 	struct mp_error err = {0};
+	int error = mp_debug_support(python, &err);
 
-	if (mp_debug_support(python, &err))
+	/* One that is just starting will take scripts, or say then why not. */
+	if (error && error != -EAGAIN)
 		no_way(python, "%.*s", (int)sizeof(python->why) - 1, err.text);
 	else
 		python->way = MP_PYTHON_REMOTE_DEBUG;

@@ -27,4 +27,10 @@ int mp_python_still_there(const struct mp_fsroot *fs, const struct mp_python *py
  */
 int mp_debug_support(const struct mp_python *python, struct mp_error *err);
 
+/* The two ways of mp_python_run(), to be called in a thread that ends after it. */
+int mp_pending_run(const struct mp_fsroot *fs, const struct mp_python *python, const char *script,
+		   uint64_t *ret_stopped_ns, struct mp_error *err);
+int mp_debug_run(const struct mp_fsroot *fs, const struct mp_python *python, const char *script,
+		 uint64_t *ret_stopped_ns, struct mp_error *err);
+
 #endif

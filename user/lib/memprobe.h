@@ -71,7 +71,8 @@ void memprobe_exit(struct memprobe_point *point, uint64_t call);
 /* --- how much memory is left ----------------------------------------------- */
 
 enum memprobe_info_flags {
-	MEMPROBE_REUSED = 1 << 0, /* the level's interval allowed to return the last sample */
+	/* The last sample: the level's interval allows it, or another thread takes one now. */
+	MEMPROBE_REUSED = 1 << 0,
 };
 
 struct memprobe_info {

@@ -71,6 +71,22 @@ static void take_probe(struct mp_monitor *m, struct mp_decoded *record, uint64_t
 	mp_pipeline_feed(&m->pipeline, &record->event);
 }
 
+/* A program has passed the marker of a point for the first time; it may have declared it. */
+static void take_point(struct mp_monitor *m, const struct mp_decoded *record)
+{
+	const struct mp_reached *r = &record->reached;
+
+	/* Without memory for it, records of the point are counted as malformed. */
+	if (r->point >= m->o->points->n)
+		mp_points_declare(m->o->points, r->point, r->name, record->event.site.level);
+	/* Of a wrapper that was put in is told by the name of its function. */
+	if (m->pythons && r->point < m->o->points->n && record->event.site.kind == MP_SITE_PYTHON)
+		return;
+	if (mp_points_at(m->o->points, r->point))
+		mp_prober_reached(m->prober, r->point, r->site, record->event.site.kind,
+				  record->event.ts_ns);
+}
+
 static void tell_watchpoints(struct mp_monitor *m, const struct mp_event *event)
 {
 	const struct mp_event_process *e = &event->process;
@@ -90,12 +106,15 @@ static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t 
 
 	if (m->watchpoints)
 		tell_watchpoints(m, event);
+	if (event->process.op == MP_PROCESS_FORK)
+		mp_pythons_add(m->pythons, pid);
 	if (event->process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
 	} else if (event->process.op == MP_PROCESS_EXIT) {
 		mp_oom_exit(m->oom, event->process.pid, now);
 		mp_actions_process_gone(m->pipeline.actions, pid);
+		mp_pythons_remove(m->pythons, pid);
 	}
 	mp_pipeline_feed(&m->pipeline, event);
 }
@@ -108,6 +127,9 @@ static int on_record(void *data, struct mp_decoded *record)
 	switch (record->event.type) {
 	case MP_EVENT_PROBE:
 		take_probe(m, record, now);
+		break;
+	case MP_EVENT_SITE:
+		take_point(m, record);
 		break;
 	case MP_EVENT_PRESSURE:
 		mp_domains_enrich(m->domains, record, now);
@@ -160,10 +182,18 @@ static int add_process(void *data, pid_t pid)
 	struct mp_monitor *m = data;
 	struct mp_error err = {0};
 
+	mp_pythons_add(m->pythons, pid);
 	/* Too many sites in a library that came late: told once, the others go on. */
 	if (mp_prober_add_process(m->prober, pid, &err) == -E2BIG)
 		fprintf(stderr, "memprobe-bpf: warning: %s\n", err.text);
 	return 0;
+}
+
+/* Before it is said that a process has its points: by now it has the markers that they call. */
+void mp_monitor_look_at(struct mp_monitor *m, pid_t pid)
+{
+	mark_dirty(m, pid);
+	mp_monitor_look_again(m);
 }
 
 void mp_monitor_look_again(struct mp_monitor *m)
@@ -183,6 +213,18 @@ void mp_monitor_look_again(struct mp_monitor *m)
 
 /* --- the clock, actions, signals, ends ------------------------------------------- */
 
+/* Once: what came first has its points, and is counted on. */
+void mp_monitor_warn_lost_points(struct mp_monitor *m)
+{
+	if (m->lost_points_told || !mp_bpf_lost_points(m->bpf))
+		return;
+	m->lost_points_told = true;
+	fprintf(stderr,
+		"memprobe-bpf: warning: the programs under watch have declared more than %d "
+		"points: hits of the others are lost, and counted as such\n",
+		MP_SPARE_POINTS);
+}
+
 static void on_tick(void *data)
 {
 	struct mp_monitor *m = data;
@@ -193,6 +235,7 @@ static void on_tick(void *data)
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);
+	mp_monitor_warn_lost_points(m);
 	if (mp_output_closed(m->output))
 		mp_monitor_stop(m, "output_closed");
 }
@@ -251,6 +294,7 @@ static void on_pid_end(void *data)
 	mp_bpf_remove_target(m->bpf, w->pid);
 	if (m->watchpoints)
 		mp_watchpoints_remove(m->watchpoints, w->pid);
+	mp_pythons_remove(m->pythons, w->pid);
 	if (--m->n_live_pids == 0 && m->n_pids == m->o->n_targets)
 		mp_monitor_stop(m, "target_exit");
 }

@@ -13,6 +13,7 @@
 #include "monitor/summary.h"
 
 #define BATCH_MS 20
+#define PYTHON_END_NS 1000000000ULL /* for interpreters to take their points out */
 
 MP_NAMES(python_mode, enum mp_python_mode, MP_PYTHON_MODE_COUNT, "auto", "inject", "watchpoint",
 	 "off")
@@ -90,11 +91,13 @@ static void finish(struct mp_monitor *m, int exit_code)
 	mp_bpf_disable(m->bpf);
 	mp_prober_detach(m->prober);
 	mp_watchpoints_detach(m->watchpoints);
+	mp_pythons_end(m->pythons, PYTHON_END_NS);
 	while (mp_ring_drain(m->ring, MP_DRAIN_BATCH) == (int)MP_DRAIN_BATCH)
 		;
 	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
 	/* Hooks that still run get their time, so that their results come before the summary. */
 	mp_pipeline_end(&m->pipeline);
+	mp_monitor_warn_lost_points(m);
 	put_losses(m);
 	put_end(m, exit_code);
 }
@@ -102,6 +105,8 @@ static void finish(struct mp_monitor *m, int exit_code)
 static void tear_down(struct mp_monitor *m)
 {
 	mp_mmap_watch_free(m->mmaps);
+	mp_pythons_free(m->pythons);
+	mp_python_env_free(m->python_env);
 	mp_prober_free(m->prober);
 	mp_watchpoints_free(m->watchpoints);
 	mp_ring_free(m->ring);
@@ -160,6 +165,10 @@ static int run_to_end(struct mp_monitor *m, int *ret_exit_code, struct mp_error 
 	if (!error)
 		run_loop(m);
 	*ret_exit_code = MP_EXIT_OK;
+	if (!error && m->denied.text[0]) {
+		*err = m->denied;
+		error = -EPERM;
+	}
 	if (error)
 		*ret_exit_code = (int)err->exit_code;
 	else if (m->o->command && m->child.ended)

@@ -23,7 +23,7 @@ int mp_python_mode_parse(const char *name);
 struct mp_monitor_options {
 	struct mp_target_spec *targets;
 	size_t n_targets;
-	const struct mp_points *points;
+	struct mp_points *points; /* those that programs declare are added */
 	const struct mp_policy *policy;
 	bool follow;
 	bool enforce;	  /* gate, throttle, freeze and kill act, and are not only told */

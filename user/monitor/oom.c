@@ -342,6 +342,23 @@ static void begin(struct mp_oom *oom, const struct mp_event *event, uint64_t cgr
 		tell(oom, story);
 }
 
+/* Those of a thread come one after the other, but by what they were seen by: put in order here. */
+static void add_call(struct story *story, const struct mp_in_flight *call)
+{
+	size_t at = story->event.oom.n_in_flight;
+	struct mp_in_flight *calls = story->calls;
+
+	if (at == MAX_CALLS)
+		return;
+	for (; at > 0 && calls[at - 1].tid == call->tid; at--) {
+		if (calls[at - 1].duration_ns >= call->duration_ns)
+			break;
+		calls[at] = calls[at - 1];
+	}
+	calls[at] = *call;
+	story->event.oom.n_in_flight++;
+}
+
 void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgroup_id)
 {
 	struct story *story;
@@ -351,8 +368,8 @@ void mp_oom_add(struct mp_oom *oom, const struct mp_event *event, uint64_t cgrou
 		return;
 	}
 	story = find_story(oom, event->oom.pid);
-	if (story && story->event.oom.n_in_flight < MAX_CALLS)
-		story->calls[story->event.oom.n_in_flight++] = event->oom.in_flight[0];
+	if (story)
+		add_call(story, &event->oom.in_flight[0]);
 }
 
 void mp_oom_exit(struct mp_oom *oom, uint32_t pid, uint64_t now_ns)

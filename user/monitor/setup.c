@@ -170,6 +170,12 @@ struct finding {
 	int error;
 };
 
+static bool injects(const struct mp_monitor *m)
+{
+	return (m->o->python_mode == MP_PYTHON_AUTO || m->o->python_mode == MP_PYTHON_INJECT) &&
+	       mp_points_any_python(m->o->points);
+}
+
 static int find_in_process(void *data, pid_t pid)
 {
 	struct finding *f = data;
@@ -194,6 +200,9 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 	}
 	if (m->o->command && !error)
 		error = mp_programs_add(m->prober, m->child.path, err);
+	if (m->python_env && !error)
+		error = mp_prober_add_path(m->prober, mp_python_env_marker(m->python_env), false,
+					   err);
 	return error ? error : mp_prober_add_candidates(m->prober, err);
 }
 
@@ -228,7 +237,7 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 		.bpf = m->bpf,
 		.emit = emit_event,
 		.data = &m->pipeline,
-		.python_elsewhere = m->o->python_mode == MP_PYTHON_WATCHPOINT,
+		.python_elsewhere = m->o->python_mode != MP_PYTHON_OFF,
 	};
 	int error;
 
@@ -249,6 +258,23 @@ static int add_watched(void *data, pid_t pid)
 
 	mp_watchpoints_add(m->watchpoints, pid);
 	return 0;
+}
+
+static int add_python(void *data, pid_t pid)
+{
+	struct mp_monitor *m = data;
+
+	mp_pythons_add(m->pythons, pid);
+	return 0;
+}
+
+/* Behind the start record, as what is told of it. */
+static void inject(struct mp_monitor *m)
+{
+	if (!m->pythons)
+		return;
+	mp_pythons_emit_waiting(m->pythons);
+	mp_bpf_for_each_target(m->bpf, add_python, m);
 }
 
 static void look_for_functions(struct mp_monitor *m)
@@ -290,6 +316,7 @@ void mp_monitor_put_start(struct mp_monitor *m)
 	mp_prober_emit(m->prober);
 	mp_prober_emit_waiting(m->prober);
 	m->started = true;
+	inject(m);
 	look_for_functions(m);
 }
 
@@ -435,8 +462,11 @@ static int start_processes(struct mp_monitor *m, struct mp_error *err)
 	int error = 0;
 
 	offer_notify(m);
+	if (m->o->command && injects(m))
+		error = mp_python_env_new(m->o->points, &m->python_env, err);
 	if (m->o->command)
-		error = mp_child_start(m->o->command, &m->child, err);
+		error = error ?: mp_child_start(m->o->command, &m->child, err);
+	mp_python_env_leave(m->python_env);
 	return error ?: start_guardian(m, err);
 }
 
@@ -451,6 +481,55 @@ static void tell_limits(const struct mp_monitor *m)
 			fprintf(stderr, "memprobe-bpf: note: without %s: %s\n", rows[i].name,
 				rows[i].without);
 	}
+}
+
+static bool all_are_pids(const struct mp_monitor *m)
+{
+	return !m->o->command && m->o->n_targets == m->n_pids;
+}
+
+/* One that is denied is a failed site; when there is nothing else to watch, it is the end. */
+static void on_denied(void *data, pid_t pid, const char *reason)
+{
+	struct mp_monitor *m = data;
+
+	if (!mp_points_only_python(m->o->points) || !all_are_pids(m) || m->n_pids != 1)
+		return;
+	(void)pid;
+	mp_fail(&m->denied, MP_EXIT_PRIVILEGE, EPERM, "%s", reason);
+	mp_monitor_stop(m, "denied");
+}
+
+static int emit_python(void *data, const struct mp_event *event)
+{
+	struct mp_monitor *m = data;
+
+	return emit_event(&m->pipeline, event);
+}
+
+static void look_at_python(void *data, pid_t pid)
+{
+	mp_monitor_look_at(data, pid);
+}
+
+/* Before privileges are dropped: its thread keeps some that this one does not need. */
+static int start_pythons(struct mp_monitor *m)
+{
+	const struct mp_pythons_options o = {
+		.fs = &m->fs,
+		.points = m->o->points,
+		.loop = m->loop,
+		.env = m->python_env,
+		.emit = emit_python,
+		.look_at = look_at_python,
+		.on_denied = on_denied,
+		.data = m,
+	};
+
+	if (!injects(m))
+		return 0;
+	m->pythons = mp_pythons_new(&o);
+	return m->pythons ? 0 : -errno;
 }
 
 static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
@@ -480,7 +559,8 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
 	error = error ?: load_bpf(m, err);
 	error = error ?: open_perf_events(m, err);
-	/* Threads are made after this, and have no more either. */
+	error = error ?: start_pythons(m);
+	/* Threads that are made after this have no more either. */
 	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */
 	error = error ?: guard_gates(m);

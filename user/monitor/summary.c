@@ -41,24 +41,31 @@ int mp_summary_read(const struct mp_bpf *bpf, const struct mp_points *points, ui
 		    bool all_shown, struct mp_summary_point **ret_points,
 		    struct mp_event_summary *ret)
 {
-	MP_FREE struct mp_summary_point *list = calloc(points->n + 1, sizeof(*list));
+	size_t max = points->n + MP_SPARE_POINTS;
+	MP_FREE struct mp_summary_point *list = calloc(max, sizeof(*list));
 	uint64_t emitted = 0;
 	uint64_t lost = 0;
+	size_t n = 0;
 
 	if (!list)
 		return -ENOMEM;
-	for (size_t i = 0; i < points->n; i++) {
+	for (size_t i = 0; i < max; i++) {
+		const struct mp_point *point = mp_points_at(points, i);
 		struct mp_point_stats stats;
-		int err = mp_bpf_read_stats(bpf, (uint32_t)i, &stats);
+		int err;
 
+		if (!point)
+			continue;
+		err = mp_bpf_read_stats(bpf, (uint32_t)i, &stats);
 		if (err)
 			return err;
-		fill_point(&list[i], &points->items[i], &stats);
-		emitted += list[i].emitted;
-		lost += list[i].lost;
+		fill_point(&list[n], point, &stats);
+		emitted += list[n].emitted;
+		lost += list[n].lost;
+		n++;
 	}
 	ret->points = list;
-	ret->n_points = points->n;
+	ret->n_points = n;
 	ret->received = received;
 	ret->complete = emitted == received && lost == 0 && all_shown;
 	*ret_points = MP_TAKE(list);

@@ -152,6 +152,7 @@ static int size_maps(struct memprobe *skel, const struct mp_bpf_options *o)
 	err = err ?: bpf_map__set_max_entries(skel->maps.stats, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.intervals, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.marker_points, points);
+	err = err ?: bpf_map__set_max_entries(skel->maps.told, points);
 	err = err ?: bpf_map__set_max_entries(skel->maps.usdt_sites, usdt);
 	err = err ?: bpf_map__set_max_entries(skel->maps.events, (uint32_t)ring);
 	if (gate_mode(o) == MP_GATE_HELD)

@@ -61,6 +61,8 @@ struct attacher {
 
 static bool takes_program(const struct mp_site *site, enum mp_program program)
 {
+	if (site->is_marker)
+		return program == MP_PROGRAM_MARKER;
 	if (site->kind == MP_SITE_USDT)
 		return program == MP_PROGRAM_USDT;
 	return program == MP_PROGRAM_ENTER || (program == MP_PROGRAM_RETURN && site->with_return);
@@ -265,6 +267,7 @@ int mp_links_attach(struct mp_links *links, const struct mp_bpf *bpf,
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_RETURN);
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_ENTER);
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_USDT);
+	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_MARKER);
 	batch_free(&b);
 	for (size_t i = first; i < sites->n; i++)
 		attached += sites->items[i].status == MP_SITE_ATTACHED;

@@ -8,6 +8,7 @@
 
 #include "elf/elf_file.h"
 #include "probe/link.h"
+#include "probe/marker.h"
 #include "probe/resolve.h"
 
 struct seen_file {
@@ -21,7 +22,11 @@ struct mp_prober {
 	struct mp_links links;
 	size_t n_attached; /* sites before this index were handled … */
 	size_t n_emitted;  /* … and told of */
-	void *seen;	   /* tsearch tree of struct seen_file */
+	struct mp_sites markers;
+	size_t n_markers_attached;
+	size_t n_markers_emitted;
+	bool *reached; /* by index, also of declared points: that markers pass them was told */
+	void *seen;    /* tsearch tree of struct seen_file */
 	size_t n_seen;
 	char *stripped; /* a program without a symbol table: the likely reason for no match */
 };
@@ -30,8 +35,14 @@ struct mp_prober *mp_prober_new(const struct mp_prober_options *options)
 {
 	struct mp_prober *p = calloc(1, sizeof(*p));
 
-	if (p)
-		p->o = *options;
+	if (!p)
+		return NULL;
+	p->o = *options;
+	p->reached = calloc(p->o.points->n + MP_SPARE_POINTS, sizeof(*p->reached));
+	if (!p->reached) {
+		mp_prober_free(p);
+		return NULL;
+	}
 	return p;
 }
 
@@ -46,6 +57,8 @@ void mp_prober_free(struct mp_prober *p)
 		return;
 	mp_prober_detach(p);
 	mp_sites_free(&p->sites);
+	mp_sites_free(&p->markers);
+	free(p->reached);
 	tdestroy(p->seen, free);
 	free(p->stripped);
 	free(p);
@@ -104,6 +117,9 @@ int mp_prober_add_binary(struct mp_prober *p, const struct mp_binary *binary, st
 	if (n == -E2BIG || n == -ENOMEM)
 		return n;
 	note_stripped(p, binary, flags);
+	n = mp_markers_find(&p->markers, binary, err);
+	if (n == -ENOMEM)
+		return n;
 	/* A mapped file that is no ELF, or broken, has no points: nothing is lost. */
 	return 0;
 }
@@ -186,25 +202,27 @@ static void prepare_usdt(struct mp_prober *p)
 	}
 }
 
-static int attach_new(struct mp_prober *p)
+static int attach_sites(struct mp_prober *p, struct mp_sites *sites, size_t first)
 {
-	int n;
+	size_t n_links = p->o.n_pids ? p->o.n_pids : 1;
 
-	if (!p->o.bpf)
-		return 0;
-	prepare_usdt(p);
-	if (p->o.n_pids == 0) {
-		n = mp_links_attach(&p->links, p->o.bpf, p->o.features, &p->sites, p->n_attached,
-				    0);
-		return n < 0 ? n : 0;
-	}
-	for (size_t i = 0; i < p->o.n_pids; i++) {
-		n = mp_links_attach(&p->links, p->o.bpf, p->o.features, &p->sites, p->n_attached,
-				    p->o.pids[i]);
+	for (size_t i = 0; i < n_links; i++) {
+		pid_t pid = p->o.n_pids ? p->o.pids[i] : 0;
+		int n = mp_links_attach(&p->links, p->o.bpf, p->o.features, sites, first, pid);
+
 		if (n < 0)
 			return n;
 	}
 	return 0;
+}
+
+static int attach_new(struct mp_prober *p)
+{
+	if (!p->o.bpf)
+		return 0;
+	prepare_usdt(p);
+	return attach_sites(p, &p->sites, p->n_attached)
+		       ?: attach_sites(p, &p->markers, p->n_markers_attached);
 }
 
 static void emit_site(struct mp_prober *p, const struct mp_site *site)
@@ -219,15 +237,62 @@ int mp_prober_attach(struct mp_prober *p)
 {
 	int error = attach_new(p);
 
-	if (!error)
-		p->n_attached = p->sites.n;
-	return error;
+	if (error)
+		return error;
+	p->n_attached = p->sites.n;
+	p->n_markers_attached = p->markers.n;
+	return 0;
+}
+
+/* `point` NULL: all that come by this marker. `ts_ns` 0: now. */
+static void emit_marker(struct mp_prober *p, const struct mp_site *marker,
+			const struct mp_point *point, enum mp_site_kind kind, uint64_t ts_ns)
+{
+	struct mp_event event = {.type = MP_EVENT_SITE, .ts_ns = ts_ns};
+
+	mp_marker_event(marker, point, &event.site);
+	event.site.kind = kind;
+	p->o.emit(p->o.data, &event);
+}
+
+/* One of a file's three stands for all of them, but for what failed. */
+static void emit_markers(struct mp_prober *p)
+{
+	for (; p->n_markers_emitted < p->n_markers_attached; p->n_markers_emitted++) {
+		const struct mp_site *marker = &p->markers.items[p->n_markers_emitted];
+
+		if (marker->point == MP_PHASE_ENTER || marker->status == MP_SITE_FAILED)
+			emit_marker(p, marker, NULL, marker->kind, 0);
+	}
 }
 
 void mp_prober_emit(struct mp_prober *p)
 {
 	while (p->n_emitted < p->n_attached)
 		emit_site(p, &p->sites.items[p->n_emitted++]);
+	emit_markers(p);
+}
+
+void mp_prober_reached(struct mp_prober *p, size_t point, uint32_t marker, enum mp_site_kind kind,
+		       uint64_t ts_ns)
+{
+	if (point >= p->o.points->n + MP_SPARE_POINTS || marker >= p->markers.n ||
+	    p->reached[point])
+		return;
+	p->reached[point] = true;
+	emit_marker(p, &p->markers.items[marker], mp_points_at(p->o.points, point), kind, ts_ns);
+}
+
+/* The first file whose markers are attached (or would be), or NULL. */
+static const struct mp_site *any_marker(const struct mp_prober *p)
+{
+	for (size_t i = 0; i < p->markers.n; i++) {
+		const struct mp_site *marker = &p->markers.items[i];
+
+		if (marker->point == MP_PHASE_ENTER && marker->status == MP_SITE_ATTACHED)
+			return marker;
+	}
+	return NULL;
 }
 
 size_t mp_prober_point_sites(const struct mp_prober *p, size_t point)
@@ -237,7 +302,7 @@ size_t mp_prober_point_sites(const struct mp_prober *p, size_t point)
 	for (size_t i = 0; i < p->sites.n; i++)
 		n += p->sites.items[i].point == point &&
 		     p->sites.items[i].status == MP_SITE_ATTACHED;
-	return n;
+	return n + (p->o.points->items[point].marker && any_marker(p));
 }
 
 static bool has_any_site(const struct mp_prober *p, size_t point)
@@ -259,7 +324,11 @@ static bool is_python_only(const struct mp_prober *p, size_t point)
 static void describe_wait(const struct mp_prober *p, const struct mp_point *point, char *out,
 			  size_t size)
 {
-	if (point->n_symbols == 0 && point->n_usdt == 0)
+	if (point->marker && any_marker(p))
+		snprintf(out, size, "no program has passed its marker yet");
+	else if (point->marker && !point->n_symbols && !point->n_usdt)
+		snprintf(out, size, "no libmemprobe in the %zu files mapped so far", p->n_seen);
+	else if (point->n_symbols == 0 && point->n_usdt == 0)
 		snprintf(out, size,
 			 "a Python function: native symbols and USDT are probed, give it a symbol");
 	else if (p->stripped)
@@ -278,6 +347,11 @@ void mp_prober_emit_waiting(struct mp_prober *p)
 
 		if (has_any_site(p, i) || (p->o.python_elsewhere && is_python_only(p, i)))
 			continue;
+		/* Nothing runs here that could pass it: it would be told of by that marker. */
+		if (!p->o.bpf && p->o.points->items[i].marker && any_marker(p)) {
+			emit_marker(p, any_marker(p), &p->o.points->items[i], MP_SITE_USDT, 0);
+			continue;
+		}
 		describe_wait(p, &p->o.points->items[i], reason, sizeof(reason));
 		site.reason = reason;
 		emit_site(p, &site);

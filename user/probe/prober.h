@@ -57,6 +57,13 @@ int mp_prober_attach(struct mp_prober *prober);
 /* Emits a site event for each site that was attached, or failed to, since the last call. */
 void mp_prober_emit(struct mp_prober *prober);
 
+/*
+ * Emits a site event for a point (that is declared by now), once: at `ts_ns` a program has passed
+ * it by the marker with that number.
+ */
+void mp_prober_reached(struct mp_prober *prober, size_t point, uint32_t marker,
+		       enum mp_site_kind kind, uint64_t ts_ns);
+
 /* Emits a `waiting` site for each point that has none, with what was looked at. */
 void mp_prober_emit_waiting(struct mp_prober *prober);
 

@@ -155,7 +155,7 @@ static int usdt_args(struct mp_site *site, const struct mp_point *point,
 
 /*
  * Kernels that turn a 5-byte nop into a call push a return address over the
- * red zone of whatever function the nop stands in.
+ * red zone of whatever function the nop stands in. Only one that does nothing has none.
  */
 static void judge_usdt(const struct resolver *r, struct mp_site *site,
 		       const struct mp_usdt_note *note)
@@ -165,7 +165,7 @@ static void judge_usdt(const struct resolver *r, struct mp_site *site,
 
 	if (len <= 0 || mp_arch_decode(code, (size_t)len, note->addr, &site->insn))
 		refuse(site, "there is no instruction at the site");
-	else if (site->insn.class == MP_INSN_NOP5)
+	else if (site->insn.class == MP_INSN_NOP5 && !mp_arch_is_bare_nop(code, (size_t)len))
 		refuse(site, "a 5-byte nop inside a function: kernels that optimize it overwrite "
 			     "the red zone");
 	else if (site->insn.class == MP_INSN_REFUSED)

@@ -13,8 +13,9 @@
 #include "config/points.h"
 
 struct mp_site {
-	size_t point; /* index */
+	size_t point; /* index; of a marker, which many points share, its mp_phase */
 	enum mp_site_kind kind;
+	bool is_marker;
 	char *binary;	 /* as the target sees it */
 	char *open_path; /* what the kernel opens */
 	uint64_t dev;	 /* st_dev and st_ino of open_path: which file it is */

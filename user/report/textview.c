@@ -2,6 +2,7 @@
 #include "report/textview.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/level.h"
@@ -323,13 +324,26 @@ static void add_place(struct mp_text *t, const struct mp_event_site *e)
 	mp_view_name(t, e->symbol);
 }
 
+/* A point that was passed by a marker which is told of, and counted, by itself. */
+static bool is_by_marker(const struct mp_event_site *e)
+{
+	static const char prefix[] = "memprobe:";
+
+	return e->status == MP_SITE_ATTACHED && e->symbol && e->point &&
+	       strncmp(e->symbol, prefix, sizeof(prefix) - 1) == 0 &&
+	       strcmp(e->point, MP_MARKED_POINTS) != 0;
+}
+
 static void view_site(struct mp_textview *view, struct mp_text *out, const struct mp_event *event)
 {
 	const struct mp_event_site *e = &event->site;
 	enum mp_color color = MP_COLOR_DIM;
 	MP_TEXT struct mp_text t = {0};
 
-	++*count_of(view, e->status);
+	if (!is_by_marker(e))
+		++*count_of(view, e->status);
+	else if (!view->verbose)
+		return;
 	if (!site_matters(view, e->status))
 		return;
 	mp_text_printf(&t, "%s ", mp_site_status_name(e->status));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "lib/marker.h"
 
 static const char *copy_comm(char out[MP_COMM_LEN + 1], const char comm[MP_COMM_LEN])
 {
@@ -47,6 +48,10 @@ static void decode_args(struct mp_decoded *d, const struct mp_probe_record *r,
 
 	if (r->phase == MP_PHASE_EXIT)
 		return;
+	if (r->flags & MP_PROBE_BY_MARKER) {
+		probe->size = r->args[0] ? r->args[0] : MP_UNKNOWN;
+		return;
+	}
 	for (unsigned int i = 0; i < r->n_args && i < point->n_args; i++) {
 		d->args[i] = (struct mp_event_arg){
 			.name = point->args[i].name,
@@ -132,6 +137,11 @@ static void decode_memory(struct mp_event_probe *probe, const struct mp_probe_re
 	probe->usage_delta = MP_UNKNOWN_DELTA;
 }
 
+static bool is_declared(const struct mp_points *points, uint32_t index)
+{
+	return index >= points->n && index - points->n < MP_SPARE_POINTS;
+}
+
 static int decode_probe(const void *data, size_t len, const struct mp_points *points,
 			struct mp_decoded *d)
 {
@@ -139,15 +149,16 @@ static int decode_probe(const void *data, size_t len, const struct mp_points *po
 	const struct mp_probe_record_full *full = NULL;
 	const struct mp_point *point;
 
-	if (len < sizeof(*r) || r->point >= points->n || r->phase >= MP_PHASE_COUNT ||
-	    r->n_args > MP_MAX_ARGS)
+	if (len < sizeof(*r) || r->phase >= MP_PHASE_COUNT || r->n_args > MP_MAX_ARGS)
 		return -EBADMSG;
+	point = mp_points_at(points, r->point);
+	if (!point)
+		return is_declared(points, r->point) ? -ENOENT : -EBADMSG;
 	if (r->flags & MP_PROBE_HAS_TAIL) {
 		if (len < sizeof(*full))
 			return -EBADMSG;
 		full = data;
 	}
-	point = &points->items[r->point];
 	copy_comm(d->comm, r->comm);
 	d->event.type = MP_EVENT_PROBE;
 	d->event.probe = (struct mp_event_probe){
@@ -189,6 +200,42 @@ static int decode_process(const void *data, size_t len, struct mp_decoded *d)
 	return 0;
 }
 
+/*
+ * The name is what the process says. One that could not be read, is cut, or is not
+ * what the id was made of could be taken for that of another point: its id is shown.
+ */
+static void reached_name(const struct mp_point_record *r, char out[MP_POINT_NAME_LEN])
+{
+	memcpy(out, r->name, MP_POINT_NAME_LEN);
+	out[MP_POINT_NAME_LEN - 1] = '\0';
+	if (!out[0] || memprobe_marker_id(out) != r->id)
+		snprintf(out, MP_POINT_NAME_LEN, "id:%016llx", (unsigned long long)r->id);
+}
+
+static int decode_point(const void *data, size_t len, const struct mp_points *points,
+			struct mp_decoded *d)
+{
+	const struct mp_point_record *r = data;
+	const struct mp_point *point;
+
+	if (len < sizeof(*r) || r->level >= MP_LEVEL_COUNT ||
+	    (r->point >= points->n && !is_declared(points, r->point)))
+		return -EBADMSG;
+	d->reached.point = r->point;
+	d->reached.site = r->site;
+	reached_name(r, d->reached.name);
+	point = mp_points_at(points, r->point);
+	d->event.type = MP_EVENT_SITE;
+	d->event.site = (struct mp_event_site){
+		.point = point ? point->name : d->reached.name,
+		.level = point ? point->level : (enum mp_level)r->level,
+		.kind = r->flags & MP_DECLARED_PYTHON ? MP_SITE_PYTHON : MP_SITE_USDT,
+		.offset = MP_UNKNOWN,
+		.status = MP_SITE_ATTACHED,
+	};
+	return 0;
+}
+
 static int decode_oom(const void *data, size_t len, struct mp_decoded *d)
 {
 	const struct mp_oom_record *r = data;
@@ -222,11 +269,15 @@ static int decode_in_flight(const void *data, size_t len, const struct mp_points
 			    struct mp_decoded *d)
 {
 	const struct mp_in_flight_record *r = data;
+	const struct mp_point *point;
 
-	if (len < sizeof(*r) || r->point >= points->n)
+	if (len < sizeof(*r))
+		return -EBADMSG;
+	point = mp_points_at(points, r->point);
+	if (!point)
 		return -EBADMSG;
 	d->in_flight = (struct mp_in_flight){
-		.point = points->items[r->point].name,
+		.point = point->name,
 		.tid = r->tid,
 		.duration_ns = r->duration_ns,
 		.rss_delta = r->rss_delta,
@@ -303,6 +354,8 @@ int mp_decode(const void *data, size_t len, const struct mp_points *points, stru
 		return decode_in_flight(data, h->size, points, d);
 	case MP_RECORD_PRESSURE:
 		return decode_pressure(data, h->size, d);
+	case MP_RECORD_POINT:
+		return decode_point(data, h->size, points, d);
 	default:
 		return -EBADMSG;
 	}

@@ -6,6 +6,13 @@
 #include "base/event.h"
 #include "config/points.h"
 
+/* What a site event that came from the kernel side is about besides. */
+struct mp_reached {
+	size_t point;  /* index */
+	uint32_t site; /* number of the marker that was passed */
+	char name[MP_POINT_NAME_LEN];
+};
+
 /* An event with the memory it points into. Valid until the next decode into it. */
 struct mp_decoded {
 	struct mp_event event;
@@ -20,6 +27,7 @@ struct mp_decoded {
 	uint64_t stack[MP_STACK_DEPTH + 1];
 	char by_comm[MP_COMM_LEN + 1];
 	struct mp_in_flight in_flight;
+	struct mp_reached reached;
 };
 
 /*
@@ -27,7 +35,11 @@ struct mp_decoded {
  * event of its own, with the pid and that one call: mp_oom_add() puts them together. cgroup,
  * working_set, usage_pct and gate_deadline_ns stay unknown: they need what user space knows.
  * Returns 0, or -EBADMSG when the record is cut, of another version, or names a point, source
- * or severity that does not exist.
+ * or severity that does not exist; -ENOENT when it is about a declared point whose record, in the
+ * other ring, has not been taken yet.
+ *
+ * A point that a marker has hit for the first time comes as a site event, with what is known
+ * of the marker in `reached`. It is to be given to mp_points_declare().
  */
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
 

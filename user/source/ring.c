@@ -3,9 +3,15 @@
 
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <time.h>
+
+/* How long a record that another thread has begun may take to be there, 200 ms in all. */
+#define PATIENCE_STEP_NS 100000
+#define PATIENCE_STEPS 2000
 
 struct mp_ring {
-	struct ring_buffer *buffer;
+	struct ring_buffer *buffer;    /* both */
+	struct ring_buffer *processes; /* the other view of that ring: both move one position */
 	const struct mp_points *points;
 	mp_ring_fn fn;
 	void *data;
@@ -15,13 +21,12 @@ struct mp_ring {
 	struct mp_decoded decoded;
 };
 
-static int on_record(void *ctx, void *data, size_t len)
+/* Hands over what was decoded. `err` is what that gave. */
+static int take(struct mp_ring *ring, int err)
 {
-	struct mp_ring *ring = ctx;
-	int err;
-
-	ring->left--;
-	if (mp_decode(data, len, ring->points, &ring->decoded)) {
+	if (ring->left)
+		ring->left--;
+	if (err) {
 		ring->malformed++;
 	} else {
 		err = ring->fn(ring->data, &ring->decoded);
@@ -34,6 +39,31 @@ static int on_record(void *ctx, void *data, size_t len)
 	return ring->left == 0 ? -EAGAIN : 0;
 }
 
+static int on_process(void *ctx, void *data, size_t len)
+{
+	struct mp_ring *ring = ctx;
+
+	return take(ring, mp_decode(data, len, ring->points, &ring->decoded));
+}
+
+/*
+ * Of a point that a program has just declared: the record with its name is in the
+ * other ring, if the thread that makes it has got so far.
+ */
+static int on_event(void *ctx, void *data, size_t len)
+{
+	const struct timespec step = {.tv_nsec = PATIENCE_STEP_NS};
+	struct mp_ring *ring = ctx;
+	int err = mp_decode(data, len, ring->points, &ring->decoded);
+
+	for (int i = 0; err == -ENOENT && !ring->error && i < PATIENCE_STEPS; i++) {
+		if (ring_buffer__consume(ring->processes) == 0)
+			nanosleep(&step, NULL);
+		err = mp_decode(data, len, ring->points, &ring->decoded);
+	}
+	return ring->error ? ring->error : take(ring, err);
+}
+
 struct mp_ring *mp_ring_new(int events_map_fd, int processes_map_fd, const struct mp_points *points,
 			    mp_ring_fn fn, void *data)
 {
@@ -44,8 +74,10 @@ struct mp_ring *mp_ring_new(int events_map_fd, int processes_map_fd, const struc
 	ring->points = points;
 	ring->fn = fn;
 	ring->data = data;
-	ring->buffer = ring_buffer__new(processes_map_fd, on_record, ring, NULL);
-	if (!ring->buffer || ring_buffer__add(ring->buffer, events_map_fd, on_record, ring)) {
+	ring->processes = ring_buffer__new(processes_map_fd, on_process, ring, NULL);
+	ring->buffer = ring_buffer__new(processes_map_fd, on_process, ring, NULL);
+	if (!ring->processes || !ring->buffer ||
+	    ring_buffer__add(ring->buffer, events_map_fd, on_event, ring)) {
 		mp_ring_free(ring);
 		return NULL;
 	}
@@ -57,6 +89,7 @@ void mp_ring_free(struct mp_ring *ring)
 	if (!ring)
 		return;
 	ring_buffer__free(ring->buffer);
+	ring_buffer__free(ring->processes);
 	free(ring);
 }
 
