@@ -6,6 +6,7 @@
 # that much, and never below.
 
 readonly WATCHED=tests/integration/watched
+readonly KILLED_BY_HOST=75
 
 # $PYTHON: an interpreter itself, not a script that chooses one.
 need_python() {
@@ -75,19 +76,52 @@ attached() {
 # Lets the target do its next step, until it has told N lines.
 next_step() {
 	release
-	wait_until 30 has_lines "$1"
+	wait_until 30 has_lines_or_gone "$1"
+	! gone "$TARGET_PID" || not_killed_by_host
 }
 
-has_lines() {
-	[ "$(wc -l <"$T/target.out")" -gt "$1" ]
+has_lines_or_gone() {
+	[ "$(wc -l <"$T/target.out")" -gt "$1" ] || gone "$TARGET_PID"
+}
+
+finish_watched() {
+	release
+	not_killed_by_host
+	expect_eq 0 "$TARGET_CODE" 'exit code of the target'
+}
+
+# Some hosts lose the reason of a debug exception now and then, and the guest's
+# kernel then sends the target SIGTRAP (docs/watchpoints.md). On no real machine.
+not_killed_by_host() {
+	end_target
+	[ "$TARGET_CODE" -ne $((128 + 5)) ] || ! grep -q ' hypervisor' /proc/cpuinfo || exit $KILLED_BY_HOST
+}
+
+# retried FUNCTION: a test, again when the host has killed its target.
+retried() {
+	local code
+	for _ in 1 2 3 4 5; do
+		code=0
+		(
+			trap end_own EXIT
+			"$1"
+		) &
+		wait $! || code=$?
+		[ $code -eq $KILLED_BY_HOST ] || exit $code
+	done
+	fail 'the host has killed the target five times'
 }
 
 test_prime_calls() {
+	retried prime_calls
+}
+
+prime_calls() {
 	need_watchpoints
 	start_python calls 100003
 	watch count
 	attached count
-	finish_target
+	finish_watched
 	end_monitor
 	expect_eq 0 "$MONITOR_CODE" 'exit code of the monitor'
 	check calls=100003 \
@@ -96,19 +130,23 @@ test_prime_calls() {
 		'point("count").duration_ns.p50 is None' \
 		'summary.complete is True' \
 		'{s.kind for s in of("site")} == {"watchpoint"}' \
-		'[s.risk for s in of("site")] == ["entries alone are seen: no returns, durations or growth"]' \
+		'of("site")[0].risk.startswith("entries alone are seen: no returns, durations or growth")' \
 		'all(p.phase == "enter" and "args" not in p for p in probes("count"))' \
 		'stop.reason == "target_exit"'
 }
 
 # Two classes of one module, one of them named; a function of the same name inside of another is none.
 test_methods_of_two_classes() {
+	retried methods_of_two_classes
+}
+
+methods_of_two_classes() {
 	need_watchpoints
 	start_python methods 1009 2003
 	watch loader load
 	attached Loader.load
 	attached Cache.load
-	finish_target
+	finish_watched
 	end_monitor
 	check \
 		'1009 <= point("loader").hits <= 1013' \
@@ -117,6 +155,10 @@ test_methods_of_two_classes() {
 }
 
 test_module_imported_later() {
+	retried module_imported_later
+}
+
+module_imported_later() {
 	need_watchpoints
 	start_python late 1511
 	watch arrive
@@ -124,17 +166,21 @@ test_module_imported_later() {
 		'"not loaded in process" in of("site")[0].reason'
 	next_step 1
 	attached arrive
-	finish_target
+	finish_watched
 	end_monitor
 	check '1511 <= point("arrive").hits <= 1515'
 }
 
 test_five_functions_are_one_too_many() {
+	retried five_functions_are_one_too_many
+}
+
+five_functions_are_one_too_many() {
 	need_watchpoints
 	start_python five 1009
 	watch count loader load opened drop
 	wait_until 20 has_sites '.*' failed 2
-	finish_target
+	finish_watched
 	end_monitor
 	check \
 		'len([s for s in of("site") if s.status == "attached"]) == 4' \
@@ -144,13 +190,17 @@ test_five_functions_are_one_too_many() {
 
 # The old function is freed and its memory is used by others: none of that counts.
 test_function_redefined() {
+	retried function_redefined
+}
+
+function_redefined() {
 	need_watchpoints
 	start_python reload 1009 1511
 	watch count
 	attached count
 	next_step 1
 	attached count 2
-	finish_target
+	finish_watched
 	end_monitor
 	check \
 		'"gone from process" in [s.reason for s in of("site") if s.status == "waiting"][0]' \
@@ -159,48 +209,68 @@ test_function_redefined() {
 
 # Where threads take turns, some interpreters read it again: at most 1 % of these.
 test_threads_started_before_and_after() {
+	retried threads_started_before_and_after
+}
+
+threads_started_before_and_after() {
 	need_watchpoints
 	start_python threads 10007
 	watch count
 	attached count
-	finish_target
+	finish_watched
 	end_monitor
 	check calls=$((6 * 10007)) 'calls <= point("count").hits <= calls * 1.01'
 }
 
 test_threads_that_start_all_the_time() {
+	retried threads_that_start_all_the_time
+}
+
+threads_that_start_all_the_time() {
 	need_watchpoints
 	start_python churn 3001
 	watch count
 	attached count
-	finish_target
+	finish_watched
 	end_monitor
 	check calls=$((3 * 3001)) 'calls <= point("count").hits <= calls * 1.01 + 4'
 }
 
 test_children_are_followed_from_their_fork() {
+	retried children_are_followed_from_their_fork
+}
+
+children_are_followed_from_their_fork() {
 	need_watchpoints
 	write_points count
 	start_python fork 1009 503
 	start_monitor --target "$TARGET_PID" --points "$T/points.yaml" --python-mode watchpoint --follow
 	attached count
-	finish_target
+	finish_watched
 	end_monitor
 	# Each of the four children rewrites its own copy of the bytecode.
 	check calls=$((2 * (1009 + 503))) 'calls <= point("count").hits <= calls + 16'
 }
 
 test_children_are_left_alone() {
+	retried children_are_left_alone
+}
+
+children_are_left_alone() {
 	need_watchpoints
 	start_python fork 1009 503
 	watch count
 	attached count
-	finish_target
+	finish_watched
 	end_monitor
 	check 'point("count").hits == 0'
 }
 
 test_run_from_the_first_import() {
+	retried run_from_the_first_import
+}
+
+run_from_the_first_import() {
 	need_watchpoints
 	write_points count
 	printf '#!/bin/sh\nexec %s %s "$@"\n' "$PYTHON" "$PWD/$WATCHED/main.py" >"$T/python"
@@ -219,6 +289,10 @@ test_run_from_the_first_import() {
 
 # Nothing of the monitor is left in a target that goes on.
 test_killed_monitor_leaves_nothing() {
+	retried killed_monitor_leaves_nothing
+}
+
+killed_monitor_leaves_nothing() {
 	need_watchpoints
 	start_python forever 0
 	watch count
@@ -236,6 +310,10 @@ test_killed_monitor_leaves_nothing() {
 
 # Four are free again each time, and none is left of the monitors before.
 test_again_and_again() {
+	retried again_and_again
+}
+
+again_and_again() {
 	local round
 	need_watchpoints
 	start_python five 1009
@@ -258,7 +336,7 @@ test_unsupported_version_is_refused() {
 	PYTHON=$("$old" -c 'import os, sys; print(os.path.realpath(sys.executable))')
 	start_python calls 101
 	watch count
-	finish_target
+	finish_watched
 	end_monitor
 	check \
 		'[s.status for s in of("site")] == ["failed"]' \

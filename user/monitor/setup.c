@@ -217,10 +217,14 @@ static int watch_functions(struct mp_monitor *m)
 		.emit = emit_event,
 		.data = &m->pipeline,
 	};
+	const char *warning;
 
 	if (m->o->python_mode != MP_PYTHON_WATCHPOINT)
 		return 0;
 	m->watchpoints = mp_watchpoints_new(&o);
+	warning = m->watchpoints ? mp_watchpoints_warning(m->watchpoints) : NULL;
+	if (warning && !m->o->output.quiet)
+		fprintf(stderr, "memprobe-bpf: warning: %s\n", warning);
 	return m->watchpoints ? 0 : -ENOMEM;
 }
 

@@ -24,13 +24,13 @@ def repeat(function, times):
     begin = time.perf_counter_ns()
     for i in range(times):
         function(i)
-    return (time.perf_counter_ns() - begin) // max(times, 1)
+    return (time.perf_counter_ns() - begin) / max(times, 1)
 
 
 def calls(n):
-    """One point, and as many calls of what is none."""
+    """One point, and more calls of what is none."""
     yield
-    told(ns=repeat(stock.count, n), other_ns=repeat(stock.other, n))
+    told(ns=repeat(stock.count, n), other_ns=repeat(stock.other, 40 * n))
 
 
 def methods(a, b):
@@ -114,19 +114,32 @@ def churn(n):
     told(calls=3 * n)
 
 
+def in_child(function):
+    if os.fork() == 0:
+        function()
+        os._exit(0)
+
+
+def wait_for_child():
+    """A child's end by a signal is this process's, too."""
+    status = os.waitstatus_to_exitcode(os.wait()[1])
+    if status:
+        os._exit(128 - status if status < 0 else status)
+
+
 def fork(n, m):
-    """A child calls what its parent is watched for; one of them forks again."""
+    """Two children call what their parent is watched for, and so does a child of each."""
     yield
+
+    def child():
+        repeat(stock.count, n)
+        in_child(lambda: repeat(stock.count, m))
+        wait_for_child()
+
     for _ in range(2):
-        if os.fork() == 0:
-            repeat(stock.count, n)
-            if os.fork() == 0:
-                repeat(stock.count, m)
-                os._exit(0)
-            os.wait()
-            os._exit(0)
-    os.wait()
-    os.wait()
+        in_child(child)
+    for _ in range(2):
+        wait_for_child()
     told(calls=2 * (n + m))
 
 
