@@ -246,7 +246,13 @@ vm: all targets
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(LIBBPF_STATIC) -lelf -lz -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(BENCH_LDLIBS) $(LIBBPF_STATIC) -lelf -lz -o $@
+
+# One as programs use the library, one that reaches into it.
+build/bench/checks: BENCH_LDLIBS := -Lbuild -lmemprobe -Wl,-rpath,'$$ORIGIN/..'
+build/bench/checks: build/libmemprobe.so build/libmemprobe.so.0
+build/bench/samples: BENCH_LDLIBS := build/libmemprobe.a
+build/bench/samples: build/libmemprobe.a
 
 build/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(call say,BPF,$@)
