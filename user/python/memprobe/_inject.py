@@ -414,8 +414,8 @@ def _is_class(thing):
 
 
 def _kind_name(thing):
-    module = _own_dict(type(thing)).get("__module__", "builtins")
-    return "%s.%s" % (module, _class_name(type(thing)))
+    kind = type(thing)
+    return "%s.%s" % (type.__dict__["__module__"].__get__(kind), _class_name(kind))
 
 
 def _chain(thing):
@@ -476,7 +476,7 @@ class _Found:
     def __init__(self):
         self.functions = []  # (name, function)
         self.problems = []
-        self.is_waiting = False
+        self.absence = ""  # why there is nothing at all
 
     def take(self, name, thing, namespace):
         try:
@@ -496,8 +496,9 @@ def _look_anywhere(found, module_name, namespace, attribute):
             name = "%s.%s.%s" % (module_name, _class_name(cls), attribute)
             found.take(name, _own_dict(cls)[attribute], namespace)
     if not found.functions and not found.problems:
-        found.problems.append(
-            "module %s has no function %s, nor has any of its classes" % (module_name, attribute)
+        found.absence = "module %s has no function %s, nor has any of its classes" % (
+            module_name,
+            attribute,
         )
 
 
@@ -510,16 +511,14 @@ def _inherited(cls, attribute):
 
 
 def _look_in_class(found, module_name, namespace, rest):
-    scope, where = namespace, module_name
-    cls = None
+    scope, where, cls = namespace, module_name, None
     for part in rest[:-1]:
-        cls = scope.get(part)
-        if cls is None:
-            found.problems.append("%s has no %s" % (where, part))
+        if part not in scope:
+            found.absence = "%s has no %s" % (where, part)
             return
-        where = "%s.%s" % (where, part)
+        cls, where = scope[part], "%s.%s" % (where, part)
         if not _is_class(cls):
-            found.problems.append("%s is no class" % where)
+            found.absence = "%s is no class" % where
             return
         scope = _own_dict(cls)
     name = "%s.%s" % (where, rest[-1])
@@ -527,7 +526,7 @@ def _look_in_class(found, module_name, namespace, rest):
         found.take(name, scope[rest[-1]], namespace)
         return
     base = _inherited(cls, rest[-1])
-    found.problems.append(
+    found.absence = (
         "%s is inherited: name %s.%s" % (name, base, rest[-1])
         if base
         else "%s has no function %s" % (where, rest[-1])
@@ -579,12 +578,13 @@ def _prefixes(path):
 
 
 def _look(module, name, rest):
+    """None: the path leads on to a module of this package that is not there yet."""
     found = _Found()
     namespace = _own_dict(module)
     if len(rest) == 1:
         _look_anywhere(found, name, namespace, rest[0])
     elif "__path__" in namespace and rest[0] not in namespace:
-        found.is_waiting = True
+        return None
     else:
         _look_in_class(found, name, namespace, rest)
     return found
@@ -597,17 +597,22 @@ def resolve(path, fresh=_NO_MODULE):
     """What a path, module[.Class].function, leads to now: functions, as (name, function) pairs,
     and a reason when there are none or not all. Reason None without functions: not loaded."""
     for prefix, rest in _prefixes(path):
-        functions, problems = [], []
+        functions, problems, absences = [], [], []
         for name, module in _modules_named(prefix, fresh):
             is_loading = module is not fresh[1] and _is_loading(module)
             if is_loading and type(module).__name__ == "_LazyModule":
                 continue
             found = _look(module, name, rest)
+            if found is None:
+                continue
             functions += found.functions
-            if not found.is_waiting and not is_loading:
+            if not is_loading:
                 problems += found.problems
+                absences += [found.absence] if found.absence else []
         if functions or problems:
             return functions, "; ".join(problems)
+        if absences:
+            return [], absences[0]
     return [], None
 
 
@@ -1056,8 +1061,12 @@ class Injector:
             spec = _own_dict(module).get("__spec__")
             if type(spec) is _Spec:
                 spec.__class__ = _LoadingSpec
-                spec.watch(functools.partial(self.loaded, name, module))
+                spec.watch(functools.partial(self._was_loading, name, module))
                 self._specs.append(spec)
+
+    def _was_loading(self, name, module):
+        if sys.modules.get(name) is module:  # or else that has failed
+            self.loaded(name, module)
 
     def loaded(self, name, module):
         """A module's body has run."""
@@ -1099,7 +1108,7 @@ def injector():
 def add(path, enter, exit, gate=None, name=None):
     """Runs hooks (see Hook) around what a path leads to, now and when its modules load. Returns
     a Point, whose `status` is attached, waiting, or failed for a `reason`."""
-    point = Point(name or path, path, Hook(enter, exit, gate))
+    point = Point(str(name or path), str(path), Hook(enter, exit, gate))
     try:
         _check_path(path)
         injector().add([point])
