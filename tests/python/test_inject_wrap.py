@@ -851,6 +851,35 @@ class Elsewhere(InjectTest):
         self.assertEqual(ours, [])
         self.assertEqual(gc.garbage, [])
 
+    def test_a_wrapped_function_keeps_nothing_alive(self):
+        """The garbage collector does not look into code objects."""
+        class Big:
+            pass
+
+        def make():
+            big = Big()
+
+            def func():
+                return big, func
+
+            async def agen():
+                yield big, agen
+
+            def gen():
+                yield big, gen
+
+            for one in (func, gen, agen):
+                self.wrap(one)
+            func()
+            kept = gen()
+            next(kept)
+            big.kept = kept
+            return weakref.ref(big)
+
+        ref = make()
+        gc.collect()
+        self.assertIsNone(ref())
+
     def test_sent_by_value_it_runs_bare(self):
         """As cloudpickle does with functions of __main__: code object, globals, closure."""
         def func(a):
@@ -868,7 +897,7 @@ class Elsewhere(InjectTest):
     @staticmethod
     def sent(hooks):
         make, arguments, state = hooks.__reduce__()
-        pickle.dumps({key: value for key, value in state.items() if key != "original"})
+        state = pickle.loads(pickle.dumps(state))
         thing = make(*arguments)
         thing.__dict__.update(state)
         return thing

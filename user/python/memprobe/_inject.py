@@ -59,13 +59,18 @@ _ONLY_AST = 0x400
 # called without a warning of the compiler; the constant itself may not.
 _HOOKS, _GATE = "memprobe: hooks", "memprobe: gate"
 
+# A lambda stands for the original: its code is put in the lambda's place. So the function that
+# runs is made in each call, from the globals and free variables of that call, and the code keeps
+# none of the program alive: the garbage collector cannot see through code objects.
+_ORIGINAL = "(lambda: {free})({args})"
+_LAMBDA = "factory.<locals>.wrapper.<locals>.<lambda>"  # its name is a constant up to 3.10
 _RUN = {
-    0: ["return 'memprobe: hooks'.original({args})"],
-    _GENERATOR: ["return (yield from 'memprobe: hooks'.original({args}))"],
-    _COROUTINE: ["return await 'memprobe: hooks'.original({args})"],
+    0: ["return " + _ORIGINAL],
+    _GENERATOR: ["return (yield from %s)" % _ORIGINAL],
+    _COROUTINE: ["return await " + _ORIGINAL],
     # There is no "yield from" here. Nothing that passes through is held on to.
     _ASYNC_GENERATOR: [
-        "{agen} = 'memprobe: hooks'.original({args})",
+        "{agen} = " + _ORIGINAL,
         "{step} = 'memprobe: hooks'.first({agen})",
         "while True:",
         "    try:",
@@ -100,10 +105,9 @@ def _nothing():
 class _Hooks:
     """What the code of a wrapper has among its constants."""
 
-    __slots__ = ("enter", "exit", "first", "idle", "original")
+    __slots__ = ("enter", "exit", "first", "idle")
 
-    def __init__(self, original, enter, exit, idle):
-        self.original = original
+    def __init__(self, enter, exit, idle):
         self.enter = enter
         self.exit = exit
         self.idle = idle
@@ -118,14 +122,8 @@ class _Hooks:
 
     def __reduce__(self):
         # Some send functions of __main__ to other processes by value: it runs bare there.
-        state = {
-            "original": self.original,
-            "enter": bool,
-            "exit": bool,
-            "idle": bool,
-            "first": methodcaller("asend", None),
-        }
-        return SimpleNamespace, (), state
+        state = dict.fromkeys(("enter", "exit", "idle"), bool)
+        return SimpleNamespace, (), dict(state, first=methodcaller("asend", None))
 
 
 class _Signature:
@@ -205,10 +203,9 @@ def _source(code, has_gate, has_idle):
     signature = _Signature(code)
     names = _locals_for(code)
     kind = code.co_flags & (_GENERATOR | _COROUTINE | _ASYNC_GENERATOR)
-    run = [line.format(args=signature.passed(), **names) for line in _RUN[kind]]
+    free = "(%s)" % "".join(name + ", " for name in code.co_freevars)
+    run = [line.format(args=signature.passed(), free=free, **names) for line in _RUN[kind]]
     body = _docstring(code)
-    if code.co_freevars:
-        body.append("if 0: %s" % ", ".join(code.co_freevars))
     watched = ["%s = 'memprobe: hooks'.enter()" % names["call"], "try:"]
     watched += ["    " + line for line in run]
     watched += ["finally:", "    'memprobe: hooks'.exit(%s)" % names["call"]]
@@ -256,22 +253,24 @@ def _compile(source, line):
     return next(_nested_code(next(_nested_code(code))))
 
 
-def _wrapper_code(code, hooks, gate):
+def _wrapper_code(code, name, hooks, gate):
     """A code object that stands for `code`, with hooks around it."""
     new = _compile(_source(code, gate is not None, hooks.idle is not None), code.co_firstlineno)
-    if (new.co_flags ^ code.co_flags) & _SHAPE:
+    if (new.co_flags ^ code.co_flags) & _SHAPE or new.co_freevars != code.co_freevars:
         raise Unsupported("is of a kind that is not known")
-    stand_ins = {_HOOKS: hooks, _GATE: gate}
-    consts = tuple(
-        stand_ins.get(const, const) if type(const) is str else const for const in new.co_consts
-    )
+    stand_ins = {_HOOKS: hooks, _GATE: gate, _LAMBDA: name}
+
+    def filled_in(const):
+        if type(const) is CodeType:
+            return code
+        return stand_ins.get(const, const) if type(const) is str else const
+
     fields = {
         "co_name": code.co_name,
         "co_filename": code.co_filename,
         "co_firstlineno": code.co_firstlineno,
         "co_flags": (new.co_flags & ~_COPIED) | (code.co_flags & _COPIED),
-        "co_consts": consts,
-        "co_freevars": code.co_freevars,
+        "co_consts": tuple(map(filled_in, new.co_consts)),
     }
     if hasattr(code, "co_qualname"):
         fields["co_qualname"] = code.co_qualname
@@ -348,12 +347,8 @@ class _Wrapped:
 
     def _build(self, func):
         hook = self.hooks[0] if len(self.hooks) == 1 else _together(tuple(self.hooks))
-        original = FunctionType(
-            self.original, func.__globals__, func.__name__, None, func.__closure__
-        )
-        original.__qualname__ = func.__qualname__
-        hooks = _Hooks(original, hook.enter, hook.exit, hook.idle)
-        return _wrapper_code(self.original, hooks, hook.gate), hooks
+        hooks = _Hooks(hook.enter, hook.exit, hook.idle)
+        return _wrapper_code(self.original, func.__qualname__, hooks, hook.gate), hooks
 
 
 class _Functions:
@@ -1011,12 +1006,8 @@ class Injector:
         return self._locked(self._discard, points)
 
     def _discard(self, points):
-        left = []
-        for point in points:
-            left += ["%s.%s" % (f.__module__, f.__qualname__)
-                     for f in self._functions.discard(point.hook)]
-            point.status = "removed"
         self.points = [point for point in self.points if point not in points]
+        left = [func for point in points for func in self._let_go(point)]
         self._want()
         if not self.points:
             self._script.stop()
@@ -1027,6 +1018,16 @@ class Injector:
             self._specs = []
             if sys.__dict__.get(_HOME) is self:
                 del sys.__dict__[_HOME]
+        return ["%s.%s" % (func.__module__, func.__qualname__) for func in left]
+
+    def _let_go(self, point):
+        point.status = "removed"
+        others = [other for other in self.points if other.hook is point.hook]
+        if any(other.path == point.path for other in others):
+            return []
+        left = self._functions.discard(point.hook)
+        for other in others:
+            self._update(other)
         return left
 
     def _want(self):
@@ -1326,12 +1327,19 @@ class _Session:
             if point.owner is not None and token in (None, point.owner)
         ]
 
+    def hook(self, name, level):
+        """The one of a point of that name, if there is: its calls are told once, to all."""
+        for point in self.points():
+            if point.name == name:
+                return point.hook
+        return self.markers.hook(name, level, self.idle)
+
     def begin(self, token, points, wait_s, is_starting):
         """Points of a monitor that is about to attach: no semaphore is up for it yet. One that
         goes now must not take these along."""
-        self.drop(token)
+        others = [point for point in self.points() if point.owner != token]
         now = self._clock()
-        self.markers.until_if_on = now + _SETTLE_S if self.points() else 0.0
+        self.markers.until_if_on = now + _SETTLE_S if others else 0.0
         self.markers.until = now + wait_s
         if self._on_import not in self.injector.idlers:
             self.injector.idlers.append(self._on_import)
@@ -1381,12 +1389,11 @@ def _result(token, points, error=None):
 
 
 def _interpreters():
-    for name in ("_interpreters", "_xxsubinterpreters"):
-        try:
-            return __import__(name)
-        except ImportError:
-            pass
-    return None
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    try:
+        return __import__(name)
+    except ImportError:
+        return None
 
 
 def _notes():
@@ -1418,7 +1425,7 @@ def write_result(path, result):
         raise
 
 
-def _point_of(markers, session, token, entry):
+def _point_of(session, token, entry):
     name, level, path = entry.get("name"), entry.get("level"), entry.get("python")
     point = Point(str(name), str(path), None, token)
     try:
@@ -1430,7 +1437,7 @@ def _point_of(markers, session, token, entry):
     except Unsupported as problem:
         point.fail(str(problem))
         return point
-    point.hook = markers.hook(name, level, session.idle)
+    point.hook = session.hook(name, level)
     return point
 
 
@@ -1481,10 +1488,12 @@ def _install(config, token):
     if config["version"] != VERSION:
         raise ValueError("version %r of a configuration is not known" % (config["version"],))
     _check_interpreter()
-    session = _session(config)
-    points = [_point_of(session.markers, session, token, entry) for entry in config["points"]]
-    good = [point for point in points if point.hook is not None]
+    entries = [dict(entry) for entry in config["points"]]
     wait_s = float(config.get("wait_s", _WAIT_S))
+    session = _session(config)
+    session.drop(token)
+    points = [_point_of(session, token, entry) for entry in entries]
+    good = [point for point in points if point.hook is not None]
     session.begin(token, good, wait_s, bool(config.get("is_starting")))
     if config.get("result"):
         session.results[token] = _result_path(config)
