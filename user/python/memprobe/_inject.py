@@ -236,9 +236,12 @@ def _nested_code(code):
 
 
 def _compile(source, line):
-    tree = compile(source, "<memprobe>", "exec", _ONLY_AST, True)
-    _on_one_line(tree, max(line, 1))
-    code = compile(tree, "<memprobe>", "exec", 0, True, 0)
+    try:
+        tree = compile(source, "<memprobe>", "exec", _ONLY_AST, True)
+        _on_one_line(tree, max(line, 1))
+        code = compile(tree, "<memprobe>", "exec", 0, True, 0)
+    except (SyntaxError, ValueError) as problem:
+        raise Unsupported("is of a form that is not known (%s)" % problem) from None
     return next(_nested_code(next(_nested_code(code))))
 
 
@@ -322,7 +325,11 @@ class _Wrapped:
         if func.__code__ is not self.code:
             return False
         code = self._build(func) if self.hooks else self.original
-        func.__code__ = self.code = code
+        try:
+            func.__code__ = code
+        except Exception as problem:  # an audit hook says so
+            raise Unsupported("may not be changed: %s" % problem) from None
+        self.code = code
         return True
 
     def _build(self, func):
@@ -362,7 +369,11 @@ class _Functions:
             func = wrapped.ref()
             if func is not None and hook in wrapped.hooks:
                 wrapped.hooks.remove(hook)
-                if not wrapped.put(func):
+                try:
+                    is_back = wrapped.put(func)
+                except Unsupported:
+                    is_back = False
+                if not is_back:
                     left.append(func)
             if func is None or not wrapped.hooks:
                 self._by_id.pop(key, None)
@@ -537,14 +548,18 @@ def _is_script(namespace, module_name):
     return parts[-len(wanted) :] == wanted
 
 
-def _modules_named(name):
-    module = sys.modules.get(name)
-    if issubclass(type(module), ModuleType):
-        yield name, module
+def _modules_named(name, fresh):
+    """What is loaded under a name: as a rule one module or none. `fresh` is a (name, module)
+    that has just been loaded; it may have put something else in its place."""
+    modules = [sys.modules.get(name)]
+    if fresh[0] == name and fresh[1] is not modules[0]:
+        modules.append(fresh[1])
+    result = [(name, module) for module in modules if issubclass(type(module), ModuleType)]
     main = sys.modules.get("__main__")
     if name != "__main__" and issubclass(type(main), ModuleType):
-        if main is not module and _is_script(_own_dict(main), name):
-            yield "__main__", main
+        if main is not modules[0] and _is_script(_own_dict(main), name):
+            result.append(("__main__", main))
+    return result
 
 
 def _prefixes(path):
@@ -556,9 +571,7 @@ def _prefixes(path):
 def _look(module, name, rest):
     found = _Found()
     namespace = _own_dict(module)
-    if type(module).__name__ == "_LazyModule":
-        found.is_waiting = True
-    elif len(rest) == 1:
+    if len(rest) == 1:
         _look_anywhere(found, name, namespace, rest[0])
     elif "__path__" in namespace and rest[0] not in namespace:
         found.is_waiting = True
@@ -567,21 +580,24 @@ def _look(module, name, rest):
     return found
 
 
-def resolve(path):
+_NO_MODULE = (None, None)
+
+
+def resolve(path, fresh=_NO_MODULE):
     """What a path, module[.Class].function, leads to now: functions, as (name, function) pairs,
     and a reason when there are none or not all. Reason None without functions: not loaded."""
-    functions, problems, is_waiting = [], [], True
     for prefix, rest in _prefixes(path):
-        for name, module in _modules_named(prefix):
+        functions, problems = [], []
+        for name, module in _modules_named(prefix, fresh):
+            is_loading = module is not fresh[1] and _is_loading(module)
+            if is_loading and type(module).__name__ == "_LazyModule":
+                continue
             found = _look(module, name, rest)
             functions += found.functions
-            if not found.is_waiting and not _is_loading(module):
+            if not found.is_waiting and not is_loading:
                 problems += found.problems
-                is_waiting = False
         if functions or problems:
-            break
-    if functions or not is_waiting:
-        return functions, "; ".join(problems)
+            return functions, "; ".join(problems)
     return [], None
 
 
@@ -591,19 +607,27 @@ def resolve(path):
 class Point:
     """A path whose functions are wrapped once they are there."""
 
-    def __init__(self, name, path, hook, owner=None):
+    def __init__(self, name, path, hook, owner=None, func=None):
         self.name = name
         self.path = path
         self.hook = hook
-        self.owner = owner
+        self.owner = owner  # token of a monitor
+        self.func = func and ref(func)  # instead of a path: this one alone
         self.status = "waiting"
         self.reason = ""
         self.functions = []
         self.seen = ()
-        self.modules = [prefix for prefix, _ in _prefixes(path)]
+        self.modules = [] if func else [prefix for prefix, _ in _prefixes(path)]
 
     def fail(self, reason):
         self.status, self.reason = "failed", reason
+
+    def lead(self, fresh):
+        """As resolve()."""
+        if self.func is None:
+            return resolve(self.path, fresh)
+        func = self.func()
+        return ([(self.path, func)], "") if func is not None else ([], "is gone")
 
     def describe(self):
         return {
@@ -740,6 +764,184 @@ class _LoadingSpec(_Spec):
         return self.__dict__.pop("_memprobe_done")
 
 
+class _LineTrace:
+    """Line by line through the body of __main__, up to 3.11: calls of other functions by this
+    thread are slower until it ends."""
+
+    def __init__(self, script):
+        self._script = script
+
+    def wait(self):
+        sys.settrace(self._on_call)
+
+    def follow(self, frame):
+        frame.f_trace = self._on_line
+        sys.settrace(self._on_call)
+
+    def stop(self):
+        if sys.gettrace() == self._on_call:
+            sys.settrace(None)
+        frame = sys._getframe()
+        while frame is not None:
+            if frame.f_trace == self._on_line:
+                frame.f_trace = None
+            frame = frame.f_back
+
+    def _on_call(self, frame, event, argument):
+        if self._script.is_body(frame) and self._script.code is None:
+            return self._on_line if self._script.begin(frame.f_code) else None
+        return None
+
+    def _on_line(self, frame, event, argument):
+        if frame.f_code is self._script.code:
+            self._script.reach(None if event == "return" else frame.f_lineno)
+        return None
+
+
+class _LineMonitor:
+    """The same from 3.12 on, at no cost to other functions."""
+
+    def __init__(self, script):
+        self._script = script
+        self._monitoring = sys.monitoring
+        free = [tool for tool in (4, 3, 2, 1, 0) if not sys.monitoring.get_tool(tool)]
+        self._tool = free[0] if free else None
+
+    def _use(self, event, callback):
+        if self._monitoring.get_tool(self._tool) is None:
+            self._monitoring.use_tool_id(self._tool, "memprobe")
+        self._monitoring.register_callback(self._tool, event, callback)
+
+    def wait(self):
+        if self._tool is None:
+            return
+        start = self._monitoring.events.PY_START
+        self._use(start, self._on_start)
+        self._monitoring.set_events(self._tool, start)
+
+    def follow(self, frame):
+        if self._tool is None:
+            return
+        events = self._monitoring.events
+        self._use(events.LINE, self._on_line)
+        self._use(events.PY_RETURN, self._on_return)
+        wanted = events.LINE | events.PY_RETURN
+        self._monitoring.set_local_events(self._tool, frame.f_code, wanted)
+
+    def stop(self):
+        tool, monitoring = self._tool, self._monitoring
+        if tool is None or monitoring.get_tool(tool) != "memprobe":
+            return
+        monitoring.set_events(tool, 0)
+        if self._script.code is not None:
+            monitoring.set_local_events(tool, self._script.code, 0)
+        for event in ("PY_START", "LINE", "PY_RETURN"):
+            monitoring.register_callback(tool, getattr(monitoring.events, event), None)
+        monitoring.free_tool_id(tool)
+
+    def _on_start(self, code, offset):
+        frame = sys._getframe(1)
+        if self._script.is_body(frame):
+            self._monitoring.set_events(self._tool, 0)
+            if self._script.begin(code):
+                self.follow(frame)
+
+    def _on_line(self, code, line):
+        if code is self._script.code:
+            self._script.reach(line)
+
+    def _on_return(self, code, offset, value):
+        if code is self._script.code:
+            self._script.reach(None)
+
+
+def _last_line(code):
+    if hasattr(code, "co_lines"):  # from 3.10 on
+        return max((line for _, _, line in code.co_lines() if line), default=0)
+    line = last = code.co_firstlineno
+    for step in code.co_lnotab[1::2]:
+        line += step if step < 0x80 else step - 0x100
+        last = max(last, line)
+    return last
+
+
+def _codes_named(code, name):
+    """Code of functions of that name that the body of a module, or of its classes, makes."""
+    for nested in _nested_code(code):
+        if nested.co_name == name and nested.co_flags & 0x2:  # CO_NEWLOCALS: a function's
+            yield nested
+        elif not nested.co_flags & 0x2:
+            yield from _codes_named(nested, name)
+
+
+class _Script:
+    """The body of __main__, which is the program: its functions are there, and called, long
+    before it has run. So it is followed line by line until those that are points are made."""
+
+    def __init__(self, refresh):
+        self._refresh = refresh
+        self._points = []
+        self._trace = None
+        self._last = 0
+        self.code = None
+
+    def watch(self, points, is_starting):
+        self.stop()
+        frame = sys._getframe()
+        while frame is not None and not self.is_body(frame):
+            frame = frame.f_back
+        if frame is None and not is_starting:
+            return
+        is_new = hasattr(sys, "monitoring")
+        if not is_new and sys.gettrace() is not None:
+            return
+        self._points = points
+        self._trace = (_LineMonitor if is_new else _LineTrace)(self)
+        if frame is None:
+            self._trace.wait()
+        elif self.begin(frame.f_code, frame.f_lineno):
+            self._trace.follow(frame)
+
+    def stop(self):
+        if self._trace is not None:
+            self._trace.stop()
+        self._trace, self._points, self.code, self._last = None, [], None, 0
+
+    def is_body(self, frame):
+        main = sys.modules.get("__main__")
+        return frame.f_code.co_name == "<module>" and frame.f_globals is _own_dict(main)
+
+    def begin(self, code, line=0):
+        """Whether there is something to come after a line."""
+        namespace = _own_dict(sys.modules["__main__"])
+        expected = []
+        for point in self._points:
+            for name, rest in _prefixes(point.path):
+                if name == "__main__" or _is_script(namespace, name):
+                    expected += _codes_named(code, rest[-1])
+        self._last = max(map(_last_line, expected), default=0)
+        if line is not None and line > self._last or not expected:
+            self._end()
+            return False
+        self.code = code
+        return True
+
+    def reach(self, line):
+        """A line of the body is about to run, or, None, it has ended."""
+        if line is None or line > self._last:
+            self._end()
+        else:
+            self._refresh(self._points)
+
+    def _end(self):
+        points = self._points
+        self.stop()
+        self._refresh(points)
+
+    def expects(self, point):
+        return point in self._points
+
+
 class Injector:
     """All points of the process."""
 
@@ -752,6 +954,7 @@ class Injector:
         self._functions = _Functions()
         self._finder = _Finder(self)
         self._specs = []
+        self._script = _Script(self.refresh)
         self._lock = allocate_lock()
         self._holder = None
 
@@ -774,14 +977,16 @@ class Injector:
             self._holder = None
             lock.release()
 
-    def add(self, points):
-        self._locked(self._add, points)
+    def add(self, points, is_starting=False):
+        """`is_starting`: the program itself has not begun yet."""
+        self._locked(self._add, points, is_starting)
 
-    def _add(self, points):
+    def _add(self, points, is_starting):
         self.points = self.points + points
         self._want()
-        sys.__dict__.setdefault(_HOME, self)
+        sys.__dict__[_HOME] = self
         self._finder.enter()
+        self._script.watch(self.points, is_starting)
         for point in points:
             self._update(point)
         self._watch_loading()
@@ -799,6 +1004,7 @@ class Injector:
         self.points = [point for point in self.points if point not in points]
         self._want()
         if not self.points:
+            self._script.stop()
             self._finder.leave()
             for spec in self._specs:
                 if type(spec) is _LoadingSpec:
@@ -811,10 +1017,10 @@ class Injector:
     def _want(self):
         self.wanted = frozenset(name for point in self.points for name in point.modules)
 
-    def _update(self, point):
+    def _update(self, point, fresh=_NO_MODULE):
         """Wraps what a point's path leads to by now."""
         point.seen = self._loaded_of(point)
-        functions, reason = resolve(point.path)
+        functions, reason = point.lead(fresh)
         problems = [reason] if reason else []
         for name, func in functions:
             try:
@@ -826,7 +1032,7 @@ class Injector:
                 point.functions.append(name)
         if point.functions:
             point.status = "attached"
-        elif reason is None:
+        elif reason is None or self._script.expects(point):
             point.status, problems = "waiting", ["not loaded yet"]
         else:
             point.status = "failed"
@@ -846,12 +1052,16 @@ class Injector:
     def loaded(self, name, module):
         """A module's body has run."""
         if name in self.wanted:
-            self._locked(self._refresh, [p for p in self.points if name in p.modules])
+            points = [point for point in self.points if name in point.modules]
+            self._locked(self._refresh, points, (name, module))
+
+    def refresh(self, points):
+        self._locked(self._refresh, points)
 
     def on_import(self):
         for idle in list(self.idlers):
             idle()
-        late = [p for p in self.points if p.status == "waiting" and self._is_late(p)]
+        late = [point for point in self.points if self._is_late(point)]
         if late:
             self._locked(self._refresh, late)
 
@@ -864,16 +1074,48 @@ class Injector:
         modules = [sys.modules.get(name) for name in point.modules]
         return [id(module) for module in modules if _is_loaded(module)]
 
-    def _refresh(self, points):
+    def _refresh(self, points, fresh=_NO_MODULE):
         for point in points:
-            self._update(point)
+            self._update(point, fresh)
         for changed in list(self.changed):
             changed()
 
 
 def injector():
     """The one of this process: made when there is none, shared by all that put points in."""
-    return sys.__dict__.setdefault(_HOME, Injector())
+    return sys.__dict__.get(_HOME) or Injector()
+
+
+def add(path, enter, exit, gate=None, name=None):
+    """Runs hooks (see Hook) around what a path leads to, now and when its modules load. Returns
+    a Point, whose `status` is attached, waiting, or failed for a `reason`."""
+    point = Point(name or path, path, Hook(enter, exit, gate))
+    try:
+        _check_path(path)
+        injector().add([point])
+    except Unsupported as problem:
+        point.fail(str(problem))
+    return point
+
+
+def wrap(func, enter, exit, gate=None):
+    """The same for one function that is at hand. Raises Unsupported."""
+    name = "%s.%s" % (getattr(func, "__module__", None), getattr(func, "__qualname__", func))
+    if type(func) is not FunctionType:
+        raise Unsupported(_refusal(name, func))
+    point = Point(name, name, Hook(enter, exit, gate), func=func)
+    injector().add([point])
+    if point.status == "failed":
+        discard(point)
+        raise Unsupported(point.reason)
+    return point
+
+
+def discard(point):
+    """Undoes add() or wrap()."""
+    home = sys.__dict__.get(_HOME)
+    if home is not None and point in home.points:
+        home.discard([point])
 
 
 # --- markers: what the kernel sees ----------------------------------------------------------
@@ -994,7 +1236,9 @@ class Markers:
         # Calls of other libraries in the thread are counted from 1 as well.
         start = int.from_bytes(os.urandom(3), "big") << 40 | 1 << 63
         self._next_call = itertools.count(start + 1).__next__
-        self.was_on = False
+        # When a call that finds nobody on the markers is to end it all.
+        self.until = 0.0
+        self.until_if_on = 0.0
 
     def hook(self, name, level, idle=None):
         """A hook that calls the markers for a point."""
@@ -1010,7 +1254,7 @@ class Markers:
         exit_gate = self._exit_gate
 
         def enter():
-            self.was_on = True
+            self.until = self.until_if_on
             call = next_call()
             marker_enter(point, text, grade, call, nothing)
             return call
@@ -1035,7 +1279,20 @@ class _Session:
         self.pid = os.getpid()
         self.results = {}  # token -> path
         self._clock = clock
-        self._deadline = 0.0
+
+        def idle():
+            if clock() >= markers.until:
+                self.end(None)
+
+        def on_import():
+            if markers.gate.value:
+                markers.until = markers.until_if_on
+            else:
+                idle()
+
+        self.idle = idle
+        self._on_import = on_import
+        self._on_change = self.write_results
 
     def points(self, token=None):
         return [
@@ -1044,39 +1301,33 @@ class _Session:
             if point.owner is not None and token in (None, point.owner)
         ]
 
-    def begin(self, token, points, wait_s):
-        """Points of a monitor that is about to attach: no semaphore is up for it yet."""
-        shared = any(point.owner != token for point in self.points())
-        self._deadline = self._clock() + (_SETTLE_S if shared else 0.0)
-        self._give_up = self._clock() + wait_s
-        if not self.markers.gate.value:
-            self.markers.was_on = False
-        self.injector.discard(self.points(token))
-        if self.idle not in self.injector.idlers:
-            self.injector.idlers.append(self.idle)
-            self.injector.changed.append(self.write_results)
-        self.injector.add(points)
+    def begin(self, token, points, wait_s, is_starting):
+        """Points of a monitor that is about to attach: no semaphore is up for it yet. One that
+        goes now must not take these along."""
+        self.drop(token)
+        now = self._clock()
+        self.markers.until_if_on = now + _SETTLE_S if self.points() else 0.0
+        self.markers.until = now + wait_s
+        if self._on_import not in self.injector.idlers:
+            self.injector.idlers.append(self._on_import)
+            self.injector.changed.append(self._on_change)
+        self.injector.session = self
+        self.injector.add(points, is_starting)
 
-    def idle(self):
-        """Nobody is on the markers: if somebody was, or nobody came, it is over."""
-        if self.markers.gate.value:
-            self.markers.was_on = True
-            return
-        if self._clock() < (self._deadline if self.markers.was_on else self._give_up):
-            return
-        self.end(None)
+    def drop(self, token):
+        points = self.points(token)
+        return points, (self.injector.discard(points) or []) if points else []
 
     def end(self, token):
-        points = self.points(token)
-        left = self.injector.discard(points)
+        points, left = self.drop(token)
         self.results.pop(token, None)
         if not self.points():
             self.results.clear()
-            if self.idle in self.injector.idlers:
-                self.injector.idlers.remove(self.idle)
-                self.injector.changed.remove(self.write_results)
+            if self._on_import in self.injector.idlers:
+                self.injector.idlers.remove(self._on_import)
+                self.injector.changed.remove(self._on_change)
             self.injector.session = None
-        return points, left or []
+        return points, left
 
     def write_results(self):
         if os.getpid() != self.pid:
@@ -1097,18 +1348,33 @@ def _result(token, points, error=None):
         "version": VERSION,
         "token": token,
         "python": _version(),
+        "pid": os.getpid(),
         "points": [point.describe() for point in points],
         "error": error,
         "notes": _notes(),
     }
 
 
-def _notes():
+def _interpreters():
     for name in ("_interpreters", "_xxsubinterpreters"):
-        module = sys.modules.get(name)
-        if module is not None and len(module.list_all()) > 1:
-            return ["functions of the main interpreter alone are wrapped; there are others"]
+        try:
+            return __import__(name)
+        except ImportError:
+            pass
+    return None
+
+
+def _notes():
+    module = _interpreters()
+    if module is not None and len(module.list_all()) > 1:
+        return ["only functions of the main interpreter are wrapped: there are others"]
     return []
+
+
+def _check_interpreter():
+    module = _interpreters()
+    if module is not None and module.get_current() != module.get_main():
+        raise RuntimeError("this is not the main interpreter, and that alone is wrapped")
 
 
 def write_result(path, result):
@@ -1145,36 +1411,69 @@ def _point_of(markers, session, token, entry):
 
 def _session(config):
     shared = injector()
-    if shared.session is None:
-        shared.session = _Session(shared, Markers(_load_marker(config["marker"])))
-    return shared.session
+    if shared.session is not None:
+        return shared.session
+    return _Session(shared, Markers(_load_marker(config["marker"])))
+
+
+class _Uninterrupted:
+    """No signal comes meanwhile: what its handler raised would be lost in here."""
+
+    def __enter__(self):
+        import _signal
+
+        self._set = _signal.pthread_sigmask
+        self._how = _signal.SIG_SETMASK
+        self._old = self._set(_signal.SIG_BLOCK, _signal.valid_signals())
+
+    def __exit__(self, *_):
+        self._set(self._how, self._old)
 
 
 def install(config):
     """Wraps the points of a configuration, now or when their modules load. What is wrong with
-    it, or here, is told in the result."""
-    token = config.get("token") if isinstance(config, dict) else None
-    try:
-        if config["version"] != VERSION:
-            raise ValueError("version %r of a configuration is not known" % (config["version"],))
-        session = _session(config)
-        points = [_point_of(session.markers, session, token, entry) for entry in config["points"]]
-        good = [point for point in points if point.hook is not None]
-        session.begin(token, good, float(config.get("wait_s", _WAIT_S)))
-        if config.get("result"):
-            session.results[token] = config["result"]
-        return _result(token, points)
-    except Exception as problem:
-        return _result(token, [], "%s: %s" % (type(problem).__name__, problem))
+    it, or here, is told in the result, which also goes to the configuration's "result", if
+    any ("{pid}" in it is replaced), and again whenever it changes."""
+    with _Uninterrupted():
+        token = config.get("token") if isinstance(config, dict) else None
+        try:
+            result = _install(config, token)
+        except Exception as problem:
+            result = _result(token, [], "%s: %s" % (type(problem).__name__, problem))
+        try:
+            if config.get("result"):
+                write_result(_result_path(config), result)
+        except Exception as problem:
+            result["error"] = result["error"] or "%s: %s" % (type(problem).__name__, problem)
+        return result
+
+
+def _result_path(config):
+    return config["result"].replace("{pid}", str(os.getpid()))
+
+
+def _install(config, token):
+    if config["version"] != VERSION:
+        raise ValueError("version %r of a configuration is not known" % (config["version"],))
+    _check_interpreter()
+    session = _session(config)
+    points = [_point_of(session.markers, session, token, entry) for entry in config["points"]]
+    good = [point for point in points if point.hook is not None]
+    wait_s = float(config.get("wait_s", _WAIT_S))
+    session.begin(token, good, wait_s, bool(config.get("is_starting")))
+    if config.get("result"):
+        session.results[token] = _result_path(config)
+    return _result(token, points)
 
 
 def remove(token=None):
     """Takes out what one monitor, or all, put in. What calls are under way ends as it began."""
-    try:
-        shared = sys.__dict__.get(_HOME)
-        session = shared.session if shared is not None else None
-        points, left = session.end(token) if session is not None else ([], [])
-        error = "changed by something else since: %s" % ", ".join(left) if left else None
-        return _result(token, points, error)
-    except Exception as problem:
-        return _result(token, [], "%s: %s" % (type(problem).__name__, problem))
+    with _Uninterrupted():
+        try:
+            shared = sys.__dict__.get(_HOME)
+            session = shared.session if shared is not None else None
+            points, left = session.end(token) if session is not None else ([], [])
+            error = "changed by something else since: %s" % ", ".join(left) if left else None
+            return _result(token, points, error)
+        except Exception as problem:
+            return _result(token, [], "%s: %s" % (type(problem).__name__, problem))
