@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the tests share."""
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from contextlib import contextmanager
@@ -21,6 +23,11 @@ PACKAGE = TOP / "user" / "python"
 FIXTURES = TOP / "tests" / "fixtures"
 HAS_LIBRARY = runtime.backend.has_c
 MB = 1 << 20
+
+
+def needs_library(test):
+    """What is tested of the library alone is no test where there is none."""
+    return test if HAS_LIBRARY else None
 
 
 class FakeBackend(Backend):
@@ -143,3 +150,28 @@ def runtime_tree():
     """The directory of the own memory cgroup, and its files' names."""
     from memprobe._memory import Memory
     return next(iter(Memory()._groups()), None)
+
+
+class WithEngine(unittest.TestCase):
+    """memprobe-bpf is the stand-in of this folder; commands() are those that it was given."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = folder.name
+        self.log = Path(self.folder, "log")
+        patch = mock.patch.dict(os.environ, MEMPROBE_BPF=str(HERE / "engine"),
+                                ENGINE_LOG=str(self.log))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def set(self, **environ):
+        patch = mock.patch.dict(os.environ, environ)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def commands(self):
+        """Without where reports go, which is another place each time."""
+        commands = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [command[:command.index("--save-report")] if "--save-report" in command else command
+                for command in commands]

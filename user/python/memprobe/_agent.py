@@ -15,7 +15,8 @@ import threading
 import time
 from typing import Callable, Optional, Tuple
 
-from ._backend import Pressure, log, severity_name
+from ._backend import Pressure, log
+from ._levels import SEVERITIES
 from ._watch import drain, open_watch
 
 PATH = "/tmp/.memprobe-relief.%d"
@@ -81,10 +82,10 @@ def read_request(peer: socket.socket) -> Optional[Tuple[int, Pressure]]:
     if len(data) != REQUEST.size:
         return None
     magic, version, severity, number, wanted, deadline_ns = REQUEST.unpack(data)
-    if magic != MAGIC or version != VERSION:
+    if magic != MAGIC or version != VERSION or severity >= len(SEVERITIES):
         return None
     deadline = time.monotonic() + deadline_ns / 1e9
-    return number, Pressure(severity_name(severity), wanted, deadline)
+    return number, Pressure(SEVERITIES[severity], wanted, deadline)
 
 
 class Agent:

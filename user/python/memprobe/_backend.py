@@ -4,8 +4,6 @@
 import logging
 from typing import Any, Callable, NamedTuple, Sequence, Tuple
 
-from ._levels import SEVERITIES
-
 log = logging.getLogger("memprobe")
 
 UNKNOWN = 2**64 - 1
@@ -97,8 +95,3 @@ def call_back(callback: Callback, pressure: Pressure) -> int:
         log.exception("a cleanup failed: %r", callback)
         return 0
     return freed if isinstance(freed, int) and 0 <= freed < UNKNOWN else 0
-
-
-def severity_name(number: int) -> str:
-    """The name of a severity; of one that is not known the highest."""
-    return SEVERITIES[min(number, len(SEVERITIES) - 1)]

@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, cast
 
-from ._backend import Backend, Callback, Pressure, Sample, call_back, log, severity_name
+from ._backend import Backend, Callback, Pressure, Sample, call_back, log
 from ._levels import SEVERITIES
 
 SONAME = "libmemprobe.so.0"
@@ -212,5 +212,5 @@ def _semaphore(library: ctypes.CDLL) -> memoryview:
 
 
 def _pressure_of(pressure: CPressure) -> Pressure:
-    return Pressure(severity_name(pressure.severity), pressure.wanted_bytes,
+    return Pressure(SEVERITIES[min(pressure.severity, 3)], pressure.wanted_bytes,
                     pressure.deadline_ns / 1e9)
