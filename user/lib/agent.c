@@ -17,7 +17,11 @@
 #define LISTENER_STACK (128UL << 10)
 #define TOUCHED_STACK (32UL << 10)
 #define PAGE 4096
-#define SETTLE_NS 100000000ULL /* of a forked child, which may be about to exec */
+/*
+ * Of an agent that starts by itself: a process that ends before, or executes something else,
+ * leaves no file behind. Most are over by then.
+ */
+#define SETTLE_NS 100000000ULL
 #define EXIT_WAIT_S 1
 
 static struct mp_lib_agent *agent(void)
@@ -45,6 +49,14 @@ static __attribute__((noinline)) void touch_stack(void)
 static bool is_wanted(const struct mp_lib_agent *a, unsigned int generation)
 {
 	return !a->ending && a->generation == generation;
+}
+
+/* By the worker: the listener's standard error is not the program's. */
+static void tell_failure(const struct mp_lib_agent *a)
+{
+	if (a->automatic && a->is_told)
+		dprintf(STDERR_FILENO, "libmemprobe: the agent cannot start: %s\n",
+			strerror(-a->error));
 }
 
 static void serve(struct mp_lib_agent *a, unsigned int generation)
@@ -77,6 +89,8 @@ void *mp_lib_worker(void *data)
 		else
 			pthread_cond_wait(&a->changed, &a->lock);
 	}
+	if (a->error && a->generation == generation)
+		tell_failure(a);
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
 }
@@ -146,11 +160,14 @@ static void unpin(struct mp_lib_agent *a)
 	a->pin = NULL;
 }
 
+/* One that has started by itself is not to take its time any more. */
 static int wait_started(struct mp_lib_agent *a)
 {
 	int err;
 
 	pthread_mutex_lock(&a->lock);
+	a->settle_ns = 0;
+	pthread_cond_broadcast(&a->changed);
 	while (!a->started)
 		pthread_cond_wait(&a->changed, &a->lock);
 	err = a->error;
@@ -194,11 +211,8 @@ static int begin(struct mp_lib_agent *a, const struct mp_lib_agent_options *opti
 	return create_listener(a);
 }
 
-/*
- * Waits for other threads' changes. When it is in state `from` then, it is the caller's to
- * change; else `ret_error` is how its start went.
- */
-static bool take(struct mp_lib_agent *a, enum mp_lib_agent_state from, int *ret_error)
+/* Waits for other threads' changes; it is the caller's to change when it is in state `from`. */
+static bool take(struct mp_lib_agent *a, enum mp_lib_agent_state from)
 {
 	bool taken;
 
@@ -208,8 +222,6 @@ static bool take(struct mp_lib_agent *a, enum mp_lib_agent_state from, int *ret_
 	taken = a->state == from;
 	if (taken)
 		a->state = MP_LIB_AGENT_CHANGING;
-	else
-		*ret_error = a->error;
 	pthread_mutex_unlock(&a->lock);
 	return taken;
 }
@@ -229,6 +241,16 @@ static struct mp_lib_agent_options options_of_environment(void)
 		.watch = secure_getenv("MEMORY_PRESSURE_WATCH"),
 		.write = secure_getenv("MEMORY_PRESSURE_WRITE"),
 	};
+}
+
+/* Nobody waits for how it goes. */
+static void begin_by_itself(struct mp_lib_agent *a)
+{
+	struct mp_lib_agent_options options = options_of_environment();
+
+	pin(a);
+	if (begin(a, &options, SETTLE_NS) == 0)
+		a->state = MP_LIB_AGENT_RUNNING;
 }
 
 /* --- fork() ------------------------------------------------------------------------------ */
@@ -252,23 +274,26 @@ static void after_fork_in_child(void)
 {
 	struct mp_lib_agent *a = agent();
 	bool lost = a->automatic && (a->lapsed || a->state != MP_LIB_AGENT_STOPPED);
-	struct mp_lib_agent_options options;
 
 	a->lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	a->changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	a->state = MP_LIB_AGENT_STOPPED;
 	a->generation++;
 	a->lapsed = lost;
-	if (!lost || !a->in_children)
-		return;
-	options = options_of_environment();
-	if (begin(a, &options, SETTLE_NS) == 0)
-		a->state = MP_LIB_AGENT_RUNNING;
+	if (lost && a->in_children)
+		begin_by_itself(a);
+}
+
+static void register_handlers(void)
+{
+	pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 static void watch_forks(void)
 {
-	pthread_atfork(before_fork, after_fork, after_fork_in_child);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_handlers);
 }
 
 void mp_lib_agent_revive(void)
@@ -284,13 +309,12 @@ void mp_lib_agent_revive(void)
 
 int mp_lib_agent_start(const struct mp_lib_agent_options *options)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct mp_lib_agent *a = agent();
 	int err;
 
-	if (!take(a, MP_LIB_AGENT_STOPPED, &err))
-		return err;
-	pthread_once(&once, watch_forks);
+	if (!take(a, MP_LIB_AGENT_STOPPED))
+		return wait_started(a);
+	watch_forks();
 	pin(a);
 	err = begin(a, options, 0);
 	if (!err) {
@@ -329,14 +353,13 @@ static bool is_worker(struct mp_lib_agent *a)
 int memprobe_agent_stop(void)
 {
 	struct mp_lib_agent *a = agent();
-	int err;
 
 	if (is_worker(a)) {
 		errno = EDEADLK;
 		return -1;
 	}
 	__atomic_store_n(&a->lapsed, false, __ATOMIC_RELAXED);
-	if (!take(a, MP_LIB_AGENT_RUNNING, &err))
+	if (!take(a, MP_LIB_AGENT_RUNNING))
 		return 0;
 	end_threads(a);
 	unpin(a);
@@ -360,9 +383,9 @@ static __attribute__((constructor)) void start_if_told(void)
 		return;
 	a->automatic = true;
 	a->in_children = strcmp(told, "fork") == 0;
-	if (memprobe_agent_start() && secure_getenv("MEMPROBE_DEBUG"))
-		dprintf(STDERR_FILENO, "libmemprobe: the agent cannot start: %s\n",
-			strerror(errno));
+	a->is_told = secure_getenv("MEMPROBE_DEBUG") != NULL;
+	watch_forks();
+	begin_by_itself(a);
 	errno = saved;
 }
 
@@ -371,10 +394,10 @@ static bool take_for_exit(struct mp_lib_agent *a, bool *ret_busy)
 	struct timespec until;
 	bool taken;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
+	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += EXIT_WAIT_S;
 	/* A signal handler that calls exit() may have interrupted who has the lock. */
-	if (pthread_mutex_clocklock(&a->lock, CLOCK_MONOTONIC, &until))
+	if (pthread_mutex_timedlock(&a->lock, &until))
 		return false;
 	taken = a->state == MP_LIB_AGENT_RUNNING && a->pid == getpid();
 	if (taken)

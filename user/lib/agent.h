@@ -52,6 +52,7 @@ struct mp_lib_agent {
 	/* Of this process for good, however often it is started. */
 	bool automatic;	  /* started because $MEMPROBE_AGENT said so … */
 	bool in_children; /* … and so in every process that is forked, at once */
+	bool is_told;	  /* why it cannot start goes to stderr: $MEMPROBE_DEBUG */
 	bool lapsed;	  /* it was lost by fork(), and is to be started when there is occasion */
 
 	struct mp_lib_agent_options options; /* of the start, for the listener */

@@ -21,6 +21,7 @@
 #include "base/relief.h"
 #include "lib/agent_socket.h"
 #include "lib/agent_watch.h"
+#include "lib/sample.h"
 
 #define NS_PER_MS 1000000ULL
 #define NS_PER_SEC 1000000000ULL
@@ -40,7 +41,7 @@ struct listener {
 	struct mp_lib_socket socket;
 	struct mp_lib_watch watch;
 	int wake_fd;
-	int statm;
+	struct mp_lib_sources sources; /* the files of it are in this thread's table */
 	struct peer newcomer;
 	struct peer served;
 	uint64_t id; /* of the request that is served */
@@ -92,7 +93,7 @@ static void ask_worker(struct listener *l, uint32_t severity, uint64_t wanted, u
 	struct mp_lib_agent *agent = l->agent;
 
 	l->start_ns = now_ns();
-	if (mp_lib_read_rss(l->statm, &l->rss_before))
+	if (mp_lib_sample_rss(&mp_lib_live, &l->sources, &l->rss_before))
 		l->rss_before = MEMPROBE_UNKNOWN;
 	pthread_mutex_lock(&agent->lock);
 	agent->pressure = (struct memprobe_pressure){
@@ -106,11 +107,11 @@ static void ask_worker(struct listener *l, uint32_t severity, uint64_t wanted, u
 }
 
 /* By the resident set; where it cannot be read, by what the callbacks say. */
-static uint64_t freed_so_far(const struct listener *l)
+static uint64_t freed_so_far(struct listener *l)
 {
 	uint64_t now;
 
-	if (l->rss_before == MEMPROBE_UNKNOWN || mp_lib_read_rss(l->statm, &now))
+	if (l->rss_before == MEMPROBE_UNKNOWN || mp_lib_sample_rss(&mp_lib_live, &l->sources, &now))
 		return __atomic_load_n(&l->agent->relief.said_bytes, __ATOMIC_RELAXED);
 	return now < l->rss_before ? l->rss_before - now : 0;
 }
@@ -294,19 +295,21 @@ static void listen_once(struct listener *l)
 
 /* --- beginning and end -------------------------------------------------------------------- */
 
-/* A child that is about to execute something else does so before there is a file. */
+/* Until its time is over, or somebody cannot wait for it. */
 static void settle(struct mp_lib_agent *agent)
 {
-	uint64_t until_ns = now_ns() + agent->settle_ns;
-	struct timespec until = {
-		.tv_sec = (time_t)(until_ns / NS_PER_SEC),
-		.tv_nsec = (long)(until_ns % NS_PER_SEC),
-	};
+	uint64_t begin_ns = now_ns();
 
 	pthread_mutex_lock(&agent->lock);
-	while (!agent->ending && agent->settle_ns &&
-	       pthread_cond_clockwait(&agent->changed, &agent->lock, CLOCK_MONOTONIC, &until) == 0)
-		;
+	while (!agent->ending && now_ns() < begin_ns + agent->settle_ns) {
+		uint64_t until_ns = begin_ns + agent->settle_ns;
+		struct timespec until = {
+			.tv_sec = (time_t)(until_ns / NS_PER_SEC),
+			.tv_nsec = (long)(until_ns % NS_PER_SEC),
+		};
+
+		pthread_cond_clockwait(&agent->changed, &agent->lock, CLOCK_MONOTONIC, &until);
+	}
 	pthread_mutex_unlock(&agent->lock);
 }
 
@@ -344,13 +347,14 @@ static int open_all(struct listener *l)
 {
 	const struct mp_lib_agent_options *o = &l->agent->options;
 	int err = leave_file_table();
+	uint64_t rss;
 
 	if (err)
 		return err;
 	l->wake_fd = open_wake();
 	if (l->wake_fd < 0)
 		return l->wake_fd;
-	l->statm = mp_lib_open_statm();
+	(void)mp_lib_sample_rss(&mp_lib_live, &l->sources, &rss);
 	(void)mp_lib_watch_open(o->watch, o->write, &l->watch);
 	return mp_lib_socket_open(o->root, &l->socket);
 }
@@ -361,7 +365,7 @@ static void close_all(struct listener *l)
 	drop(&l->served);
 	mp_lib_socket_close(&l->socket);
 	mp_close_p(&l->watch.fd);
-	mp_close_p(&l->statm);
+	mp_lib_sources_close(&l->sources);
 	mp_close_p(&l->wake_fd);
 }
 
@@ -373,7 +377,6 @@ void *mp_lib_listener(void *data)
 		.socket = {.fd = -1, .dir_fd = -1},
 		.watch = {.fd = -1},
 		.wake_fd = -1,
-		.statm = -1,
 		.newcomer = {.fd = -1},
 		.served = {.fd = -1},
 	};

@@ -7,15 +7,13 @@
 #include "lib/relief.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <time.h>
 
-#include "base/cleanup.h"
 #include "lib/agent.h"
+#include "lib/sample.h"
 
 #define MAX_CALLBACKS 64
 #define NS_PER_SEC 1000000000ULL
@@ -232,40 +230,21 @@ int mp_lib_relieve(const struct memprobe_pressure *pressure, struct mp_lib_relie
 
 /* --- measured ------------------------------------------------------------------------- */
 
-int mp_lib_open_statm(void)
-{
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* "size resident shared …", in pages */
-int mp_lib_read_rss(int statm, uint64_t *ret_bytes)
-{
-	char text[128];
-	ssize_t n = pread(statm, text, sizeof(text) - 1, 0);
-	char *resident;
-
-	if (n <= 0)
-		return n < 0 ? -errno : -ENODATA;
-	text[n] = '\0';
-	strtoull(text, &resident, 10);
-	*ret_bytes = strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
-	return 0;
-}
-
 /* Where /proc is out of reach, what the callbacks say has to do. */
 static uint64_t relieve_and_measure(const struct memprobe_pressure *pressure)
 {
-	MP_CLOSE int statm = mp_lib_open_statm();
+	struct mp_lib_sources sources = {0};
 	struct mp_lib_relief relief = {0};
 	uint64_t before;
 	uint64_t after;
-	int err = mp_lib_read_rss(statm, &before);
+	int unknown = mp_lib_sample_rss(&mp_lib_live, &sources, &before);
+	int err = mp_lib_relieve(pressure, &relief);
 
-	if (mp_lib_relieve(pressure, &relief))
+	unknown = unknown ?: mp_lib_sample_rss(&mp_lib_live, &sources, &after);
+	mp_lib_sources_close(&sources);
+	if (err)
 		return 0;
-	if (err || mp_lib_read_rss(statm, &after))
+	if (unknown)
 		return relief.said_bytes;
 	return after < before ? before - after : 0;
 }

@@ -21,8 +21,4 @@ MP_LIB_HIDDEN int mp_lib_relieve(const struct memprobe_pressure *pressure,
 /* Has every allocator that is linked into the process return what it keeps. */
 MP_LIB_HIDDEN void mp_lib_purge(void);
 
-/* The resident set, by a descriptor of /proc/self/statm. */
-MP_LIB_HIDDEN int mp_lib_open_statm(void);
-MP_LIB_HIDDEN int mp_lib_read_rss(int statm, uint64_t *ret_bytes);
-
 #endif
