@@ -48,6 +48,7 @@ int mp_lib_number(const char **at, uint64_t *ret)
 int mp_lib_kib_field(const char *line, const char *key, uint64_t *ret_bytes)
 {
 	size_t len = strlen(key);
+	uint64_t bytes;
 	uint64_t kib;
 
 	if (strncmp(line, key, len) != 0)
@@ -55,8 +56,9 @@ int mp_lib_kib_field(const char *line, const char *key, uint64_t *ret_bytes)
 	line += len;
 	line += strspn(line, " \t");
 	if (mp_lib_number(&line, &kib) || strcmp(line, " kB") != 0 ||
-	    __builtin_mul_overflow(kib, 1024, ret_bytes))
+	    __builtin_mul_overflow(kib, 1024, &bytes))
 		return -EBADMSG;
+	*ret_bytes = bytes;
 	return 0;
 }
 

@@ -108,6 +108,7 @@ bool mp_lib_last_sample(const struct mp_lib_process *p, uint64_t now_ns, uint64_
 	return mp_lib_is_younger(ret->ts_ns, now_ns, max_age_ns);
 }
 
+/* By anyone: two at once leave a time and a size that both are new. */
 static void keep_rss(struct mp_lib_process *p, uint64_t now_ns, uint64_t rss)
 {
 	__atomic_store_n(&p->rss, rss, __ATOMIC_RELAXED);
@@ -197,5 +198,7 @@ int mp_lib_take_rss(struct mp_lib_process *p, uint64_t now_ns, uint64_t max_age_
 	memset(&own, 0, sizeof(own));
 	err = mp_lib_sample_rss(&mp_lib_live, &own, ret_rss);
 	mp_lib_sources_close(&own);
+	if (!err)
+		keep_rss(p, now_ns, *ret_rss);
 	return err;
 }

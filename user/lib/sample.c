@@ -242,7 +242,7 @@ static void fill(const struct mp_lib_sources *s, uint64_t now_ns, uint64_t rss, 
 		.usage = usage,
 		.available = MEMPROBE_UNKNOWN,
 	};
-	if (usage == MEMPROBE_UNKNOWN || !s->limit)
+	if (usage == MEMPROBE_UNKNOWN)
 		return;
 	ret->available = s->limit > usage ? s->limit - usage : 0;
 	ret->usage_ratio = usage < s->limit ? (double)usage / (double)s->limit : 1.0;
