@@ -93,6 +93,10 @@ def _first_step(agen):
         sys.set_asyncgen_hooks(*hooks)
 
 
+def _nothing():
+    return None
+
+
 class _Hooks:
     """What the code of a wrapper has among its constants."""
 
@@ -104,6 +108,13 @@ class _Hooks:
         self.exit = exit
         self.idle = idle
         self.first = _first_step
+
+    def silence(self):
+        """For code that is out of our hands: what has begun ends, and nothing begins."""
+        exit = self.exit
+        self.enter = _nothing
+        self.exit = lambda call: call is None or exit(call)
+        self.idle = _nothing
 
     def __reduce__(self):
         # Some send functions of __main__ to other processes by value: it runs bare there.
@@ -318,18 +329,21 @@ class _Wrapped:
         self.original = func.__code__
         self.code = func.__code__
         self.hooks = []
+        self._live = None
 
     def put(self, func):
-        """Gives the function the code that its hooks call for. A function whose code someone
-        else has changed since is left alone; ours does nothing in there once it is idle."""
+        """Gives the function the code that its hooks call for. One whose code someone else has
+        changed since is left alone: ours may be in there, but does nothing any more."""
         if func.__code__ is not self.code:
+            if self._live is not None:
+                self._live.silence()
             return False
-        code = self._build(func) if self.hooks else self.original
+        code, live = self._build(func) if self.hooks else (self.original, None)
         try:
             func.__code__ = code
         except Exception as problem:  # an audit hook says so
             raise Unsupported("may not be changed: %s" % problem) from None
-        self.code = code
+        self.code, self._live = code, live
         return True
 
     def _build(self, func):
@@ -339,7 +353,7 @@ class _Wrapped:
         )
         original.__qualname__ = func.__qualname__
         hooks = _Hooks(original, hook.enter, hook.exit, hook.idle)
-        return _wrapper_code(self.original, hooks, hook.gate)
+        return _wrapper_code(self.original, hooks, hook.gate), hooks
 
 
 class _Functions:
@@ -379,19 +393,18 @@ class _Functions:
                 self._by_id.pop(key, None)
         return left
 
-    def hooks_of(self, func):
-        wrapped = self._by_id.get(id(func))
-        return list(wrapped.hooks) if wrapped and wrapped.ref() is func else []
-
 
 # --- from a path to functions ---------------------------------------------------------------
+
+
+_CACHE = getattr(functools, "_lru_cache_wrapper", FunctionType)
 
 
 def _own_dict(thing):
     """Its dictionary, without asking the thing."""
     if issubclass(type(thing), type):
         return type.__getattribute__(thing, "__dict__")
-    if issubclass(type(thing), (ModuleType, FunctionType)):
+    if issubclass(type(thing), (ModuleType, FunctionType, _CACHE)):
         return object.__getattribute__(thing, "__dict__")
     return {}
 
@@ -401,24 +414,21 @@ def _is_class(thing):
 
 
 def _kind_name(thing):
-    return "%s.%s" % (type(thing).__module__, type(thing).__qualname__)
-
-
-_CACHE = getattr(functools, "_lru_cache_wrapper", FunctionType)
+    kind = type(thing)
+    return "%s.%s" % (type.__dict__["__module__"].__get__(kind), _class_name(kind))
 
 
 def _chain(thing):
     """The function and those that it wraps, outermost first, as functools.wraps() tells."""
     chain = []
-    while len(chain) < _CHAIN_MAX and thing not in chain:
+    while len(chain) < _CHAIN_MAX:
         if issubclass(type(thing), (staticmethod, classmethod)):
             thing = thing.__func__
         elif type(thing) in (FunctionType, _CACHE):
             chain.append(thing)
-            inner = object.__getattribute__(thing, "__dict__").get("__wrapped__")
-            if inner is None:
+            if "__wrapped__" not in _own_dict(thing):
                 break
-            thing = inner
+            thing = _own_dict(thing)["__wrapped__"]
         else:
             break
     return chain, thing
@@ -448,10 +458,10 @@ def _function_of(name, thing, namespace):
 def _classes_of(namespace, module_name, seen):
     """Classes that were made in a module, and those within them."""
     for thing in list(namespace.values()):
-        if not _is_class(thing) or thing in seen:
+        if not _is_class(thing) or id(thing) in seen:
             continue
         if _own_dict(thing).get("__module__") == module_name:
-            seen.append(thing)
+            seen.add(id(thing))
             yield thing
             yield from _classes_of(_own_dict(thing), module_name, seen)
 
@@ -466,7 +476,7 @@ class _Found:
     def __init__(self):
         self.functions = []  # (name, function)
         self.problems = []
-        self.is_waiting = False
+        self.absence = ""  # why there is nothing at all
 
     def take(self, name, thing, namespace):
         try:
@@ -481,13 +491,14 @@ class _Found:
 def _look_anywhere(found, module_name, namespace, attribute):
     if attribute in namespace:
         found.take("%s.%s" % (module_name, attribute), namespace[attribute], namespace)
-    for cls in _classes_of(namespace, namespace.get("__name__"), []):
+    for cls in _classes_of(namespace, namespace.get("__name__"), set()):
         if attribute in _own_dict(cls):
             name = "%s.%s.%s" % (module_name, _class_name(cls), attribute)
             found.take(name, _own_dict(cls)[attribute], namespace)
     if not found.functions and not found.problems:
-        found.problems.append(
-            "module %s has no function %s, nor has any of its classes" % (module_name, attribute)
+        found.absence = "module %s has no function %s, nor has any of its classes" % (
+            module_name,
+            attribute,
         )
 
 
@@ -500,16 +511,14 @@ def _inherited(cls, attribute):
 
 
 def _look_in_class(found, module_name, namespace, rest):
-    scope, where = namespace, module_name
-    cls = None
+    scope, where, cls = namespace, module_name, None
     for part in rest[:-1]:
-        cls = scope.get(part)
-        if cls is None:
-            found.problems.append("%s has no %s" % (where, part))
+        if part not in scope:
+            found.absence = "%s has no %s" % (where, part)
             return
-        where = "%s.%s" % (where, part)
+        cls, where = scope[part], "%s.%s" % (where, part)
         if not _is_class(cls):
-            found.problems.append("%s is no class" % where)
+            found.absence = "%s is no class" % where
             return
         scope = _own_dict(cls)
     name = "%s.%s" % (where, rest[-1])
@@ -517,7 +526,7 @@ def _look_in_class(found, module_name, namespace, rest):
         found.take(name, scope[rest[-1]], namespace)
         return
     base = _inherited(cls, rest[-1])
-    found.problems.append(
+    found.absence = (
         "%s is inherited: name %s.%s" % (name, base, rest[-1])
         if base
         else "%s has no function %s" % (where, rest[-1])
@@ -569,12 +578,13 @@ def _prefixes(path):
 
 
 def _look(module, name, rest):
+    """None: the path leads on to a module of this package that is not there yet."""
     found = _Found()
     namespace = _own_dict(module)
     if len(rest) == 1:
         _look_anywhere(found, name, namespace, rest[0])
     elif "__path__" in namespace and rest[0] not in namespace:
-        found.is_waiting = True
+        return None
     else:
         _look_in_class(found, name, namespace, rest)
     return found
@@ -587,17 +597,22 @@ def resolve(path, fresh=_NO_MODULE):
     """What a path, module[.Class].function, leads to now: functions, as (name, function) pairs,
     and a reason when there are none or not all. Reason None without functions: not loaded."""
     for prefix, rest in _prefixes(path):
-        functions, problems = [], []
+        functions, problems, absences = [], [], []
         for name, module in _modules_named(prefix, fresh):
             is_loading = module is not fresh[1] and _is_loading(module)
             if is_loading and type(module).__name__ == "_LazyModule":
                 continue
             found = _look(module, name, rest)
+            if found is None:
+                continue
             functions += found.functions
-            if not found.is_waiting and not is_loading:
+            if not is_loading:
                 problems += found.problems
+                absences += [found.absence] if found.absence else []
         if functions or problems:
             return functions, "; ".join(problems)
+        if absences:
+            return [], absences[0]
     return [], None
 
 
@@ -1046,8 +1061,12 @@ class Injector:
             spec = _own_dict(module).get("__spec__")
             if type(spec) is _Spec:
                 spec.__class__ = _LoadingSpec
-                spec.watch(functools.partial(self.loaded, name, module))
+                spec.watch(functools.partial(self._was_loading, name, module))
                 self._specs.append(spec)
+
+    def _was_loading(self, name, module):
+        if sys.modules.get(name) is module:  # or else that has failed
+            self.loaded(name, module)
 
     def loaded(self, name, module):
         """A module's body has run."""
@@ -1089,7 +1108,7 @@ def injector():
 def add(path, enter, exit, gate=None, name=None):
     """Runs hooks (see Hook) around what a path leads to, now and when its modules load. Returns
     a Point, whose `status` is attached, waiting, or failed for a `reason`."""
-    point = Point(name or path, path, Hook(enter, exit, gate))
+    point = Point(str(name or path), str(path), Hook(enter, exit, gate))
     try:
         _check_path(path)
         injector().add([point])
@@ -1216,23 +1235,29 @@ def _load_marker(marker):
     return _load_library(zlib.decompress(binascii.a2b_base64(marker)))
 
 
+def _markers_of(library):
+    from ctypes import c_uint64, c_ushort, c_void_p
+
+    enter, exit = library.memprobe_marker_enter, library.memprobe_marker_exit
+    enter.argtypes = [c_uint64, c_void_p, c_uint64, c_uint64, c_uint64]
+    exit.argtypes = [c_uint64, c_void_p, c_uint64, c_uint64]
+    enter.restype = exit.restype = None
+    gates = [c_ushort.in_dll(library, "memprobe_%s_semaphore" % name) for name in ("enter", "exit")]
+    return Markers(enter, exit, *gates)
+
+
+def _load_markers(marker):
+    return _markers_of(_load_marker(marker))
+
+
 class Markers:
     """The marker functions, and whether a monitor is on them."""
 
-    def __init__(self, library):
-        import ctypes
-
-        self._ctypes = ctypes
-        word, pointer = ctypes.c_uint64, ctypes.c_void_p
-        self._enter = library.memprobe_marker_enter
-        self._exit = library.memprobe_marker_exit
-        for function, arguments in (
-            (self._enter, [word, pointer, word, word, word]),
-            (self._exit, [word, pointer, word, word]),
-        ):
-            function.argtypes, function.restype = arguments, None
-        self.gate = ctypes.c_ushort.in_dll(library, "memprobe_enter_semaphore")
-        self._exit_gate = ctypes.c_ushort.in_dll(library, "memprobe_exit_semaphore")
+    def __init__(self, enter, exit, gate, exit_gate):
+        self._enter = enter
+        self._exit = exit
+        self.gate = gate
+        self._exit_gate = exit_gate
         # Calls of other libraries in the thread are counted from 1 as well.
         start = int.from_bytes(os.urandom(3), "big") << 40 | 1 << 63
         self._next_call = itertools.count(start + 1).__next__
@@ -1242,14 +1267,14 @@ class Markers:
 
     def hook(self, name, level, idle=None):
         """A hook that calls the markers for a point."""
-        word = self._ctypes.c_uint64
-        data = name.encode("utf-8", "surrogateescape")
-        buffer = self._ctypes.create_string_buffer(data)
-        point = word(_fnv1a(data))
-        text = self._ctypes.c_void_p(self._ctypes.addressof(buffer))
-        text.buffer = buffer
-        grade = word(level | MARKER_PYTHON)
-        nothing = word(0)
+        from ctypes import addressof, c_uint64, c_void_p, create_string_buffer
+
+        data = os.fsencode(name)
+        buffer = create_string_buffer(data)
+        point, nothing = c_uint64(_fnv1a(data)), c_uint64(0)
+        text = c_void_p(addressof(buffer))
+        text.buffer = buffer  # lives as long as what points to it
+        grade = c_uint64(level | MARKER_PYTHON)
         marker_enter, marker_exit, next_call = self._enter, self._exit, self._next_call
         exit_gate = self._exit_gate
 
@@ -1413,7 +1438,7 @@ def _session(config):
     shared = injector()
     if shared.session is not None:
         return shared.session
-    return _Session(shared, Markers(_load_marker(config["marker"])))
+    return _Session(shared, _load_markers(config["marker"]))
 
 
 class _Uninterrupted:
