@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz vm bench lint format install clean. V=1 shows
+# Targets: all lib test unit python integration fuzz vm bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds the monitor with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -63,7 +63,7 @@ TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all lib test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
+.PHONY: all lib test unit python integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -190,6 +190,10 @@ $(TSAN)/unit/%: $(TSAN)/obj/tests/unit/%.o $(LIB_SRCS:%.c=$(TSAN)/obj/%.o)
 unit: $(UNIT_BINS) $(TSAN_BINS)
 	$(Q)tests/run_unit.sh $(UNIT_BINS) $(TSAN_BINS)
 
+# The package of user/python, with the library and without it.
+python: all
+	$(Q)tests/python/run.py
+
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/%.c $(SRCS) $(SKEL)
@@ -256,7 +260,7 @@ benches: $(BENCH_BINS) build/bench/empty.bpf.o
 bench: all targets benches
 	$(Q)tests/bench/run.sh
 
-test: unit fuzz integration
+test: unit python fuzz integration
 
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
@@ -283,6 +287,9 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/memprobe.pc
 	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
 	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
+	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
+	install -m 644 user/python/memprobe/*.py user/python/memprobe/*.pyi \
+		user/python/memprobe/py.typed $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
 
 clean:
 	rm -rf build compile_commands.json

@@ -98,6 +98,7 @@ class Native(Backend):
             function.restype, function.argtypes = result, arguments
         self.origin = path
         self._check = quick.memprobe_check_point
+        self._sample = quick.memprobe_sample
         self._severity = quick.memprobe_severity
         self._fast_check = quick.memprobe_fast_check
         self._enter = quick.memprobe_enter
@@ -115,25 +116,32 @@ class Native(Backend):
             raise last_error(f"point {name!r}")
         return ctypes.c_void_p(address)
 
+    def sample(self, point: ctypes.c_void_p) -> Sample:
+        buffer = self._take_buffer()
+        if self._check(point, buffer[1]):
+            self._fail(self._slow.memprobe_check_point, point, buffer[0])
+        return self._give_back(buffer)
+
+    def fresh(self) -> Sample:
+        buffer = self._take_buffer()
+        if self._sample(buffer[1]):
+            self._fail(self._slow.memprobe_sample, buffer[0])
+        return self._give_back(buffer)
+
     # A buffer is taken out while it is used: a signal handler, or another thread, may
     # check memory in between.
 
-    def sample(self, point: ctypes.c_void_p) -> Sample:
-        buffers = self._buffers
+    def _take_buffer(self) -> Tuple[Any, Any]:
         try:
-            buffer = buffers.pop()
+            return self._buffers.pop()
         except IndexError:
-            buffer = _new_buffer()
-        if self._check(point, buffer[1]):
-            self._fail(self._slow.memprobe_check_point, point, buffer[0])
-        sample = INFO.unpack_from(buffer[0])
-        buffers.append(buffer)
-        return cast(Sample, sample)
+            buffer = ctypes.create_string_buffer(INFO.size)
+            return buffer, ctypes.byref(buffer)
 
-    def fresh(self) -> Sample:
-        buffer, _ = _new_buffer()
-        self._fail(self._slow.memprobe_sample, buffer)
-        return cast(Sample, INFO.unpack_from(buffer))
+    def _give_back(self, buffer: Tuple[Any, Any]) -> Sample:
+        sample = INFO.unpack_from(buffer[0])
+        self._buffers.append(buffer)
+        return cast(Sample, sample)
 
     def severity(self) -> int:
         severity: int = self._severity()
@@ -198,11 +206,6 @@ class Native(Backend):
 
 
 ZERO = ctypes.c_uint64(0)
-
-
-def _new_buffer() -> Tuple[Any, Any]:
-    buffer = ctypes.create_string_buffer(INFO.size)
-    return buffer, ctypes.byref(buffer)
 
 
 def _semaphore(library: ctypes.CDLL) -> memoryview:
