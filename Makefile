@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz vm bench lint format install clean. V=1 shows
-# commands; DEBUG=1 builds everything with ASan and UBSan (into build/debug).
+# Targets: all lib test unit python integration fuzz vm bench lint format install clean. V=1 shows
+# commands; DEBUG=1 builds the monitor with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
 
 CC := gcc
+CXX := g++
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
 # Ubuntu's /usr/sbin/bpftool works for its own kernels only; the real one is elsewhere.
@@ -47,7 +48,7 @@ SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c), 
 	$(wildcard user/*/*.c))) \
 	user/base/arch_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
-SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
+SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o) $(LIB_SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=build/bpf/%.bpf.o)
 SKEL := build/gen/memprobe.skel.h
@@ -56,12 +57,13 @@ UNIT_BINS := $(UNIT_SRCS:tests/unit/%.c=$(SAN)/unit/%)
 FUZZ_SRCS := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BINS := $(FUZZ_SRCS:tests/fuzz/%.c=build/fuzz/%)
 TARGET_SRCS := $(wildcard tests/targets/*.c)
-TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%)
+TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%) \
+	$(patsubst tests/targets/%.cc,build/targets/%,$(wildcard tests/targets/*.cc))
 TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all lib test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
+.PHONY: all lib test unit python integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -102,43 +104,41 @@ $(BUILD)/memprobe-bpf: $(BUILD)/obj/$(MAIN:.c=.o) $(OBJS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-# --- libmemprobe: gets into other people's processes, so it has nothing of the above ----
+# --- libmemprobe: gets into other people's processes, so nothing of the above is in it,
+# and no sanitizer either --------------------------------------------------------
 
-LIB_OBJS := $(LIB_SRCS:user/lib/%.c=$(BUILD)/lib/%.o)
+LIB_OBJS := $(LIB_SRCS:user/lib/%.c=build/lib/%.o)
 SONAME := libmemprobe.so.$(firstword $(subst ., ,$(VERSION)))
-LIB_LINKS := $(BUILD)/$(SONAME) $(BUILD)/libmemprobe.so
-LIB_CFLAGS := $(CFLAGS) -fPIC -fvisibility=hidden
+LIB_LINKS := build/$(SONAME) build/libmemprobe.so
+LIB_CFLAGS := $(CFLAGS) -O2 -fPIC -fvisibility=hidden
 # The first byte of a marker is its nop, so what is built here claims no landing pads.
 LIB_CFLAGS += $(if $(filter x86_64,$(ARCH)),-fcf-protection=return)
 
-lib: $(LIB_LINKS) $(BUILD)/libmemprobe.a $(BUILD)/memprobe-marker.so $(BUILD)/memprobe.h
+lib: $(LIB_LINKS) build/libmemprobe.a build/memprobe-marker.so build/memprobe.h
 
-$(BUILD)/lib/%.o: user/lib/%.c
+build/lib/%.o: user/lib/%.c
 	$(call say,CC-LIB,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(LIB_CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(LIB_CFLAGS) -MMD -MP -c $< -o $@
 
-# It goes into processes that have no sanitizer.
-$(BUILD)/lib/marker.o: MODE_FLAGS := -O2
-
-$(BUILD)/libmemprobe.so.$(VERSION): $(LIB_OBJS) user/lib/libmemprobe.map
+build/libmemprobe.so.$(VERSION): $(LIB_OBJS) user/lib/libmemprobe.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) -shared -Wl,--build-id -Wl,-soname,$(SONAME) \
-		-Wl,--version-script=user/lib/libmemprobe.map $(LIB_OBJS) -o $@
+	$(Q)$(CC) $(LIB_CFLAGS) -shared -Wl,--build-id -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=user/lib/libmemprobe.map -Wl,-z,defs $(LIB_OBJS) -o $@
 
-$(LIB_LINKS): $(BUILD)/libmemprobe.so.$(VERSION)
+$(LIB_LINKS): build/libmemprobe.so.$(VERSION)
 	$(Q)ln -sf $(<F) $@
 
-$(BUILD)/libmemprobe.a: $(LIB_OBJS)
+build/libmemprobe.a: $(LIB_OBJS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 # The markers alone, for interpreters: no libc, no start-up code, one page or two.
-$(BUILD)/memprobe-marker.so: $(BUILD)/lib/marker.o
+build/memprobe-marker.so: build/lib/marker.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -nostdlib -s -Wl,-soname,$(@F) -Wl,--build-id -Wl,-z,noseparate-code \
 		-Wl,-z,norelro $< -o $@
 
-$(BUILD)/memprobe.h: user/lib/memprobe.h
+build/memprobe.h: user/lib/memprobe.h
 	$(Q)cp $< $@
 
 # --- tests: unit tests and all they use are built with sanitizers ------------
@@ -151,16 +151,48 @@ $(SAN)/obj/%.o: %.c $(SKEL)
 $(SAN)/libmp.a: $(SAN_OBJS)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a
+$(SAN)/libmemprobe.a: $(LIB_SRCS:%.c=$(SAN)/obj/%.o)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a $(SAN)/libmemprobe.a
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+# The two sanitizers exclude each other.
+$(SAN)/unit/test_memprobe_race: tests/unit/test_memprobe_race.c $(LIB_SRCS) $(wildcard user/lib/*.h)
+	$(call say,TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O1 -fsanitize=thread $(filter %.c,$^) -lcmocka -o $@
+
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
 
-unit: $(UNIT_BINS)
-	$(Q)tests/run_unit.sh $(UNIT_BINS)
+# So are markers that are called, whose names are hidden.
+$(SAN)/unit/test_memprobe_point $(SAN)/unit/test_memprobe_check: UNIT_LDFLAGS := \
+	-Wl,--wrap=mp_lib_marker_enter,--wrap=mp_lib_marker_exit,--wrap=mp_lib_marker_check
+
+# Threads in the library, once more under the sanitizer that sees their races.
+TSAN := build/tsan
+TSAN_BINS := $(TSAN)/unit/test_memprobe_threads
+TSAN_FLAGS := -O1 -fsanitize=thread -fno-omit-frame-pointer
+
+$(TSAN)/obj/%.o: %.c
+	$(call say,CC-TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(TSAN_FLAGS) -MMD -MP -c $< -o $@
+
+$(TSAN)/unit/%: $(TSAN)/obj/tests/unit/%.o $(LIB_SRCS:%.c=$(TSAN)/obj/%.o)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(TSAN_FLAGS) $^ -lcmocka -o $@
+
+unit: $(UNIT_BINS) $(TSAN_BINS)
+	$(Q)tests/run_unit.sh $(UNIT_BINS) $(TSAN_BINS)
+
+# The package of user/python, with the library and without it.
+python: all
+	$(Q)tests/python/run.py
 
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
@@ -181,7 +213,17 @@ TARGET_CFLAGS := -std=gnu17 -g -O2 -Wall -Wextra -Werror -D_GNU_SOURCE
 build/targets/%: tests/targets/%.c $(wildcard tests/targets/*.h)
 	$(call say,TARGET,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(TARGET_CFLAGS) -pthread $< -ldl -o $@
+	$(Q)$(CC) $(TARGET_CFLAGS) -pthread $< $(TARGET_LDLIBS) -ldl -o $@
+
+build/targets/%: tests/targets/%.cc $(wildcard tests/targets/*.h)
+	$(call say,TARGET,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) $(patsubst -std=%,-std=c++17,$(TARGET_CFLAGS)) -pthread $< $(TARGET_LDLIBS) -o $@
+
+# Those that use the library find it beside their folder.
+build/targets/marked build/targets/scoped: TARGET_LDLIBS := -Lbuild -lmemprobe -Wl,-rpath,'$$ORIGIN/..'
+build/targets/marked build/targets/scoped: build/libmemprobe.so build/libmemprobe.so.0 \
+	build/memprobe.h
 
 build/targets/lib%.so: tests/targets/lib/%.c
 	$(call say,TARGET,$@)
@@ -200,7 +242,13 @@ vm: all targets
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(LIBBPF_STATIC) -lelf -lz -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(BENCH_LDLIBS) $(LIBBPF_STATIC) -lelf -lz -o $@
+
+# One as programs use the library, one that reaches into it.
+build/bench/checks: BENCH_LDLIBS := -Lbuild -lmemprobe -Wl,-rpath,'$$ORIGIN/..'
+build/bench/checks: build/libmemprobe.so build/libmemprobe.so.0
+build/bench/samples: BENCH_LDLIBS := build/libmemprobe.a
+build/bench/samples: build/libmemprobe.a
 
 build/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(call say,BPF,$@)
@@ -212,7 +260,7 @@ benches: $(BENCH_BINS) build/bench/empty.bpf.o
 bench: all targets benches
 	$(Q)tests/bench/run.sh
 
-test: unit fuzz integration
+test: unit python fuzz integration
 
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
@@ -229,16 +277,19 @@ compile_commands.json: Makefile $(COMPILED)
 install: all
 	install -D -m 755 $(BUILD)/memprobe-bpf $(DESTDIR)$(PREFIX)/bin/memprobe-bpf
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 755 $(BUILD)/libmemprobe.so.$(VERSION) $(BUILD)/memprobe-marker.so \
+	install -m 755 build/libmemprobe.so.$(VERSION) build/memprobe-marker.so \
 		$(DESTDIR)$(PREFIX)/lib
 	ln -sf libmemprobe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf libmemprobe.so.$(VERSION) $(DESTDIR)$(PREFIX)/lib/libmemprobe.so
-	install -m 644 $(BUILD)/libmemprobe.a $(DESTDIR)$(PREFIX)/lib
+	install -m 644 build/libmemprobe.a $(DESTDIR)$(PREFIX)/lib
 	install -D -m 644 user/lib/memprobe.h $(DESTDIR)$(PREFIX)/include/memprobe.h
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' user/lib/memprobe.pc.in \
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/memprobe.pc
 	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
 	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
+	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
+	install -m 644 user/python/memprobe/*.py user/python/memprobe/*.pyi \
+		user/python/memprobe/py.typed $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
 
 clean:
 	rm -rf build compile_commands.json

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from common import (CALLS, EMPTY_PAIR, MEMPROBE, REPEATS, WORKLOAD, Monitor, Target, cpu_ns, headline,
                     kib_of, pinned, report, rows, workload_args)
+from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_probes import bench_python
 
 
 # --- what a call costs ---------------------------------------------------------
@@ -233,7 +235,9 @@ def bench_idle():
 
 
 BENCHES = {"cost": bench_cost, "attach": bench_attach, "throughput": bench_throughput,
-           "idle": bench_idle, "sources": bench_sources, "latency": bench_latency}
+           "idle": bench_idle, "sources": bench_sources, "latency": bench_latency,
+           "lib": bench_lib,
+           "python": bench_python}
 
 
 def main():

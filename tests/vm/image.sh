@@ -32,7 +32,7 @@ copy_programs() {
 	done
 	copy_in "$root" "${paths[@]}"
 	ln -sf dash "$root/usr/bin/sh"
-	mapfile -t paths < <(libraries_of "${paths[@]}" build/memprobe-bpf build/targets/*)
+	mapfile -t paths < <(libraries_of "${paths[@]}" build/memprobe-bpf build/targets/* | grep -v "^$PWD/")
 	copy_in "$root" "${paths[@]}"
 }
 
@@ -58,6 +58,7 @@ copy_tests() {
 	local root=$1 series=$2
 	mkdir -p "$root/memprobe/tests" "$root/memprobe/build"
 	cp build/memprobe-bpf "$root/memprobe/build/"
+	cp -P build/libmemprobe.so* build/memprobe-marker.so "$root/memprobe/build/"
 	cp -r build/targets "$root/memprobe/build/"
 	cp -r configs "$root/memprobe/"
 	cp -r tests/integration "$root/memprobe/tests/"

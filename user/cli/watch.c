@@ -73,6 +73,14 @@ int mp_watch_set_no_pressure(void *args, const char *value, struct mp_error *err
 	return 0;
 }
 
+int mp_watch_set_agent(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct mp_watch_args *)args)->agent = true;
+	return 0;
+}
+
 int mp_watch_set_duration(void *args, const char *value, struct mp_error *err)
 {
 	uint64_t ns;
@@ -183,6 +191,7 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 		.follow = command ? !args->no_follow : args->follow,
 		.enforce = args->enforce,
 		.no_pressure = args->no_pressure,
+		.agent = args->agent,
 		.duration_ns = args->duration_ns,
 		.ring_bytes = args->ring_bytes,
 		.output = {.format = args->format,

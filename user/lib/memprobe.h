@@ -71,7 +71,8 @@ void memprobe_exit(struct memprobe_point *point, uint64_t call);
 /* --- how much memory is left ----------------------------------------------- */
 
 enum memprobe_info_flags {
-	MEMPROBE_REUSED = 1 << 0, /* the level's interval allowed to return the last sample */
+	/* The last sample: the level's interval allows it, or another thread takes one now. */
+	MEMPROBE_REUSED = 1 << 0,
 };
 
 struct memprobe_info {
@@ -95,6 +96,15 @@ struct memprobe_info {
  */
 int memprobe_check(const char *name, struct memprobe_info *info);
 int memprobe_check_point(struct memprobe_point *point, struct memprobe_info *info);
+
+/* The same for no point: always a new sample, and no monitor is told. */
+int memprobe_sample(struct memprobe_info *info);
+
+/*
+ * Only how full the limit is now, as enum memprobe_severity: half of the cost. Not known is
+ * MEMPROBE_NORMAL. Never fails.
+ */
+int memprobe_severity(void);
 
 /*
  * Whether the resident set is above `threshold_bytes`, by a sample that is at most 10 ms old
