@@ -250,10 +250,10 @@ class UnderPressure(unittest.TestCase):
         self.addCleanup(group.remove)
         code, out, err = group.run(
             "import memprobe, json, logging\n"
-            "seen = [memprobe.check_memory('a')]\n"
+            "seen = [memprobe.check_memory('a', 'critical')]\n"
             "fill = []\n"
             "while seen[-1]['memory_usage'] < .92 and len(fill) < 100:\n"
-            "    fill.append(bytes(bytearray(b'x') * 4194304))\n"
+            "    fill.append(bytearray(b'x') * (3 << 20))\n"
             "    seen.append(memprobe.check_memory('a', 'critical'))\n"
             "    if seen[-1]['reused']:\n"
             "        import time; time.sleep(.13); seen.append(memprobe.check_memory('a', 'critical'))\n"

@@ -31,6 +31,8 @@ CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 PATIENCE = 1.0  #: seconds for a peer to send its request
 WATCH_DEADLINE = 2.0  #: seconds for what $MEMORY_PRESSURE_WATCH asks for
 WATCH_PAUSE = 1.0  #: seconds in which that is asked for once
+LONGEST = 3600.0  #: seconds that a peer may wait; more is more than a wait can be told
+BACKLOG = 8  #: peers that may wait while one is served
 MARGIN = 0.02  #: seconds before the deadline at which the answer goes out
 
 #: Does the work, and counts the callbacks in the job while it does.
@@ -53,7 +55,7 @@ def listen_at(path: str) -> socket.socket:
         _remove_left_over(path)
         os.fchmod(listener.fileno(), 0o600)  # bind() gives the file this mode
         listener.bind(path)
-        listener.listen(1)
+        listener.listen(BACKLOG)
         return listener
     except OSError:
         listener.close()
@@ -84,7 +86,7 @@ def read_request(peer: socket.socket) -> Optional[Tuple[int, Pressure]]:
     magic, version, severity, number, wanted, deadline_ns = REQUEST.unpack(data)
     if magic != MAGIC or version != VERSION or severity >= len(SEVERITIES):
         return None
-    deadline = time.monotonic() + deadline_ns / 1e9
+    deadline = time.monotonic() + min(deadline_ns / 1e9, LONGEST)
     return number, Pressure(SEVERITIES[severity], wanted, deadline)
 
 
