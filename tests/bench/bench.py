@@ -21,6 +21,7 @@ from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCH
                     Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
 from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_probes import bench_python
 
 
 # --- what a call costs ---------------------------------------------------------
@@ -336,7 +337,8 @@ def bench_watchpoint():
 
 BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watchpoint,
            "attach": bench_attach, "throughput": bench_throughput, "idle": bench_idle,
-           "sources": bench_sources, "latency": bench_latency, "lib": bench_lib}
+           "sources": bench_sources, "latency": bench_latency, "lib": bench_lib,
+           "python": bench_python}
 
 
 def main():
