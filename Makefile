@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz vm bench lint format install clean. V=1 shows
+# Targets: all lib test unit python integration fuzz vm bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds the monitor with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -46,9 +46,9 @@ LDLIBS += $(LIBBPF_STATIC) -l:libiberty.a -lelf -lz -lyaml -lcapstone -ljansson 
 
 MAIN := user/cli/main.c
 LIB_SRCS := $(sort $(wildcard user/lib/*.c))
-SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c), \
-	$(wildcard user/*/*.c))) \
-	user/base/arch_$(ARCH).c
+SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c) \
+	$(wildcard user/inject/call_*.c),$(wildcard user/*/*.c))) \
+	user/base/arch_$(ARCH).c user/inject/call_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
 SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
@@ -62,10 +62,12 @@ TARGET_SRCS := $(wildcard tests/targets/*.c)
 TARGET_BINS := $(TARGET_SRCS:tests/targets/%.c=build/targets/%) \
 	$(patsubst tests/targets/%.cc,build/targets/%,$(wildcard tests/targets/*.cc))
 TARGET_LIBS := $(patsubst tests/targets/lib/%.c,build/targets/lib%.so,$(wildcard tests/targets/lib/*.c))
+TOOL_SRCS := $(wildcard tests/tools/*.c)
+TOOL_BINS := $(TOOL_SRCS:tests/tools/%.c=build/tools/%)
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all lib test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
+.PHONY: all lib test unit python integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -99,6 +101,12 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 # What is put into the report's page.
 $(BUILD)/obj/user/report/report_html.o $(SAN)/obj/user/report/report_html.o: $(wildcard user/report/page/*) \
 	$(DYGRAPHS)/dygraph.min.js
+
+# What gets into interpreters is carried by the monitor itself.
+BLOBS := user/python/memprobe/_inject.py user/python/sitecustomize/sitecustomize.py build/memprobe-marker.so
+CPPFLAGS += -DMP_INJECT_SOURCE='"$(word 1,$(BLOBS))"' -DMP_INJECT_SITECUSTOMIZE='"$(word 2,$(BLOBS))"' \
+	-DMP_INJECT_MARKER='"$(word 3,$(BLOBS))"'
+$(BUILD)/obj/user/inject/script.o $(SAN)/obj/user/inject/script.o $(FUZZ_BINS): $(BLOBS)
 
 # Files that hold the share folder's path are made anew when PREFIX is another.
 $(BUILD)/obj/user/config/search.o $(BUILD)/obj/user/cli/cli.o: build/gen/prefix
@@ -190,6 +198,10 @@ $(TSAN)/unit/%: $(TSAN)/obj/tests/unit/%.o $(LIB_SRCS:%.c=$(TSAN)/obj/%.o)
 unit: $(UNIT_BINS) $(TSAN_BINS)
 	$(Q)tests/run_unit.sh $(UNIT_BINS) $(TSAN_BINS)
 
+# The package of user/python, with the library and without it.
+python: all
+	$(Q)tests/python/run.py
+
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/fuzz/%: tests/fuzz/%.c $(SRCS) $(SKEL)
@@ -226,7 +238,13 @@ build/targets/lib%.so: tests/targets/lib/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(TARGET_CFLAGS) -fPIC -shared $< -o $@
 
-targets: $(TARGET_BINS) $(TARGET_LIBS)
+# Parts of the monitor by themselves, for tests that kill them.
+build/tools/%: $(BUILD)/obj/tests/tools/%.o $(OBJS)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(MODE_FLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+targets: $(TARGET_BINS) $(TARGET_LIBS) $(TOOL_BINS)
 
 integration: all targets
 	$(Q)tests/integration/run.sh
@@ -256,7 +274,7 @@ benches: $(BENCH_BINS) build/bench/empty.bpf.o
 bench: all targets benches
 	$(Q)tests/bench/run.sh
 
-test: unit fuzz integration
+test: unit python fuzz integration
 
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
@@ -265,7 +283,8 @@ lint: $(SKEL) compile_commands.json
 	$(Q)scripts/lint.sh
 
 # The quotes in the flags must reach the file, so that tools see -DNAME='"text"'.
-COMPILED := $(SRCS) $(LIB_SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(BENCH_SRCS)
+COMPILED := $(SRCS) $(LIB_SRCS) $(MAIN) $(UNIT_SRCS) $(FUZZ_SRCS) $(TARGET_SRCS) $(TOOL_SRCS) \
+	$(BENCH_SRCS)
 
 compile_commands.json: Makefile $(COMPILED)
 	$(Q)scripts/compile_commands.sh '$(subst ','\'',$(CC) $(CPPFLAGS) $(CFLAGS))' $(COMPILED) >$@.tmp && mv $@.tmp $@
@@ -283,6 +302,9 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/memprobe.pc
 	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
 	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
+	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
+	install -m 644 user/python/memprobe/*.py user/python/memprobe/*.pyi \
+		user/python/memprobe/py.typed $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
 
 clean:
 	rm -rf build compile_commands.json

@@ -362,6 +362,16 @@ struct mp_gated {
 	__u64 pass_until_ns; /* open: no new stop before this */
 };
 
+#define MP_MAX_WATCHED 1024
+
+/* Value of the watched map. Key: address of a Python function's first bytecode. */
+struct mp_watched {
+	__u64 object; /* address of its code object … */
+	__u64 type;   /* … and of that object's type */
+	__u32 point;
+	__u32 pad;
+};
+
 struct mp_comm_key {
 	char comm[MP_COMM_LEN];
 };
@@ -407,6 +417,7 @@ _Static_assert(sizeof(struct mp_in_flight_record) == 56, "in flight record");
 _Static_assert(sizeof(struct mp_pressure_record) == 144, "pressure record");
 _Static_assert(sizeof(struct mp_domain) == 72, "domain");
 _Static_assert(sizeof(struct mp_gated) == 40, "gated process");
+_Static_assert(sizeof(struct mp_watched) == 24, "watched function");
 _Static_assert(sizeof(struct mp_point_config) == 40, "point config");
 _Static_assert(sizeof(struct mp_usdt_arg) == 16, "usdt argument");
 #endif

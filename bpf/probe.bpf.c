@@ -6,6 +6,8 @@
  */
 #include "hit.bpf.h"
 #include "marker.bpf.h"
+#include "watchpoint.bpf.h"
+#include <linux/bpf_perf_event.h>
 
 /* The barrier keeps the compiler from proving the mask needless: older verifiers cannot follow it.
  */
@@ -116,17 +118,10 @@ MP_PROGRAM("uretprobe", mp_return, mp_on_return, mp_no_more)
 MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt, mp_no_more)
 MP_PROGRAM("uprobe", mp_marker, mp_on_marker, mp_gate_stop)
 
-/*
- * A hardware watchpoint on the first bytecode of a function: its entry, of which
- * no return is seen. Runs in the exception's handler, with interrupts disabled, on
- * behalf of user code: so nothing else runs on this CPU meanwhile, on any kernel.
- */
+/* Entries of Python functions; no return is seen. */
 SEC("perf_event")
-int mp_watch(bpf_user_pt_regs_t *ctx)
+int mp_watch(struct bpf_perf_event_data *ctx)
 {
-	struct mp_hit hit = {.alone = true, .origin = MP_ORIGIN_WATCH};
-
-	if (mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
-		mp_count_moment(&hit);
+	mp_on_watch(&ctx->regs, ctx->addr);
 	return 0;
 }

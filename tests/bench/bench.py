@@ -17,10 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WORKLOAD, Monitor,
-                    Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
+from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCHED, WORKLOAD,
+                    Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
 from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_probes import bench_python
 from relief import bench_relief
 
 
@@ -294,9 +295,51 @@ def bench_idle():
     report("CPU", f"{percent:.3f} %", "< 0.1 %", percent < 0.1)
 
 
-BENCHES = {"cost": bench_cost, "marker": bench_marker, "attach": bench_attach,
-           "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
-           "latency": bench_latency, "lib": bench_lib, "relief": bench_relief}
+# --- Python functions by hardware watchpoints -----------------------------------------
+
+
+def watched_python(calls, watch):
+    """ns a call of a function that is a point and of one that is none, watched or not."""
+    with tempfile.TemporaryDirectory() as folder:
+        points = Path(folder) / "points.yaml"
+        points.write_text("version: 1\npoints:\n"
+                          "  - {name: count, level: high, python: shop.stock.count}\n")
+        target = Target([os.path.realpath(sys.executable), WATCHED, "calls", str(calls)], cpu=1)
+        if not watch:
+            return target.finish()
+        monitor = Monitor(["--target", str(target.pid), "--points", str(points),
+                           "--python-mode", "watchpoint", "--quiet"], cpu=0)
+        while b'"status":"attached"' not in monitor.process.stdout.readline():
+            pass  # the functions are looked for behind the start record
+        result = target.finish()
+        summary = monitor.finish()
+    result["hits"] = summary["points"][0]["hits"]
+    return result
+
+
+def bench_watchpoint():
+    calls = 50021
+    headline(f"A Python function under a hardware watchpoint, ns a call (median of {REPEATS})")
+    bare, watched = [], []
+    for _ in range(REPEATS):
+        bare.append(watched_python(calls, False))
+        watched.append(watched_python(calls, True))
+    median = {name: statistics.median(run[key] for run in runs)
+              for name, runs, key in (("bare", bare, "ns"), ("point", watched, "ns"),
+                                      ("other, bare", bare, "other_ns"),
+                                      ("other", watched, "other_ns"))}
+    report("bare", f"{median['bare']:.0f} ns")
+    report("as a point", f"{median['point']:.0f} ns")
+    ratio = median["other"] / median["other, bare"]
+    report("a function that is none: watched / bare", f"{ratio:.2f}", "<= 1.10", ratio <= 1.10)
+    extra = max(run["hits"] - calls for run in watched)
+    report(f"hits beyond {calls} calls", f"{extra}", "<= 4", 0 <= extra <= 4)
+
+
+BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watchpoint,
+           "attach": bench_attach, "throughput": bench_throughput, "idle": bench_idle,
+           "sources": bench_sources, "latency": bench_latency, "lib": bench_lib,
+           "python": bench_python, "relief": bench_relief}
 
 
 def main():

@@ -13,6 +13,7 @@ from pathlib import Path
 TOP = Path.cwd()
 MEMPROBE = str(TOP / "build/memprobe-bpf")
 CALLS = str(TOP / "build/targets/calls")
+WATCHED = str(TOP / "tests/integration/watched/main.py")
 WORKLOAD = str(TOP / "build/targets/workload")
 MARKED = str(TOP / "build/targets/marked")
 LIBRARY = str((TOP / "build/libmemprobe.so").resolve())
@@ -46,7 +47,8 @@ class Target:
     """A program of build/targets that waits to be released."""
 
     def __init__(self, command, cpu=None):
-        command = command + ["--wait"]
+        if WATCHED not in command:  # which always waits
+            command = command + ["--wait"]
         self.process = subprocess.Popen(command if cpu is None else pinned(cpu, command),
                                         stdout=subprocess.PIPE, text=True)
         self.pid = int(self.process.stdout.readline().split()[1])

@@ -5,7 +5,7 @@
 
 MP_NAMES(event_type, enum mp_event_type, MP_EVENT_TYPE_COUNT, "start", "site", "probe", "process",
 	 "pressure", "oom", "decision", "action", "lost", "summary", "stop")
-MP_NAMES(site_kind, enum mp_site_kind, MP_SITE_KIND_COUNT, "uprobe", "usdt", "python")
+MP_NAMES(site_kind, enum mp_site_kind, MP_SITE_KIND_COUNT, "uprobe", "usdt", "python", "watchpoint")
 MP_NAMES(site_status, enum mp_site_status, MP_SITE_STATUS_COUNT, "attached", "waiting", "failed")
 MP_NAMES(action_result, enum mp_action_result, MP_RESULT_COUNT, "done", "would", "failed",
 	 "skipped")

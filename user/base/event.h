@@ -38,7 +38,8 @@ enum mp_event_type {
 enum mp_site_kind {
 	MP_SITE_UPROBE = 0,
 	MP_SITE_USDT,
-	MP_SITE_PYTHON, /* a Python function that a wrapper was put around */
+	MP_SITE_PYTHON,	    /* a wrapper in the interpreter, by way of markers */
+	MP_SITE_WATCHPOINT, /* a Python function's first bytecode */
 	MP_SITE_KIND_COUNT
 };
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/watch.h"
 #include "monitor/programs.h"
+#include "monitor/watchpoints.h"
 #include "probe/prober.h"
 #include "report/ndjson.h"
 
@@ -30,6 +31,9 @@ static const struct mp_option options[] = {
 	 mp_watch_set_points},
 	{"point", 'p', "POINT", "one more point, may be repeated: NAME=LEVEL@[BINARY:]SYMBOL",
 	 mp_watch_set_point},
+	{"python-mode", 0, "MODE",
+	 "auto, inject, watchpoint or off: how Python functions are reached",
+	 mp_watch_set_python_mode},
 	{"format", 0, "FORMAT", "text or json (an array of site records)", mp_watch_set_format},
 };
 
@@ -38,6 +42,7 @@ struct listing {
 	struct mp_fsroot fs;
 	struct mp_cgroups cgroups;
 	struct mp_prober *prober;
+	struct mp_watchpoints *watchpoints; /* NULL: not by those */
 	struct mp_error *err;
 	enum mp_format format;
 	struct mp_text text;
@@ -57,7 +62,11 @@ static void print_site(const struct mp_event_site *s)
 	}
 	printf("%-30s %-8s %s\n", s->point,
 	       s->status == MP_SITE_FAILED ? "refused" : mp_site_kind_name(s->kind), symbol);
-	printf("    %s+0x%" PRIx64 "  %s, about %s a hit\n", binary, s->offset, s->insn, s->cost);
+	if (s->offset != MP_UNKNOWN)
+		printf("    %s+0x%" PRIx64 "  %s, about %s a hit\n", binary, s->offset, s->insn,
+		       s->cost);
+	else if (s->cost)
+		printf("    %s, about %s a hit\n", binary, s->cost);
 	if (s->reason)
 		printf("    refused: %s\n", s->reason);
 	if (s->risk)
@@ -83,11 +92,21 @@ static int on_site(void *data, const struct mp_event *event)
 	return 0;
 }
 
+/* Goes through the memory of a Python at once: nothing else waits. */
+static void look_for_functions(struct listing *l, pid_t pid)
+{
+	if (!l->watchpoints)
+		return;
+	mp_watchpoints_add(l->watchpoints, pid);
+	mp_watchpoints_finish_looks(l->watchpoints, UINT64_MAX);
+}
+
 static int add_process(void *data, const struct mp_process *process)
 {
 	struct listing *l = data;
 	int error = mp_prober_add_process(l->prober, process->pid, l->err);
 
+	look_for_functions(l, process->pid);
 	return error == -E2BIG || error == -ENOMEM ? error : 0;
 }
 
@@ -133,7 +152,8 @@ static size_t count_missing(const struct listing *l)
 	for (size_t i = 0; i < l->points->n; i++) {
 		const struct mp_point *point = &l->points->items[i];
 
-		if (point->optional || mp_prober_point_sites(l->prober, i))
+		if (point->optional || mp_prober_point_sites(l->prober, i) ||
+		    (l->watchpoints && mp_watchpoints_point_functions(l->watchpoints, i)))
 			continue;
 		fprintf(stderr,
 			"memprobe-bpf: %s: point \"%s\" resolves nowhere, and it is not optional\n",
@@ -143,12 +163,29 @@ static size_t count_missing(const struct listing *l)
 	return missing;
 }
 
+static int open_watchpoints(struct listing *l, const struct probes_args *args)
+{
+	const struct mp_watchpoints_options o = {
+		.fs = &l->fs,
+		.points = l->points,
+		.emit = on_site,
+		.data = l,
+	};
+
+	if (args->watch.python_mode != MP_PYTHON_WATCHPOINT)
+		return 0;
+	l->watchpoints = mp_watchpoints_new(&o);
+	return l->watchpoints ? 0 : -ENOMEM;
+}
+
 static int list(struct listing *l, struct probes_args *args, bool check)
 {
 	struct mp_features features = {0};
 	struct mp_prober_options o = {.fs = &l->fs,
 				      .points = l->points,
 				      .features = &features,
+				      .python_elsewhere =
+					      args->watch.python_mode == MP_PYTHON_WATCHPOINT,
 				      .emit = on_site,
 				      .data = l};
 	size_t missing = 0;
@@ -156,15 +193,19 @@ static int list(struct listing *l, struct probes_args *args, bool check)
 
 	mp_cgroups_detect(&l->fs, &l->cgroups);
 	l->prober = mp_prober_new(&o);
-	error = l->prober ? resolve(l, args) : -ENOMEM;
+	error = l->prober ? open_watchpoints(l, args) : -ENOMEM;
+	error = error ?: resolve(l, args);
 	if (!error) {
 		mp_prober_emit(l->prober);
 		mp_prober_emit_waiting(l->prober);
+		if (l->watchpoints)
+			mp_watchpoints_emit_waiting(l->watchpoints);
 		if (l->format == MP_FORMAT_JSON)
 			printf("%s]\n", l->first ? "[" : "");
 		missing = check ? count_missing(l) : 0;
 	}
 	mp_prober_free(l->prober);
+	mp_watchpoints_free(l->watchpoints);
 	mp_text_free(&l->text);
 	return error ? error : missing ? MP_EXIT_CHECK : MP_EXIT_OK;
 }

@@ -73,6 +73,17 @@ int mp_watch_set_no_pressure(void *args, const char *value, struct mp_error *err
 	return 0;
 }
 
+int mp_watch_set_python_mode(void *args, const char *value, struct mp_error *err)
+{
+	int mode = mp_python_mode_parse(value);
+
+	if (mode < 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--python-mode %s: it is auto, inject, watchpoint or off", value);
+	((struct mp_watch_args *)args)->python_mode = (enum mp_python_mode)mode;
+	return 0;
+}
+
 int mp_watch_set_agent(void *args, const char *value, struct mp_error *err)
 {
 	(void)value;
@@ -191,6 +202,7 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 		.follow = command ? !args->no_follow : args->follow,
 		.enforce = args->enforce,
 		.no_pressure = args->no_pressure,
+		.python_mode = args->python_mode,
 		.agent = args->agent,
 		.duration_ns = args->duration_ns,
 		.ring_bytes = args->ring_bytes,

@@ -49,6 +49,9 @@ int mp_lib_sample_rss(const struct mp_lib_system *system, struct mp_lib_sources 
  */
 int mp_lib_sample(const struct mp_lib_system *system, struct mp_lib_sources *sources,
 		  uint64_t now_ns, struct memprobe_info *ret);
+/* How full the limit is, without the resident set: half of the system calls. */
+enum memprobe_severity mp_lib_glance(const struct mp_lib_system *system,
+				     struct mp_lib_sources *sources, uint64_t now_ns);
 void mp_lib_sources_close(struct mp_lib_sources *sources);
 
 #define MP_LIB_FRESH_NS 100000000ULL

@@ -80,21 +80,42 @@ static void take_point(struct mp_monitor *m, const struct mp_decoded *record)
 	/* Without memory for it, records of the point are counted as malformed. */
 	if (r->point >= m->o->points->n)
 		mp_points_declare(m->o->points, r->point, r->name, record->event.site.level);
+	/* Of a wrapper that was put in is told by the name of its function. */
+	if (m->pythons && r->point < m->o->points->n && record->event.site.kind == MP_SITE_PYTHON)
+		return;
 	if (mp_points_at(m->o->points, r->point))
 		mp_prober_reached(m->prober, r->point, r->site, record->event.site.kind,
 				  record->event.ts_ns);
+}
+
+static void tell_watchpoints(struct mp_monitor *m, const struct mp_event *event)
+{
+	const struct mp_event_process *e = &event->process;
+
+	if (e->op == MP_PROCESS_FORK)
+		mp_watchpoints_fork(m->watchpoints, (pid_t)e->parent, (pid_t)e->pid, event->ts_ns);
+	else if (e->op == MP_PROCESS_EXEC)
+		mp_watchpoints_add(m->watchpoints, (pid_t)e->pid);
+	else if (e->op == MP_PROCESS_EXIT)
+		mp_watchpoints_remove(m->watchpoints, (pid_t)e->pid);
+	mp_monitor_run_watchpoints(m);
 }
 
 static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t now)
 {
 	pid_t pid = (pid_t)event->process.pid;
 
+	if (m->watchpoints)
+		tell_watchpoints(m, event);
+	if (event->process.op == MP_PROCESS_FORK)
+		mp_pythons_add(m->pythons, pid);
 	if (event->process.op == MP_PROCESS_EXEC) {
 		mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
 	} else if (event->process.op == MP_PROCESS_EXIT) {
 		mp_oom_exit(m->oom, event->process.pid, now);
 		mp_actions_process_gone(m->pipeline.actions, pid);
+		mp_pythons_remove(m->pythons, pid);
 		if (m->o->agent)
 			mp_preload_tidy(pid);
 	}
@@ -164,10 +185,18 @@ static int add_process(void *data, pid_t pid)
 	struct mp_monitor *m = data;
 	struct mp_error err = {0};
 
+	mp_pythons_add(m->pythons, pid);
 	/* Too many sites in a library that came late: told once, the others go on. */
 	if (mp_prober_add_process(m->prober, pid, &err) == -E2BIG)
 		fprintf(stderr, "memprobe-bpf: warning: %s\n", err.text);
 	return 0;
+}
+
+/* Before it is said that a process has its points: by now it has the markers that they call. */
+void mp_monitor_look_at(struct mp_monitor *m, pid_t pid)
+{
+	mark_dirty(m, pid);
+	mp_monitor_look_again(m);
 }
 
 void mp_monitor_look_again(struct mp_monitor *m)
@@ -266,6 +295,9 @@ static void on_pid_end(void *data)
 	mp_loop_remove(m->loop, w->pidfd);
 	/* Where the kernel side follows processes it has done this already. */
 	mp_bpf_remove_target(m->bpf, w->pid);
+	if (m->watchpoints)
+		mp_watchpoints_remove(m->watchpoints, w->pid);
+	mp_pythons_remove(m->pythons, w->pid);
 	if (--m->n_live_pids == 0 && m->n_pids == m->o->n_targets)
 		mp_monitor_stop(m, "target_exit");
 }
@@ -312,6 +344,29 @@ static int add_timers(struct mp_monitor *m)
 	return m->deadline < 0 ? m->deadline : mp_loop_add(m->loop, m->deadline, on_deadline, m);
 }
 
+void mp_monitor_run_watchpoints(struct mp_monitor *m)
+{
+	mp_timer_set(m->watch_timer, mp_watchpoints_run(m->watchpoints, mp_clock_now_ns()));
+}
+
+static void on_watch_timer(void *data)
+{
+	struct mp_monitor *m = data;
+
+	mp_timer_clear(m->watch_timer);
+	mp_monitor_run_watchpoints(m);
+}
+
+static int watch_functions(struct mp_monitor *m)
+{
+	if (!m->watchpoints)
+		return 0;
+	m->watch_timer = mp_timer_new(MIN_TICK_NS, 0);
+	if (m->watch_timer < 0)
+		return m->watch_timer;
+	return mp_loop_add(m->loop, m->watch_timer, on_watch_timer, m);
+}
+
 static int emit_oom(void *data, const struct mp_event *event)
 {
 	struct mp_event copy = *event;
@@ -344,6 +399,7 @@ int mp_monitor_watch_inputs(struct mp_monitor *m)
 	error = error ?: mp_loop_add(m->loop, mp_actions_fd(m->pipeline.actions), on_actions, m);
 	if (!error && m->o->command)
 		error = mp_loop_add(m->loop, m->child.pidfd, on_child, m);
+	error = error ?: watch_functions(m);
 	return error ? error : add_timers(m);
 }
 

@@ -7,11 +7,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/names.h"
 #include "monitor/private.h"
 #include "monitor/privileges.h"
 #include "monitor/summary.h"
 
 #define BATCH_MS 20
+#define PYTHON_END_NS 1000000000ULL /* for interpreters to take their points out */
+
+MP_NAMES(python_mode, enum mp_python_mode, MP_PYTHON_MODE_COUNT, "auto", "inject", "watchpoint",
+	 "off")
 
 static void run_loop(struct mp_monitor *m)
 {
@@ -85,6 +90,8 @@ static void finish(struct mp_monitor *m, int exit_code)
 	m->mmaps = NULL;
 	mp_bpf_disable(m->bpf);
 	mp_prober_detach(m->prober);
+	mp_watchpoints_detach(m->watchpoints);
+	mp_pythons_end(m->pythons, PYTHON_END_NS);
 	while (mp_ring_drain(m->ring, MP_DRAIN_BATCH) == (int)MP_DRAIN_BATCH)
 		;
 	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
@@ -98,7 +105,10 @@ static void finish(struct mp_monitor *m, int exit_code)
 static void tear_down(struct mp_monitor *m)
 {
 	mp_mmap_watch_free(m->mmaps);
+	mp_pythons_free(m->pythons);
+	mp_python_env_free(m->python_env);
 	mp_prober_free(m->prober);
+	mp_watchpoints_free(m->watchpoints);
 	mp_ring_free(m->ring);
 	mp_pressure_free(m->pressure);
 	mp_domains_free(m->domains);
@@ -114,6 +124,7 @@ static void tear_down(struct mp_monitor *m)
 	mp_close_p(&m->signals);
 	mp_close_p(&m->tick);
 	mp_close_p(&m->deadline);
+	mp_close_p(&m->watch_timer);
 	mp_loop_free(m->loop);
 	if (m->o->command)
 		mp_child_free(&m->child);
@@ -154,6 +165,10 @@ static int run_to_end(struct mp_monitor *m, int *ret_exit_code, struct mp_error 
 	if (!error)
 		run_loop(m);
 	*ret_exit_code = MP_EXIT_OK;
+	if (!error && m->denied.text[0]) {
+		*err = m->denied;
+		error = -EPERM;
+	}
 	if (error)
 		*ret_exit_code = (int)err->exit_code;
 	else if (m->o->command && m->child.ended)
@@ -171,6 +186,7 @@ int mp_monitor_run(const struct mp_monitor_options *options, int *ret_exit_code,
 			       .signals = -1,
 			       .tick = -1,
 			       .deadline = -1,
+			       .watch_timer = -1,
 			       .child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1}};
 	int written;
 	int error;

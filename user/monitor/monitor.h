@@ -9,14 +9,26 @@
 #include "monitor/output.h"
 #include "target/target.h"
 
+/* How points on Python functions are reached. */
+enum mp_python_mode {
+	MP_PYTHON_AUTO = 0, /* as inject */
+	MP_PYTHON_INJECT,
+	MP_PYTHON_WATCHPOINT,
+	MP_PYTHON_OFF,
+	MP_PYTHON_MODE_COUNT
+};
+const char *mp_python_mode_name(enum mp_python_mode mode);
+int mp_python_mode_parse(const char *name);
+
 struct mp_monitor_options {
 	struct mp_target_spec *targets;
 	size_t n_targets;
 	struct mp_points *points; /* those that programs declare are added */
 	const struct mp_policy *policy;
 	bool follow;
-	bool enforce;	      /* gate, throttle, freeze and kill act, and are not only told */
-	bool no_pressure;     /* probe events alone */
+	bool enforce;	  /* gate, throttle, freeze and kill act, and are not only told */
+	bool no_pressure; /* probe events alone */
+	enum mp_python_mode python_mode;
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;

@@ -35,6 +35,20 @@ uint64_t mp_privileges_needed(const struct mp_features *features, bool acts)
 	return acts ? needed | ACTING : needed;
 }
 
+/*
+ * CAP_SYS_ADMIN lifts a filter of system calls from a thread while it is stopped; without
+ * CAP_IPC_LOCK the memory that is locked would count against a limit.
+ */
+#define INJECTING                                                                                  \
+	(BIT(CAP_SYS_PTRACE) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) |            \
+	 BIT(CAP_DAC_OVERRIDE) | BIT(CAP_CHECKPOINT_RESTORE) | BIT(CAP_SYS_NICE) |                 \
+	 BIT(CAP_IPC_LOCK))
+
+uint64_t mp_privileges_injecting(void)
+{
+	return INJECTING;
+}
+
 int mp_privileges_keep(uint64_t needed)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

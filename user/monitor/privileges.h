@@ -15,6 +15,9 @@
  */
 uint64_t mp_privileges_needed(const struct mp_features *features, bool acts);
 
+/* Of the thread that puts points into Pythons: ptrace(2), and files as the user of a target. */
+uint64_t mp_privileges_injecting(void);
+
 /*
  * Drops every other capability of the calling thread: call it before threads
  * are made. A program that is executed later as root has root's again, as hooks

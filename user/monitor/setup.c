@@ -12,6 +12,8 @@
 #include "monitor/privileges.h"
 #include "monitor/programs.h"
 
+#define FIRST_LOOKS_NS 200000000ULL /* what Python functions may delay the first event by */
+
 static int resolve_targets(struct mp_monitor *m, struct mp_error *err)
 {
 	for (size_t i = 0; i < m->o->n_targets; i++) {
@@ -63,6 +65,7 @@ static int load_bpf(struct mp_monitor *m, struct mp_error *err)
 		.has_usdt = has_usdt(m->o->points),
 		.max_usdt_sites = MP_MAX_USDT_SITES,
 		.pressure = !m->o->no_pressure,
+		.watchpoints = m->o->python_mode == MP_PYTHON_WATCHPOINT,
 		.gate = gate_of(m),
 	};
 	uint64_t available;
@@ -168,6 +171,12 @@ struct finding {
 	int error;
 };
 
+static bool injects(const struct mp_monitor *m)
+{
+	return (m->o->python_mode == MP_PYTHON_AUTO || m->o->python_mode == MP_PYTHON_INJECT) &&
+	       mp_points_any_python(m->o->points);
+}
+
 static int find_in_process(void *data, pid_t pid)
 {
 	struct finding *f = data;
@@ -192,7 +201,32 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 	}
 	if (m->o->command && !error)
 		error = mp_programs_add(m->prober, m->child.path, err);
+	if (m->python_env && !error)
+		error = mp_prober_add_path(m->prober, mp_python_env_marker(m->python_env), false,
+					   err);
 	return error ? error : mp_prober_add_candidates(m->prober, err);
+}
+
+/* The functions are looked for behind the start record. */
+static int watch_functions(struct mp_monitor *m)
+{
+	const struct mp_watchpoints_options o = {
+		.fs = &m->fs,
+		.points = m->o->points,
+		.bpf = m->bpf,
+		.follow = m->o->follow,
+		.emit = emit_event,
+		.data = &m->pipeline,
+	};
+	const char *warning;
+
+	if (m->o->python_mode != MP_PYTHON_WATCHPOINT)
+		return 0;
+	m->watchpoints = mp_watchpoints_new(&o);
+	warning = m->watchpoints ? mp_watchpoints_warning(m->watchpoints) : NULL;
+	if (warning && !m->o->output.quiet)
+		fprintf(stderr, "memprobe-bpf: warning: %s\n", warning);
+	return m->watchpoints ? 0 : -ENOMEM;
 }
 
 static int attach_probes(struct mp_monitor *m, struct mp_error *err)
@@ -204,6 +238,7 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 		.bpf = m->bpf,
 		.emit = emit_event,
 		.data = &m->pipeline,
+		.python_elsewhere = m->o->python_mode != MP_PYTHON_OFF,
 	};
 	int error;
 
@@ -216,6 +251,41 @@ static int attach_probes(struct mp_monitor *m, struct mp_error *err)
 	if (!error)
 		mp_bpf_enable(m->bpf);
 	return error;
+}
+
+static int add_watched(void *data, pid_t pid)
+{
+	struct mp_monitor *m = data;
+
+	mp_watchpoints_add(m->watchpoints, pid);
+	return 0;
+}
+
+static int add_python(void *data, pid_t pid)
+{
+	struct mp_monitor *m = data;
+
+	mp_pythons_add(m->pythons, pid);
+	return 0;
+}
+
+/* Behind the start record, as what is told of it. */
+static void inject(struct mp_monitor *m)
+{
+	if (!m->pythons)
+		return;
+	mp_pythons_emit_waiting(m->pythons);
+	mp_bpf_for_each_target(m->bpf, add_python, m);
+}
+
+static void look_for_functions(struct mp_monitor *m)
+{
+	if (!m->watchpoints)
+		return;
+	mp_bpf_for_each_target(m->bpf, add_watched, m);
+	mp_watchpoints_finish_looks(m->watchpoints, FIRST_LOOKS_NS);
+	mp_watchpoints_emit_waiting(m->watchpoints);
+	mp_monitor_run_watchpoints(m);
 }
 
 void mp_monitor_put_start(struct mp_monitor *m)
@@ -247,6 +317,8 @@ void mp_monitor_put_start(struct mp_monitor *m)
 	mp_prober_emit(m->prober);
 	mp_prober_emit_waiting(m->prober);
 	m->started = true;
+	inject(m);
+	look_for_functions(m);
 }
 
 /* What actions ask for; the first two also from worker threads. */
@@ -419,8 +491,11 @@ static int start_processes(struct mp_monitor *m, struct mp_error *err)
 	offer_notify(m);
 	if (m->o->agent)
 		error = offer_agent(m, err);
+	if (m->o->command && !error && injects(m))
+		error = mp_python_env_new(m->o->points, &m->python_env, err);
 	if (m->o->command && !error)
 		error = mp_child_start(m->o->command, &m->child, err);
+	mp_python_env_leave(m->python_env);
 	return error ?: start_guardian(m, err);
 }
 
@@ -437,12 +512,72 @@ static void tell_limits(const struct mp_monitor *m)
 	}
 }
 
+static bool all_are_pids(const struct mp_monitor *m)
+{
+	return !m->o->command && m->o->n_targets == m->n_pids;
+}
+
+/* One that is denied is a failed site; when there is nothing else to watch, it is the end. */
+static void on_denied(void *data, pid_t pid, const char *reason)
+{
+	struct mp_monitor *m = data;
+
+	if (!mp_points_only_python(m->o->points) || !all_are_pids(m) || m->n_pids != 1)
+		return;
+	(void)pid;
+	mp_fail(&m->denied, MP_EXIT_PRIVILEGE, EPERM, "%s", reason);
+	mp_monitor_stop(m, "denied");
+}
+
+static int emit_python(void *data, const struct mp_event *event)
+{
+	struct mp_monitor *m = data;
+
+	return emit_event(&m->pipeline, event);
+}
+
+static void look_at_python(void *data, pid_t pid)
+{
+	mp_monitor_look_at(data, pid);
+}
+
+/* Before privileges are dropped: its thread keeps some that this one does not need. */
+static int start_pythons(struct mp_monitor *m)
+{
+	const struct mp_pythons_options o = {
+		.fs = &m->fs,
+		.points = m->o->points,
+		.loop = m->loop,
+		.env = m->python_env,
+		.emit = emit_python,
+		.look_at = look_at_python,
+		.on_denied = on_denied,
+		.data = m,
+	};
+
+	if (!injects(m))
+		return 0;
+	m->pythons = mp_pythons_new(&o);
+	return m->pythons ? 0 : -errno;
+}
+
+static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
+{
+	if (m->o->python_mode != MP_PYTHON_WATCHPOINT || m->features.watchpoints)
+		return 0;
+	return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+		       "--python-mode watchpoint: no BPF program can run on a hardware "
+		       "watchpoint here (kernel 6.1 and a processor that has them are needed): "
+		       "use --python-mode inject");
+}
+
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 {
 	int error;
 
 	mp_features_detect(&m->fs, &m->features);
 	error = mp_features_require(&m->features, err);
+	error = error ?: require_watchpoints(m, err);
 	if (error)
 		return error;
 	tell_limits(m);
@@ -453,7 +588,8 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
 	error = error ?: load_bpf(m, err);
 	error = error ?: open_perf_events(m, err);
-	/* Threads are made after this, and have no more either. */
+	error = error ?: start_pythons(m);
+	/* Threads that are made after this have no more either. */
 	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */
 	error = error ?: guard_gates(m);
@@ -462,6 +598,7 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	/* Followed before the scan: who starts in between is seen by one of the two. */
 	error = error ?: want_targets(m, err);
 	error = error ?: add_targets(m, err);
+	error = error ?: watch_functions(m);
 	error = error ?: open_sources(m, err);
 	return error ? error : attach_probes(m, err);
 }

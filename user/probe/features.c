@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/btf.h>
 #include <linux/capability.h>
+#include <linux/hw_breakpoint.h>
 #include <linux/perf_event.h>
 #include <sched.h>
 #include <string.h>
@@ -128,6 +129,27 @@ static void detect_fault_clock(struct mp_features *f)
 	f->fault_clock = event >= 0 && ioctl(event, PERF_EVENT_IOC_SET_BPF, prog) == 0;
 }
 
+/* The program is found by the fault clock: it looks into the same maps. In use is not absent. */
+static void detect_watchpoints(struct mp_features *f)
+{
+	const int watched = 0;
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_BREAKPOINT,
+		.size = sizeof(attr),
+		.bp_type = HW_BREAKPOINT_RW,
+		.bp_addr = (__u64)(unsigned long)&watched,
+		.bp_len = HW_BREAKPOINT_LEN_1,
+		.sample_period = 1,
+		.disabled = 1,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	MP_CLOSE int event =
+		(int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	f->watchpoints = f->fault_clock && (event >= 0 || errno == ENOSPC);
+}
+
 /*
  * Whether the kernel has a function or type of that name. libbpf parses the
  * whole of the type information when it loads the programs; here, a look at
@@ -209,6 +231,7 @@ static void detect_tried(struct mp_features *f)
 {
 	detect_multi(f);
 	detect_fault_clock(f);
+	detect_watchpoints(f);
 }
 
 void mp_features_detect(const struct mp_fsroot *fs, struct mp_features *ret)
@@ -286,6 +309,9 @@ size_t mp_features_rows(const struct mp_features *f, struct mp_feature_row rows[
 		{"fault_clock", f->fault_clock, false,
 		 "usage that crosses a threshold is seen within a few page faults",
 		 "it is seen at the next probe, or at the next look by the clock"},
+		{"watchpoints", f->watchpoints, false,
+		 "Python functions are watched with nothing injected: --python-mode watchpoint",
+		 "--python-mode inject alone"},
 		{"reclaim_events", f->reclaim_events, false,
 		 "reclaim is told, with who waited for it and how long",
 		 "reclaim shows only in pressure stall information and in memory.events"},

@@ -26,6 +26,7 @@ struct mp_features {
 	bool reclaim_events;   /* BTF tracepoints mm_vmscan_{memcg,direct}_reclaim_* */
 	bool memcg_events;     /* BTF tracepoint count_memcg_events, 6.13 */
 	bool fault_clock;      /* a BPF program on the page-faults software event */
+	bool watchpoints;      /* the same on a hardware watchpoint's event */
 	bool send_signal;      /* bpf_send_signal(): the gate */
 	bool memory_cgroup;
 	bool cap_sys_admin;
@@ -49,7 +50,7 @@ struct mp_feature_row {
 	const char *meaning; /* when present */
 	const char *without; /* what is lost, and the fallback */
 };
-#define MP_FEATURE_ROWS 17
+#define MP_FEATURE_ROWS 18
 size_t mp_features_rows(const struct mp_features *features,
 			struct mp_feature_row rows[MP_FEATURE_ROWS]);
 

@@ -314,6 +314,13 @@ static bool has_any_site(const struct mp_prober *p, size_t point)
 	return false;
 }
 
+static bool is_python_only(const struct mp_prober *p, size_t point)
+{
+	const struct mp_point *it = &p->o.points->items[point];
+
+	return it->python && it->n_symbols == 0 && it->n_usdt == 0;
+}
+
 static void describe_wait(const struct mp_prober *p, const struct mp_point *point, char *out,
 			  size_t size)
 {
@@ -338,7 +345,7 @@ void mp_prober_emit_waiting(struct mp_prober *p)
 		struct mp_site site = {.point = i, .status = MP_SITE_WAITING};
 		char reason[512];
 
-		if (has_any_site(p, i))
+		if (has_any_site(p, i) || (p->o.python_elsewhere && is_python_only(p, i)))
 			continue;
 		/* Nothing runs here that could pass it: it would be told of by that marker. */
 		if (!p->o.bpf && p->o.points->items[i].marker && any_marker(p)) {

@@ -25,7 +25,8 @@ struct mp_prober_options {
 	struct mp_bpf *bpf;		/* NULL: only look, for `probes list` */
 	pid_t pids[MP_MAX_PROBER_PIDS]; /* attach to these alone; n_pids 0: to every process */
 	size_t n_pids;
-	mp_event_fn emit; /* a site event for each new site, with only `type` and `site` set */
+	bool python_elsewhere; /* points with nothing but a Python path are none of its business */
+	mp_event_fn emit;      /* a site event for each new site, with only `type` and `site` set */
 	void *data;
 };
 

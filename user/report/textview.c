@@ -350,8 +350,10 @@ static void view_site(struct mp_textview *view, struct mp_text *out, const struc
 	mp_view_name(&t, e->point);
 	add_place(&t, e);
 	if (e->status == MP_SITE_ATTACHED) {
-		mp_text_printf(&t, " at 0x%" PRIx64 ", ", e->offset);
-		mp_view_name(&t, e->insn);
+		if (e->offset != MP_UNKNOWN) {
+			mp_text_printf(&t, " at 0x%" PRIx64 ", ", e->offset);
+			mp_view_name(&t, e->insn);
+		}
 		if (e->risk) {
 			mp_text_puts(&t, ", risk: ");
 			mp_view_words(&t, e->risk);
