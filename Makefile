@@ -115,8 +115,12 @@ $(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+comma := ,
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
+$(SAN)/unit/test_reconcile: UNIT_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,mp_bpf_missed_processes \
+	mp_bpf_lost_processes mp_bpf_is_target mp_bpf_add_target mp_bpf_remove_target \
+	mp_bpf_for_each_target mp_monitor_take_process mp_monitor_mark_dirty)
 
 unit: $(UNIT_BINS)
 	$(Q)tests/run_unit.sh $(UNIT_BINS)

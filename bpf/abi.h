@@ -289,10 +289,12 @@ enum mp_target_flags {
 	MP_TARGET_FOLLOW = 1 << 0, /* its children become targets */
 };
 
+#define MP_EXEC_UNKNOWN 0xffffffffU
+
 /* Value of the targets map. Key: thread group id. */
 struct mp_target {
-	__u32 flags; /* enum mp_target_flags */
-	__u32 pad;
+	__u32 flags;   /* enum mp_target_flags */
+	__u32 exec_id; /* low half of task_struct.self_exec_id when an exec was last told */
 };
 
 /* Key of the wanted_exe map: an executable whose processes become targets. */

@@ -31,7 +31,7 @@ static void tell_lost(struct mp_monitor *m, const char *source, uint64_t count)
 	mp_pipeline_put(&m->pipeline, &event);
 }
 
-static void mark_dirty(struct mp_monitor *m, pid_t pid)
+void mp_monitor_mark_dirty(struct mp_monitor *m, pid_t pid)
 {
 	for (size_t i = 0; i < m->n_dirty; i++) {
 		if (m->dirty[i] == pid)
@@ -71,15 +71,15 @@ static void take_probe(struct mp_monitor *m, struct mp_decoded *record, uint64_t
 	mp_pipeline_feed(&m->pipeline, &record->event);
 }
 
-static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t now)
+void mp_monitor_take_process(struct mp_monitor *m, struct mp_event *event)
 {
 	pid_t pid = (pid_t)event->process.pid;
 
 	if (event->process.op == MP_PROCESS_EXEC) {
-		mark_dirty(m, pid);
+		mp_monitor_mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
 	} else if (event->process.op == MP_PROCESS_EXIT) {
-		mp_oom_exit(m->oom, event->process.pid, now);
+		mp_oom_exit(m->oom, event->process.pid, mp_clock_now_ns());
 		mp_actions_process_gone(m->pipeline.actions, pid);
 	}
 	mp_pipeline_feed(&m->pipeline, event);
@@ -104,7 +104,7 @@ static int on_record(void *data, struct mp_decoded *record)
 		mp_oom_add(m->oom, &record->event, record->cgroup_id);
 		break;
 	default:
-		take_process(m, &record->event, now);
+		mp_monitor_take_process(m, &record->event);
 		break;
 	}
 	return 0;
@@ -137,7 +137,7 @@ static void on_mmap(void *data, pid_t pid)
 	struct mp_monitor *m = data;
 
 	if (pid == 0 || mp_bpf_is_target(m->bpf, pid))
-		mark_dirty(m, pid);
+		mp_monitor_mark_dirty(m, pid);
 }
 
 static int add_process(void *data, pid_t pid)
@@ -174,6 +174,7 @@ static void on_tick(void *data)
 	uint64_t now = mp_clock_now_ns();
 
 	mp_timer_clear(m->tick);
+	mp_monitor_reconcile(m);
 	mp_domains_refresh(m->domains, now);
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
@@ -232,8 +233,7 @@ static void on_pid_end(void *data)
 	struct mp_monitor *m = w->monitor;
 
 	mp_loop_remove(m->loop, w->pidfd);
-	/* Where the kernel side follows processes it has done this already. */
-	mp_bpf_remove_target(m->bpf, w->pid);
+	mp_monitor_forget_ended(m, w->pid);
 	if (--m->n_live_pids == 0 && m->n_pids == m->o->n_targets)
 		mp_monitor_stop(m, "target_exit");
 }

@@ -55,6 +55,7 @@ void mp_bpf_disable(struct mp_bpf *bpf);
 /* Starts to follow processes. Before the first scan, so that none is missed. */
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err);
 
+/* Returns 1, or 0 when it is a target already. */
 int mp_bpf_add_target(struct mp_bpf *bpf, pid_t pid, bool follow);
 void mp_bpf_remove_target(struct mp_bpf *bpf, pid_t pid);
 bool mp_bpf_is_target(const struct mp_bpf *bpf, pid_t pid);
@@ -113,6 +114,12 @@ uint64_t mp_bpf_lost_hits(const struct mp_bpf *bpf);
 /* Records lost so far: by the events ring and by the process ring. */
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
+
+/*
+ * Runs of the programs that follow processes which the kernel left out, because a
+ * task on that CPU had been preempted in one.
+ */
+uint64_t mp_bpf_missed_processes(const struct mp_bpf *bpf);
 
 /* Whether the events ring wakes its reader for batches only: then look at it by the clock, too. */
 bool mp_bpf_is_batched(const struct mp_bpf *bpf);
