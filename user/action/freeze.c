@@ -162,7 +162,9 @@ void mp_freeze_work(struct mp_actions *actions, struct mp_job *job)
 	struct mp_cgroup_knob knob;
 	size_t others;
 
-	mp_job_sample_before(actions, job);
+	/* The limit is what processes are weighed against. */
+	if (!job->pid)
+		mp_job_sample_before(actions, job);
 	if (!name_process(actions, job) || !check_process(actions, job) ||
 	    find_knob(actions, job, &knob, &others))
 		return;

@@ -57,7 +57,9 @@ static void feed_pressure(struct mp_monitor *m, struct mp_event *event)
 {
 	const char *domain = event->pressure.cgroup;
 
-	mp_pipeline_feed(&m->pipeline, event);
+	/* With a decision it has been already. */
+	if (mp_pipeline_feed(&m->pipeline, event))
+		return;
 	mp_domains_set_severity(m->domains, domain, mp_pipeline_severity(&m->pipeline, domain));
 }
 
