@@ -9,12 +9,11 @@ silent_point() {
 	printf 'silent=low@%s/calls:probe_endbr' "$TARGETS"
 }
 
-# pressure_policy [LINE…]: quick looks and no cooldown; further lines are appended.
+# Quick looks and no cooldown.
 pressure_policy() {
 	{
 		printf 'version: 1\ncheck_interval_ms: 100\ncooldown_ms: 0\ndwell_ms: 100\n'
 		printf 'levels:\n  high: {on: {warning: [log], gc: [log], critical: [log]}}\n'
-		[ $# -eq 0 ] || printf '%s\n' "$@"
 	} >"$T/policy.yaml"
 	printf '%s' "$T/policy.yaml"
 }
