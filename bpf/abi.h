@@ -303,11 +303,14 @@ struct mp_exe_key {
 	__u64 ino;
 };
 
+#define MP_RECLAIM_EVERY_NS 20000000ULL /* least time between two reclaim records of a domain */
+
 /*
  * What is known of a limiting group, or of the host. They lie in an array that
  * user space has mapped, so that both sides write single fields and never undo
  * what the other wrote. The domain_slots map says where, by the group's id, 0 for
- * the host. The first two are user space's, the others BPF's.
+ * the host. The first two are user space's, the others BPF's; what is left of its sums when
+ * reclaim ends is taken by user space.
  */
 struct mp_domain {
 	__u64 reclaimable;   /* of usage, as last sampled: inactive file pages; or MP_UNKNOWN */
@@ -318,7 +321,7 @@ struct mp_domain {
 	__u64 stall_ns;
 	__u64 reclaimed_pages;
 	__u64 events[MP_MEMCG_EVENT_COUNT];
-	__u64 told_ns; /* when the last reclaim record was put out */
+	__u64 told_ns; /* when the last reclaim record was put out; both sides write it */
 };
 
 /* Value of the gated map. Key: thread group id. */

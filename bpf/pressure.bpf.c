@@ -8,7 +8,6 @@
 #include <bpf/bpf_tracing.h>
 #include "memory.bpf.h"
 
-#define MP_RECLAIM_EVERY_NS 20000000ULL /* least time between two such records of a domain */
 #define MP_EVENT_DEPTH 16
 
 /* Who needs to know the groups of the task at hand. */

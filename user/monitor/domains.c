@@ -244,6 +244,34 @@ void mp_domains_refresh(struct mp_domains *d, uint64_t now_ns)
 	}
 }
 
+static void flush_domain(struct mp_domains *d, const struct domain *domain, uint64_t now_ns,
+			 mp_event_fn fn, void *data)
+{
+	struct mp_event event = {.type = MP_EVENT_PRESSURE, .ts_ns = now_ns};
+	struct mp_event_pressure *e = &event.pressure;
+	struct mp_domain_sample sample;
+
+	if (!mp_bpf_take_reclaim(d->bpf, domain->id, now_ns, e))
+		return;
+	e->cgroup = domain->path;
+	if (mp_domain_sample(d->cgroups, domain->path, &sample) == 0) {
+		e->usage = sample.usage;
+		e->working_set = sample.working_set;
+		e->limit = sample.limit;
+		e->usage_pct = sample.usage_pct;
+	}
+	fn(data, &event);
+}
+
+void mp_domains_flush(struct mp_domains *d, uint64_t now_ns, mp_event_fn fn, void *data)
+{
+	/* What is put out can make all domains be forgotten. */
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->all[i]->watched)
+			flush_domain(d, d->all[i], now_ns, fn, data);
+	}
+}
+
 /* --- events --------------------------------------------------------------------- */
 
 /* Of a probe or a pressure event. */

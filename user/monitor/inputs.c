@@ -131,6 +131,11 @@ static int on_pressure(void *data, const struct mp_event *event)
 	return 0;
 }
 
+void mp_monitor_flush_reclaim(struct mp_monitor *m)
+{
+	mp_domains_flush(m->domains, mp_clock_now_ns(), on_pressure, m);
+}
+
 /* --- binaries that come later ---------------------------------------------------- */
 
 /* A program that is not watched may map what it likes. */
@@ -178,6 +183,7 @@ static void on_tick(void *data)
 	mp_timer_clear(m->tick);
 	mp_monitor_reconcile(m);
 	mp_domains_refresh(m->domains, now);
+	mp_monitor_flush_reclaim(m);
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);

@@ -81,6 +81,8 @@ void mp_monitor_look_again(struct mp_monitor *m);
 void mp_monitor_take_process(struct mp_monitor *m, struct mp_event *event);
 /* What this process has mapped is looked at again soon; 0: what all have. */
 void mp_monitor_mark_dirty(struct mp_monitor *m, pid_t pid);
+/* What the kernel side still has to tell of reclaim. */
+void mp_monitor_flush_reclaim(struct mp_monitor *m);
 /* mp_action_host.look: `data` is the monitor. */
 void mp_monitor_look(void *data, const char *domain);
 

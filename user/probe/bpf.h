@@ -77,6 +77,12 @@ void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes);
  */
 int mp_bpf_watch_domain(struct mp_bpf *bpf, uint64_t id);
 void mp_bpf_forget_domain(struct mp_bpf *bpf, uint64_t id);
+/*
+ * Takes the sums that the kernel side has not told for MP_RECLAIM_EVERY_NS: those of the end of
+ * a burst of reclaim. Fills in the source and its figures. False: there are none.
+ */
+bool mp_bpf_take_reclaim(struct mp_bpf *bpf, uint64_t id, uint64_t now_ns,
+			 struct mp_event_pressure *ret);
 /* From which severity on a crossing was told already: what the policy holds the domain to be at. */
 void mp_bpf_set_severity(struct mp_bpf *bpf, uint64_t id, enum mp_severity severity);
 /*
