@@ -370,6 +370,7 @@ struct mp_bpf_live {
 	__u64 enabled;	     /* hits count: set once all probes are in, so that pairs are whole */
 	__u64 gates_open;    /* set for good when nobody is there to let a stopped process go */
 	__u64 counts_events; /* events of memory cgroups are being counted */
+	__u64 counts_pages;  /* BPF's: pages scanned and stolen are among them */
 };
 
 #ifndef __bpf__

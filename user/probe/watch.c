@@ -85,9 +85,11 @@ static void take_sums(const struct mp_bpf *bpf, struct mp_domain *domain,
 		events[i] = take(&domain->events[i]);
 	if (!bpf->skel->bss->live.counts_events)
 		return;
+	e->pgmajfault = events[MP_MEMCG_PGMAJFAULT];
+	if (!bpf->skel->bss->live.counts_pages)
+		return;
 	e->pgscan = events[MP_MEMCG_PGSCAN];
 	e->pgsteal = events[MP_MEMCG_PGSTEAL];
-	e->pgmajfault = events[MP_MEMCG_PGMAJFAULT];
 }
 
 bool mp_bpf_take_reclaim(struct mp_bpf *bpf, uint64_t id, uint64_t now_ns,
