@@ -173,8 +173,12 @@ $(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a $(SAN)/libmemprobe.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+comma := ,
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
+$(SAN)/unit/test_reconcile: UNIT_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,mp_bpf_missed_processes \
+	mp_bpf_lost_processes mp_bpf_is_target mp_bpf_add_target mp_bpf_remove_target \
+	mp_bpf_for_each_target mp_monitor_take_process mp_monitor_mark_dirty)
 
 # So are markers that are called, whose names are hidden.
 $(SAN)/unit/test_memprobe_point $(SAN)/unit/test_memprobe_check: UNIT_LDFLAGS := \

@@ -315,10 +315,12 @@ enum mp_target_flags {
 	MP_TARGET_FOLLOW = 1 << 0, /* its children become targets */
 };
 
+#define MP_EXEC_UNKNOWN 0xffffffffU
+
 /* Value of the targets map. Key: thread group id. */
 struct mp_target {
-	__u32 flags; /* enum mp_target_flags */
-	__u32 pad;
+	__u32 flags;   /* enum mp_target_flags */
+	__u32 exec_id; /* low half of task_struct.self_exec_id when an exec was last told */
 };
 
 /* Key of the wanted_exe map: an executable whose processes become targets. */
@@ -327,11 +329,14 @@ struct mp_exe_key {
 	__u64 ino;
 };
 
+#define MP_RECLAIM_EVERY_NS 20000000ULL /* least time between two reclaim records of a domain */
+
 /*
  * What is known of a limiting group, or of the host. They lie in an array that
  * user space has mapped, so that both sides write single fields and never undo
  * what the other wrote. The domain_slots map says where, by the group's id, 0 for
- * the host. The first two are user space's, the others BPF's.
+ * the host. The first two are user space's, the others BPF's; what is left of its sums when
+ * reclaim ends is taken by user space.
  */
 struct mp_domain {
 	__u64 reclaimable;   /* of usage, as last sampled: inactive file pages; or MP_UNKNOWN */
@@ -342,7 +347,7 @@ struct mp_domain {
 	__u64 stall_ns;
 	__u64 reclaimed_pages;
 	__u64 events[MP_MEMCG_EVENT_COUNT];
-	__u64 told_ns; /* when the last reclaim record was put out */
+	__u64 told_ns; /* when the last reclaim record was put out; both sides write it */
 };
 
 /* Value of the gated map. Key: thread group id. */
@@ -404,6 +409,7 @@ struct mp_bpf_live {
 	__u64 enabled;	     /* hits count: set once all probes are in, so that pairs are whole */
 	__u64 gates_open;    /* set for good when nobody is there to let a stopped process go */
 	__u64 counts_events; /* events of memory cgroups are being counted */
+	__u64 counts_pages;  /* BPF's: pages scanned and stolen are among them */
 };
 
 #ifndef __bpf__

@@ -169,6 +169,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	struct signal_struct *signal;
 	struct task_struct *group_leader;
+	u64 self_exec_id; /* counts execs; 64 bits since 5.7 (d1e7fd6462ca) */
 	u64 start_boottime;
 };
 

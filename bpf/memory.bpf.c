@@ -113,6 +113,9 @@ int mp_setup_host(void *ctx)
 {
 	const struct mem_cgroup *root = mp_root_memcg();
 
+	/* The newest kernels count them by node, and not as events. */
+	live.counts_pages = bpf_core_enum_value_exists(enum vm_event_item, PGSCAN_DIRECT) &&
+			    bpf_core_enum_value_exists(enum vm_event_item, PGSTEAL_DIRECT);
 	for (u32 nid = 0; nid < MP_MAX_NODES && root; nid++) {
 		const struct pglist_data *node = mp_node(root, nid);
 		u32 zones = node ? BPF_CORE_READ(node, nr_zones) : 0;

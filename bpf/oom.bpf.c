@@ -90,9 +90,7 @@ static __always_inline void mp_tell_in_flight(const struct mp_frame *frame, u64 
 	bpf_ringbuf_submit(r, 0);
 }
 
-/* Before mp_exit of process.bpf.c has forgotten the process: both run at the same tracepoint. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(mp_victim_exit, struct task_struct *task)
+static __always_inline int mp_on_victim_exit(struct task_struct *task)
 {
 	u64 now = bpf_ktime_get_ns();
 	struct mp_thread *t;
@@ -114,5 +112,20 @@ int BPF_PROG(mp_victim_exit, struct task_struct *task)
 		if (frame->key)
 			mp_tell_in_flight(frame, now);
 	}
+	mp_forget_calls(t);
 	return 0;
+}
+
+/* Before mp_exit of process.bpf.c has forgotten the process: both run at the same tracepoint. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(mp_victim_exit, struct task_struct *task)
+{
+	return mp_on_victim_exit(task);
+}
+
+/* For what the first was kept from: see process.bpf.c. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(mp_victim_exit_again, struct task_struct *task)
+{
+	return mp_on_victim_exit(task);
 }

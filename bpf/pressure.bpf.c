@@ -8,7 +8,6 @@
 #include <bpf/bpf_tracing.h>
 #include "memory.bpf.h"
 
-#define MP_RECLAIM_EVERY_NS 20000000ULL /* least time between two such records of a domain */
 #define MP_EVENT_DEPTH 16
 
 /* Who needs to know the groups of the task at hand. */
@@ -185,6 +184,8 @@ static __always_inline void mp_take_sums(struct mp_pressure_record *r, struct mp
 	r->has_events = live.counts_events != 0;
 	for (int i = 0; i < MP_MEMCG_EVENT_COUNT; i++)
 		r->events[i] = __sync_lock_test_and_set(&domain->events[i], 0);
+	if (!live.counts_pages)
+		r->events[MP_MEMCG_PGSCAN] = r->events[MP_MEMCG_PGSTEAL] = MP_UNKNOWN;
 }
 
 /* The record is reserved first: without room for it the sums stay for the next one. */

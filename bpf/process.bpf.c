@@ -97,7 +97,10 @@ static __always_inline bool mp_wanted(const struct task_struct *task)
 
 static __always_inline void mp_watch(const struct task_struct *task, u32 op, u32 parent)
 {
-	struct mp_target target = {.flags = cfg.follow ? MP_TARGET_FOLLOW : 0};
+	struct mp_target target = {
+		.flags = cfg.follow ? MP_TARGET_FOLLOW : 0,
+		.exec_id = (u32)task->self_exec_id,
+	};
 	u32 tgid = task->tgid;
 
 	if (tgid == cfg.self)
@@ -109,8 +112,16 @@ static __always_inline void mp_watch(const struct task_struct *task, u32 op, u32
 	mp_tell(op, task, parent);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(mp_fork, struct task_struct *parent, struct task_struct *child)
+/*
+ * The kernel runs a tracing program once at a time on each CPU. Since 7.0 a task
+ * can be preempted in one, at a tracepoint, and what other tasks come by with on that
+ * CPU until it goes on is missed. So a new process is taken where the kernel
+ * holds a lock, and what has no such place has two programs, of which the second
+ * does what the first did not get to do. Should both miss it, user space finds
+ * out (monitor/reconcile.c): the kernel counts the times.
+ */
+static __always_inline int mp_on_fork(const struct task_struct *parent,
+				      const struct task_struct *child)
 {
 	u32 tgid = parent->tgid;
 	const struct mp_target *target;
@@ -123,45 +134,85 @@ int BPF_PROG(mp_fork, struct task_struct *parent, struct task_struct *child)
 	return 0;
 }
 
-/* The calls that the thread was inside of are no more: none of them will return. */
-static __always_inline void mp_forget_calls(struct task_struct *task)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(mp_fork, struct task_struct *parent, struct task_struct *child)
+{
+	return mp_on_fork(parent, child);
+}
+
+/*
+ * With interrupts off and a run queue locked, just before the child can run. For kernels
+ * that take memory for a map's elements from stocks (6.1): no allocator is called here.
+ */
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(mp_new_task, struct task_struct *child)
+{
+	return mp_on_fork(bpf_get_current_task_btf(), child);
+}
+
+static __always_inline int mp_on_exec(struct task_struct *task)
 {
 	struct mp_thread *t = bpf_task_storage_get(&threads, task, NULL, 0);
+	u32 exec_id = (u32)task->self_exec_id;
+	u32 tgid = task->tgid;
+	struct mp_target *target = bpf_map_lookup_elem(&targets, &tgid);
 
-	if (!t)
-		return;
-	t->depth = 0;
-	for (u32 i = 0; i < MP_KEYED_FRAMES; i++)
-		t->keyed[i].key = 0;
+	if (t)
+		mp_forget_calls(t);
+	if (!target) {
+		if (mp_wanted(task))
+			mp_watch(task, MP_PROCESS_EXEC, 0);
+	} else if (target->exec_id != exec_id) {
+		target->exec_id = exec_id;
+		mp_tell(MP_PROCESS_EXEC, task, 0);
+	}
+	return 0;
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(mp_exec, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
 {
-	u32 tgid = task->tgid;
+	return mp_on_exec(task);
+}
 
-	mp_forget_calls(task);
-	if (bpf_map_lookup_elem(&targets, &tgid))
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(mp_exec_again, struct task_struct *task, s32 old_pid, struct linux_binprm *bprm)
+{
+	return mp_on_exec(task);
+}
+
+static __always_inline int mp_on_exit(struct task_struct *task)
+{
+	u32 exec_id = (u32)task->self_exec_id;
+	u32 tgid = task->tgid;
+	const struct mp_target *target;
+	u32 told;
+
+	if (task->signal->live.counter != 0)
+		return 0;
+	if (cfg.gate)
+		bpf_map_delete_elem(&gated, &tgid);
+	target = bpf_map_lookup_elem(&targets, &tgid);
+	if (!target)
+		return 0;
+	told = target->exec_id;
+	bpf_map_delete_elem(&targets, &tgid);
+	if (told != exec_id && told != MP_EXEC_UNKNOWN)
 		mp_tell(MP_PROCESS_EXEC, task, 0);
-	else if (mp_wanted(task))
-		mp_watch(task, MP_PROCESS_EXEC, 0);
+	mp_tell(MP_PROCESS_EXIT, task, 0);
 	return 0;
 }
 
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(mp_exit, struct task_struct *task)
 {
-	u32 tgid = task->tgid;
+	return mp_on_exit(task);
+}
 
-	if (task->signal->live.counter != 0)
-		return 0;
-	if (cfg.gate)
-		bpf_map_delete_elem(&gated, &tgid);
-	if (!bpf_map_lookup_elem(&targets, &tgid))
-		return 0;
-	bpf_map_delete_elem(&targets, &tgid);
-	mp_tell(MP_PROCESS_EXIT, task, 0);
-	return 0;
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(mp_exit_again, struct task_struct *task)
+{
+	return mp_on_exit(task);
 }
 
 /* A process that is moved into a wanted group becomes a target then. */

@@ -80,4 +80,12 @@ struct mp_threads_map {
 
 extern struct mp_threads_map threads SEC(".maps");
 
+/* The calls that the thread was inside of are no more: none of them will return. */
+static __always_inline void mp_forget_calls(struct mp_thread *t)
+{
+	t->depth = 0;
+	for (u32 i = 0; i < MP_KEYED_FRAMES; i++)
+		t->keyed[i].key = 0;
+}
+
 #endif

@@ -83,10 +83,11 @@ check_cppcheck() {
 			"${suppressions[@]}" --file-list=- 2>&1
 }
 
+# Scripts, and what they source.
 check_shell() {
 	files | while IFS= read -r file; do
-		case $(head -c 32 "$file" | tr -d '\0' | head -n 1) in
-		'#!'*sh*) printf '%s\n' "$file" ;;
+		case $file:$(head -c 32 "$file" | tr -d '\0' | head -n 1) in
+		*.sh:* | *:'#!'*sh*) printf '%s\n' "$file" ;;
 		esac
 	done | xargs -r shellcheck -x
 }

@@ -14,7 +14,8 @@ export FUZZ_SECONDS=${FUZZ_SECONDS:-5}
 trap 'rm -f "$MP_RESULTS"' EXIT
 
 readonly KERNELS=(6.1 newest)
-readonly VM_TESTS=('vm/*' 'scenarios/*' 'memory/*' 'pressure/*' 'actions/*' 'counts/test_prime*' 'counts/test_eight*')
+readonly VM_TESTS=('vm/*' 'scenarios/*' 'memory/*' 'pressure/*' 'actions/*' 'follow/*' 'safety/*'
+	'counts/test_prime*' 'counts/test_eight*')
 
 headline() {
 	printf '\n== %s\n' "$*"
@@ -35,7 +36,7 @@ part() {
 vm() {
 	local why
 	if why=$(scripts/install_deps.sh --vm 2>&1 && tests/vm/run -f "${KERNELS[@]}" 2>&1); then
-		tests/vm/run -j 2 "${VM_TESTS[@]/#/-t}" "${KERNELS[@]}"
+		MP_KILLS=${MP_KILLS:-25} tests/vm/run -j 2 "${VM_TESTS[@]/#/-t}" "${KERNELS[@]}"
 		return
 	fi
 	printf '%s\n' "${why##*$'\n'}"

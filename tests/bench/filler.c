@@ -9,9 +9,9 @@
  * Prints "ready FILLER BYSTANDER" (pids), and waits for "go" (or anything else,
  * to end) on its standard input. Then both take memory: the bystander at once, the filler up to
  * --hold percent of the domain, and after a pause on at --rate, until somebody ends, stops or
- * freezes it. The referee, their parent, is locked in memory and has real-time priority, stamps
- * what comes from the log of the responder, and prints everything as one JSON object a line when
- * all is over.
+ * freezes it: then it is over, also for a filler that is let go again. The referee, their parent,
+ * is locked in memory and has real-time priority, stamps what comes from the log of the responder,
+ * and prints everything as one JSON object a line when all is over.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -64,6 +64,7 @@ struct board {
 	_Atomic int filler;	/* enum phase */
 	_Atomic int bystander;
 	_Atomic size_t n_steps;
+	_Atomic bool over; /* somebody was ended, stopped or frozen: the filler takes no more */
 	uint64_t hold_pages;
 	uint64_t fill_ts_ns;
 	struct step steps[MAX_STEPS];
@@ -185,12 +186,15 @@ static _Noreturn void run_filler(struct board *board, int fd, const struct optio
 	wait_release(fd);
 	board->fill_ts_ns = now_ns();
 	atomic_store(&board->filler, FILLING);
-	for (uint64_t done = 0; board->pages * PAGE < bytes; done += step) {
+	for (uint64_t done = 0; !board->over && board->pages * PAGE < bytes; done += step) {
 		if (o->rate_mib)
 			sleep_until(board->fill_ts_ns + done * SEC / (o->rate_mib * MIB));
 		fill_step(memory + board->pages * PAGE, step, board);
 		record_step(board);
 	}
+	/* Stopped, and let go: what it would run into from here on is no part of the question. */
+	while (board->over)
+		pause();
 	_exit(0);
 }
 
@@ -496,6 +500,7 @@ static void fill(struct referee *r)
 		return;
 	release(&r->filler);
 	watch(r, now_ns() + r->o.deadline_s * SEC, is_somebody_done);
+	atomic_store(&r->board->over, is_somebody_done(r));
 	watch(r, now_ns() + LINGER_NS, NULL);
 }
 

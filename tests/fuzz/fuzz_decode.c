@@ -72,11 +72,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(record, data, size);
 	if (mp_decode(record, size, &points, &d) == 0) {
 		if (d.event.type == MP_EVENT_PROBE)
-			mp_decode_working_set(&d.event.probe, d.limit_cgroup_id == 0, d.reclaimable,
-					      d.cgroup_id);
+			d.event.probe.working_set =
+				mp_decode_working_set(d.event.probe.usage, d.reclaimable);
 		if (d.event.type == MP_EVENT_PRESSURE)
-			mp_decode_pressure_working_set(&d.event.pressure, d.limit_cgroup_id == 0,
-						       d.reclaimable);
+			d.event.pressure.working_set =
+				mp_decode_working_set(d.event.pressure.usage, d.reclaimable);
 		/* Years that can be written in four digits and read back. */
 		d.event.realtime_ns = d.event.ts_ns % (1ULL << 63);
 		check_line(&d.event);

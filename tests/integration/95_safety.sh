@@ -166,6 +166,22 @@ test_privileges_are_dropped() {
 	[ "$locked" -gt 0 ] || fail 'none of its memory is locked'
 }
 
+# The one that undoes what others did keeps what that takes. CAP_KILL 5, DAC_OVERRIDE 1, SYS_PTRACE 19, BPF 39
+test_guardian_drops_privileges() {
+	local guardian kept
+	make_group $LIMIT
+	holding_policy
+	start_in_group gated --base $((LIMIT * 50 / 100)) --bytes 4096 --calls 1 --wait
+	start_monitor --target "$TARGET_PID" --enforce --policy "$T/policy.yaml" --points "$T/points.yaml"
+	guardian=$(pgrep -P "$MONITOR_PID" -x memprobe-guard) || fail 'there is no guardian'
+	kept=$((16#$(capabilities_of "$guardian")))
+	finish_target
+	end_monitor
+	expect_eq 0 $((kept & ~(1 << 5 | 1 << 1 | 1 << 19 | 1 << 39))) 'what the guardian need not keep'
+	[ $((kept & 1 << 5)) -ne 0 ] || fail 'CAP_KILL was dropped'
+	gone "$guardian" || fail 'the guardian is still there'
+}
+
 # CAP_BPF and CAP_PERFMON are enough to watch the own user's processes.
 test_observer_with_two_capabilities() {
 	local as_user caps=-all,+bpf,+perfmon

@@ -118,6 +118,8 @@ def main():
         if left:
             print(f"seed {seed}, time {i}, after {delay * 1000:.1f} ms: " + "; ".join(left))
             return 1
+        if i % 20 == 19:  # shown when the test is ended for taking too long
+            print(f"{i + 1} kills", flush=True)
     left = wait_until_none(lambda: [p for p in started if is_there(p)])
     if left:
         print(f"seed {seed}: processes {left} of the monitors are still there")

@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "cgroup/control.h"
+#include "cgroup/private.h"
 #include "tree.h"
 
 static struct tree tree;
@@ -198,30 +199,29 @@ static void test_psi_path(void **state)
 static void test_pids(void **state)
 {
 	static const char *const bad[] = {"12\nx\n", "-1\n", "2147483648\n", "1 2\n"};
-	struct mp_cgroups cg = groups(MP_CGROUP_V2);
 	MP_FREE pid_t *pids = NULL;
 	MP_FREE pid_t *none = NULL;
+	char folder[PATH_MAX];
 	size_t n = 99;
 
 	(void)state;
-	assert_int_equal(mp_cgroup_pids(&cg, "/app", &pids, &n), -ENOENT);
+	snprintf(folder, sizeof(folder), "%s/cg/app", tree.root);
+	assert_int_equal(mp_cgroup_pids_in(folder, &pids, &n), -ENOENT);
 	for (size_t i = 0; i < MP_ARRAY_SIZE(bad); i++) {
 		tree_write(&tree, "/cg/app/cgroup.procs", bad[i]);
-		assert_int_equal(mp_cgroup_pids(&cg, "/app", &pids, &n), -EBADMSG);
+		assert_int_equal(mp_cgroup_pids_in(folder, &pids, &n), -EBADMSG);
 	}
 	assert_int_equal(n, 99);
 	assert_null(pids);
 	tree_write(&tree, "/cg/app/cgroup.procs", "1\n2147483647\n0");
-	assert_int_equal(mp_cgroup_pids(&cg, "/app", &pids, &n), 0);
+	assert_int_equal(mp_cgroup_pids_in(folder, &pids, &n), 0);
 	assert_int_equal(n, 3);
 	assert_int_equal(pids[0], 1);
 	assert_int_equal(pids[1], 2147483647);
 	assert_int_equal(pids[2], 0);
 	tree_write(&tree, "/cg/app/cgroup.procs", "");
-	assert_int_equal(mp_cgroup_pids(&cg, "/app", &none, &n), 0);
+	assert_int_equal(mp_cgroup_pids_in(folder, &none, &n), 0);
 	assert_int_equal(n, 0);
-	cg.mode = MP_CGROUP_NONE;
-	assert_int_equal(mp_cgroup_pids(&cg, "/app", &pids, &n), -ENOENT);
 }
 
 /* --- the freezer ------------------------------------------------------------------ */

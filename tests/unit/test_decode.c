@@ -1009,58 +1009,17 @@ static void test_refused(void **state)
 	check_refused(&r);
 }
 
-static void check_working_set(uint64_t usage, uint64_t limit, bool host, uint64_t reclaimable,
-			      uint64_t host_used, uint64_t expected, double expected_pct)
-{
-	struct mp_event_probe probe = {.usage = usage, .limit = limit, .usage_pct = 55};
-
-	mp_decode_working_set(&probe, host, reclaimable, host_used);
-	assert_true(probe.working_set == expected);
-	assert_true(fabs(probe.usage_pct - expected_pct) < 1e-9);
-	assert_true(probe.usage == usage);
-}
-
 static void test_working_set(void **state)
 {
 	(void)state;
-	check_working_set(1000, 2000, false, 400, 7, 600, 30);
-	check_working_set(1000, 2000, false, 0, 7, 1000, 50);
-	check_working_set(1000, 2000, false, 1000, 7, 0, 0);
+	assert_int_equal(mp_decode_working_set(1000, 400), 600);
+	assert_int_equal(mp_decode_working_set(1000, 0), 1000);
+	assert_int_equal(mp_decode_working_set(1000, 1000), 0);
 	/* A sample that is older than the usage may be larger. */
-	check_working_set(1000, 2000, false, 1001, 7, 0, 0);
-	check_working_set(3000, 2000, false, 0, 7, 3000, 150);
-	/* Without a sample the raw usage is the best there is. */
-	check_working_set(1000, 2000, false, MP_UNKNOWN, 7, 1000, 50);
-	check_working_set(MP_UNKNOWN, 2000, false, 400, 7, MP_UNKNOWN, -1);
-	check_working_set(1000, MP_UNKNOWN, false, 400, 7, 600, -1);
-	check_working_set(1000, 0, false, 400, 7, 600, -1);
-	/* The host's limit is about the host's use, not the group's. */
-	check_working_set(1000, 8000, true, 400, 2000, 2000, 25);
-	check_working_set(1000, 8000, true, 400, MP_UNKNOWN, MP_UNKNOWN, -1);
-}
-
-static void check_pressure_working_set(uint64_t usage, uint64_t limit, bool host,
-				       uint64_t reclaimable, uint64_t expected, double expected_pct)
-{
-	struct mp_event_pressure e = {.usage = usage, .limit = limit, .usage_pct = 55};
-
-	mp_decode_pressure_working_set(&e, host, reclaimable);
-	assert_true(e.working_set == expected);
-	assert_true(fabs(e.usage_pct - expected_pct) < 1e-9);
-	assert_true(e.usage == usage);
-}
-
-static void test_working_set_under_pressure(void **state)
-{
-	(void)state;
-	check_pressure_working_set(1000, 2000, false, 400, 600, 30);
-	check_pressure_working_set(1000, 2000, false, 1001, 0, 0);
-	check_pressure_working_set(1000, 2000, false, MP_UNKNOWN, 1000, 50);
-	check_pressure_working_set(1000, 2000, true, 400, 1000, 50);
-	check_pressure_working_set(MP_UNKNOWN, 2000, true, 0, MP_UNKNOWN, -1);
-	check_pressure_working_set(1000, 0, true, 0, 1000, -1);
-	check_pressure_working_set(1, 30000, true, 0, 1, 0);
-	check_pressure_working_set(2, 30000, true, 0, 2, 0.01);
+	assert_int_equal(mp_decode_working_set(1000, 1001), 0);
+	assert_int_equal(mp_decode_working_set(1000, MP_UNKNOWN), 1000);
+	assert_true(mp_decode_working_set(MP_UNKNOWN, 400) == MP_UNKNOWN);
+	assert_true(mp_decode_working_set(MP_UNKNOWN, MP_UNKNOWN) == MP_UNKNOWN);
 }
 
 int main(void)
@@ -1097,7 +1056,6 @@ int main(void)
 		cmocka_unit_test(test_longer_buffer),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_working_set),
-		cmocka_unit_test(test_working_set_under_pressure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

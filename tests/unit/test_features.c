@@ -268,6 +268,9 @@ static void test_detect_names(void **state)
 				    "btf_trace_mm_vmscan_direct_reclaim_begin\0"
 				    "btf_trace_count_memcg_events\0bpf_send_signal\0"
 				    "memory_cgrp_id";
+	static const char newer[] = "\x9f\xeb\x01\0bpf_preempt_disable\0bpf_rdonly_cast\0"
+				    "tracepoint_srcu_srcu_data";
+	static const char older[] = "\x9f\xeb\x01\0tracepoint_srcu_srcu_data";
 	static const char parts[] = "\x9f\xeb\x01\0my_bpf_ringbuf_reserve\0mm_rss_stat_x\0"
 				    "btf_trace_sched_process_forks\0btf_trace_mark_victims\0"
 				    "btf_trace_mm_vmscan_memcg_reclaim_begin\0"
@@ -287,7 +290,14 @@ static void test_detect_names(void **state)
 	assert_true(f.oom_victims);
 	assert_true(f.reclaim_events && f.memcg_events && f.send_signal);
 	assert_false(f.rss_per_cpu);
-	assert_false(f.preempt_disable);
+	assert_false(f.preempt_disable || f.preemptible_tracing);
+	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", newer, sizeof(newer));
+	mp_features_detect(&fs, &f);
+	assert_true(f.preempt_disable && f.preemptible_tracing);
+	/* Up to 6.10 tracepoints without RCU were guarded by it. */
+	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", older, sizeof(older));
+	mp_features_detect(&fs, &f);
+	assert_false(f.preemptible_tracing);
 	/* Cut within its last name. */
 	tree_write_bytes(&tree, "/sys/kernel/btf/vmlinux", whole, sizeof(whole) - 1);
 	mp_features_detect(&fs, &f);

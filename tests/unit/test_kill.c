@@ -22,7 +22,7 @@ static pid_t chosen(const struct mp_victim *victims, size_t n, uint64_t total)
 {
 	const struct mp_victim *v = mp_victim_choose(victims, n, total);
 
-	return v ? v->pid : 0;
+	return v ? v->who.pid : 0;
 }
 
 static void test_badness_counts_memory_and_adj(void **state)
@@ -31,11 +31,11 @@ static void test_badness_counts_memory_and_adj(void **state)
 
 	(void)state;
 	assert_int_equal(mp_victim_badness(&v, 100000), 30 * MIB);
-	v.oom_score_adj = 1000;
+	v.who.oom_score_adj = 1000;
 	assert_int_equal(mp_victim_badness(&v, 100000), 30 * MIB + 100000);
-	v.oom_score_adj = -999;
+	v.who.oom_score_adj = -999;
 	assert_int_equal(mp_victim_badness(&v, 100000), 30 * (int64_t)MIB - 99900);
-	v.oom_score_adj = 1000;
+	v.who.oom_score_adj = 1000;
 	assert_int_equal(mp_victim_badness(&v, UINT64_MAX / 4),
 			 30 * MIB + UINT64_MAX / 4 / 1000 * 1000);
 }
@@ -44,9 +44,9 @@ static void test_badness_counts_memory_and_adj(void **state)
 static void test_adj_1000_goes_first(void **state)
 {
 	static const struct mp_victim victims[] = {
-		{.pid = 11, .memory_bytes = 40 * MIB},
-		{.pid = 12, .memory_bytes = 10 * MIB, .oom_score_adj = 1000},
-		{.pid = 13, .memory_bytes = 30 * MIB},
+		{.who.pid = 11, .memory_bytes = 40 * MIB},
+		{.who.pid = 12, .memory_bytes = 10 * MIB, .who.oom_score_adj = 1000},
+		{.who.pid = 13, .memory_bytes = 30 * MIB},
 	};
 
 	(void)state;
@@ -57,8 +57,8 @@ static void test_adj_1000_goes_first(void **state)
 static void test_adj_is_on_the_scale_of_the_domain(void **state)
 {
 	static const struct mp_victim victims[] = {
-		{.pid = 11, .memory_bytes = 10 * MIB, .oom_score_adj = 100},
-		{.pid = 12, .memory_bytes = 30 * MIB},
+		{.who.pid = 11, .memory_bytes = 10 * MIB, .who.oom_score_adj = 100},
+		{.who.pid = 12, .memory_bytes = 30 * MIB},
 	};
 
 	(void)state;
@@ -69,8 +69,8 @@ static void test_adj_is_on_the_scale_of_the_domain(void **state)
 static void test_negative_adj_goes_last(void **state)
 {
 	static const struct mp_victim victims[] = {
-		{.pid = 11, .memory_bytes = 90 * MIB, .oom_score_adj = -999},
-		{.pid = 12, .memory_bytes = MIB},
+		{.who.pid = 11, .memory_bytes = 90 * MIB, .who.oom_score_adj = -999},
+		{.who.pid = 12, .memory_bytes = MIB},
 	};
 
 	(void)state;
@@ -81,9 +81,9 @@ static void test_negative_adj_goes_last(void **state)
 static void test_equals_go_by_memory_then_by_youth(void **state)
 {
 	static const struct mp_victim victims[] = {
-		{.pid = 11, .memory_bytes = 20000, .start_time = 9},
-		{.pid = 12, .memory_bytes = 19000, .oom_score_adj = 1, .start_time = 9},
-		{.pid = 13, .memory_bytes = 20000, .start_time = 10},
+		{.who.pid = 11, .memory_bytes = 20000, .who.start_time = 9},
+		{.who.pid = 12, .memory_bytes = 19000, .who.oom_score_adj = 1, .who.start_time = 9},
+		{.who.pid = 13, .memory_bytes = 20000, .who.start_time = 10},
 	};
 
 	(void)state;
@@ -94,9 +94,9 @@ static void test_equals_go_by_memory_then_by_youth(void **state)
 static void test_who_may_not_be_killed_is_passed_over(void **state)
 {
 	static const struct mp_victim victims[] = {
-		{.pid = 11, .memory_bytes = 90 * MIB, .objection = "it is this program"},
-		{.pid = 12, .memory_bytes = 50 * MIB, .is_ending = true},
-		{.pid = 13, .memory_bytes = MIB},
+		{.who.pid = 11, .memory_bytes = 90 * MIB, .objection = "it is this program"},
+		{.who.pid = 12, .memory_bytes = 50 * MIB, .is_ending = true},
+		{.who.pid = 13, .memory_bytes = MIB},
 	};
 
 	(void)state;

@@ -264,6 +264,10 @@ static void process(void **state)
 		.op = MP_PROCESS_EXIT, .pid = 7, .exit_code = 768, .comm = "sh"};
 	check_line(&event, HEAD("process") "\"op\":\"exit\",\"pid\":7,\"parent\":null,\"comm\":"
 					   "\"sh\",\"exit_code\":768}\n");
+	event.process = (struct mp_event_process){
+		.op = MP_PROCESS_EXIT, .pid = 7, .exit_code = MP_EXIT_STATUS_UNKNOWN};
+	check_line(&event, HEAD("process") "\"op\":\"exit\",\"pid\":7,\"parent\":null,\"comm\":"
+					   "null,\"exit_code\":null}\n");
 }
 
 static struct mp_event pressure_event(enum mp_pressure_source source)

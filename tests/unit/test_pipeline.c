@@ -136,8 +136,8 @@ static size_t count_lines(const char *text)
 
 /* --- a run -------------------------------------------------------------------------- */
 
-static void feed_probe(struct mp_pipeline *p, uint64_t at_s, uint32_t pid, const char *cgroup,
-		       double pct)
+static int feed_probe(struct mp_pipeline *p, uint64_t at_s, uint32_t pid, const char *cgroup,
+		      double pct)
 {
 	struct mp_event event = {
 		.type = MP_EVENT_PROBE,
@@ -158,7 +158,7 @@ static void feed_probe(struct mp_pipeline *p, uint64_t at_s, uint32_t pid, const
 			  .usage_pct = pct},
 	};
 
-	mp_pipeline_feed(p, &event);
+	return mp_pipeline_feed(p, &event);
 }
 
 static void feed_exit(struct mp_pipeline *p, uint64_t at_s, uint32_t pid)
@@ -177,14 +177,14 @@ static void feed_story(struct mp_pipeline *p)
 {
 	static const char hostile[] = "/b\x1b[31m\n\xfe";
 
-	feed_probe(p, 1, 100, "/a", 50);
-	feed_probe(p, 2, 100, "/a", 76);    /* warning */
-	feed_probe(p, 3, 200, hostile, 95); /* critical, elsewhere */
-	feed_probe(p, 4, 100, "/a", 86);    /* gc */
-	feed_probe(p, 5, 100, "/a", 83.5);  /* within the hysteresis: still gc */
-	feed_probe(p, 6, 100, "/a", 91);    /* critical */
-	feed_probe(p, 7, 200, hostile, 20); /* normal again */
-	feed_probe(p, 8, 100, "/a", -1);    /* unknown: as it was */
+	assert_int_equal(feed_probe(p, 1, 100, "/a", 50), 0);
+	assert_int_equal(feed_probe(p, 2, 100, "/a", 76), 1); /* warning */
+	feed_probe(p, 3, 200, hostile, 95);		      /* critical, elsewhere */
+	feed_probe(p, 4, 100, "/a", 86);		      /* gc */
+	feed_probe(p, 5, 100, "/a", 83.5);		      /* within the hysteresis: still gc */
+	feed_probe(p, 6, 100, "/a", 91);		      /* critical */
+	feed_probe(p, 7, 200, hostile, 20);		      /* normal again */
+	feed_probe(p, 8, 100, "/a", -1);		      /* unknown: as it was */
 	feed_exit(p, 9, 100);
 	feed_probe(p, 10, 100, "/a", 60);
 }

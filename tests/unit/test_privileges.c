@@ -50,6 +50,20 @@ static void test_acting_needs_more(void **state)
 	assert_int_equal(more, BIT(CAP_KILL) | BIT(CAP_SYS_NICE) | BIT(CAP_DAC_OVERRIDE));
 }
 
+/* The guardian has nothing that the monitor that it guards has not. */
+static void test_guardian_keeps_what_undoing_needs(void **state)
+{
+	const struct mp_features features = {.uprobe_multi = true};
+	uint64_t kept = mp_privileges_of_guardian();
+
+	(void)state;
+	assert_int_equal(kept & ~mp_privileges_needed(&features, true), 0);
+	assert_true(kept & BIT(CAP_KILL));
+	assert_true(kept & BIT(CAP_DAC_OVERRIDE));
+	assert_false(kept & BIT(CAP_PERFMON));
+	assert_false(kept & BIT(CAP_SYS_NICE));
+}
+
 static uint64_t permitted(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -80,6 +94,7 @@ int main(void)
 		cmocka_unit_test(test_observer_keeps_what_attaching_needs),
 		cmocka_unit_test(test_old_kernels_need_more),
 		cmocka_unit_test(test_acting_needs_more),
+		cmocka_unit_test(test_guardian_keeps_what_undoing_needs),
 		cmocka_unit_test(test_keeps_no_more_than_asked),
 	};
 

@@ -182,7 +182,6 @@ static void write_process(const struct proc *p, const char *comm, char run_state
 	snprintf(text, sizeof(text), "Name:\tx\nTgid:\t42\nThreads:\t%u\n", threads);
 	tree_write(&p->tree, "/proc/42/status", text);
 	tree_write(&p->tree, "/proc/42/oom_score_adj", "-998\n");
-	tree_write(&p->tree, "/proc/42/oom_score", "667\n");
 	tree_write(&p->tree, "/proc/42/cgroup", "0::/app\n");
 }
 
@@ -199,7 +198,6 @@ static void a_suspect_is_read(void **state)
 	assert_false(suspect.is_kernel_thread);
 	assert_false(suspect.is_dead);
 	assert_int_equal(suspect.oom_score_adj, -998);
-	assert_int_equal(suspect.oom_score, 667);
 	assert_string_equal(suspect.cgroup, "/app");
 	mp_suspect_free(&suspect);
 }

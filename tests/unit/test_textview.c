@@ -758,6 +758,8 @@ static void verbose_tells_all(void **state)
 	check_view(&view, &event, "   +0.000s exit sh[7], exit code 3\n");
 	event.process.exit_code = 9;
 	check_view(&view, &event, "   +0.000s exit sh[7], killed by signal 9\n");
+	event.process.exit_code = MP_EXIT_STATUS_UNKNOWN;
+	check_view(&view, &event, "   +0.000s exit sh[7], nobody saw how\n");
 	view.verbose = 0;
 	check_view(&view, &event, "");
 }

@@ -84,5 +84,7 @@ build_image() (
 	copy_tests "$root" "$series"
 	printf '%s\n' "$series" >"$root/memprobe/series"
 	printf '%s\n' "$@" >"$root/memprobe/patterns"
+	# What the tests take from the environment.
+	env | { grep -E '^(MP_KILLS|KILL9_SEED|MP_TEST_SECONDS)=[0-9]+$' || true; } >"$root/memprobe/environment"
 	(cd "$root" && find . -print0 | cpio --quiet --null -o -H newc) >"$image"
 )

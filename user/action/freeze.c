@@ -137,21 +137,19 @@ static int freeze(struct mp_actions *actions, struct mp_job *job, const struct m
 /* For a domain as a whole: the group of its worst process, as `kill` would choose it. */
 static bool name_process(struct mp_actions *actions, struct mp_job *job)
 {
-	struct mp_suspect suspect;
+	struct mp_victim worst;
 	int err;
 
 	if (job->pid)
 		return true;
-	err = mp_victim_pick(actions, job, false, &job->pid);
-	if (!err)
-		err = mp_suspect_read(actions->o.cgroups, job->pid, &suspect);
+	err = mp_victim_pick(actions, job, false, &worst);
 	if (err) {
 		if (err != -ENOENT)
 			mp_job_end(job, MP_RESULT_FAILED, "%s", strerror(-err));
 		return false;
 	}
-	job->start_time = suspect.start_time;
-	mp_suspect_free(&suspect);
+	job->pid = worst.who.pid;
+	job->start_time = worst.who.start_time;
 	return true;
 }
 
@@ -162,7 +160,9 @@ void mp_freeze_work(struct mp_actions *actions, struct mp_job *job)
 	struct mp_cgroup_knob knob;
 	size_t others;
 
-	mp_job_sample_before(actions, job);
+	/* The limit is what processes are weighed against. */
+	if (!job->pid)
+		mp_job_sample_before(actions, job);
 	if (!name_process(actions, job) || !check_process(actions, job) ||
 	    find_knob(actions, job, &knob, &others))
 		return;

@@ -55,7 +55,7 @@ static bool began_later(const struct mp_victim *victim, uint64_t cause_ns)
 	struct timespec boot;
 
 	clock_gettime(CLOCK_BOOTTIME, &boot);
-	return victim->start_time * (NS_PER_SEC / ticks_per_sec) >
+	return victim->who.start_time * (NS_PER_SEC / ticks_per_sec) >
 	       (uint64_t)boot.tv_sec * NS_PER_SEC + (uint64_t)boot.tv_nsec - age_ns;
 }
 
@@ -90,10 +90,10 @@ static bool may_kill(const struct killing *k)
 
 	if (!why && v->is_ending)
 		why = "it is ending already";
-	if (!why && !is_target(k->actions, v->pid))
+	if (!why && !is_target(k->actions, v->who.pid))
 		why = "it is no target any more";
 	if (why)
-		mp_job_end(k->job, MP_RESULT_SKIPPED, "%s: %s", v->comm, why);
+		mp_job_end(k->job, MP_RESULT_SKIPPED, "%s: %s", v->who.comm, why);
 	return !why;
 }
 
@@ -131,14 +131,14 @@ static bool pin_named(struct killing *k)
 static bool pin_worst(struct killing *k)
 {
 	uint64_t patient_until = k->start_ns + ENDING_MAX_NS;
-	pid_t pid;
+	struct mp_victim worst;
 	int err;
 
 	while ((err = mp_victim_pick(k->actions, k->job, mp_clock_now_ns() < patient_until,
-				     &pid)) == -EBUSY)
+				     &worst)) == -EBUSY)
 		poll(NULL, 0, ENDING_STEP_MS);
 	if (!err)
-		err = pin(k, pid);
+		err = pin(k, worst.who.pid);
 	if (err && err != -ENOENT)
 		no_such(k->job, err);
 	return !err && may_kill(k);
@@ -172,7 +172,7 @@ static bool is_frozen(const struct killing *k)
 	struct mp_cgroup_knob knob;
 	size_t others;
 
-	return mp_cgroup_freeze_knob(k->actions->o.cgroups, k->victim.pid, any_may_freeze, NULL,
+	return mp_cgroup_freeze_knob(k->actions->o.cgroups, k->victim.who.pid, any_may_freeze, NULL,
 				     &knob, &others) == -EALREADY;
 }
 
@@ -192,7 +192,7 @@ static int ask_to_end(struct killing *k)
 		return err;
 	k->term_ns = now;
 	if (k->victim.state == 'T' && host->open_gate)
-		(void)host->open_gate(host->data, k->victim.pid,
+		(void)host->open_gate(host->data, k->victim.who.pid,
 				      now + k->actions->o.policy->kill_grace_ns);
 	(void)send_signal(k, SIGCONT); /* it may have ended by now */
 	return 0;
@@ -238,7 +238,7 @@ static int make_end(struct killing *k)
 	 * Version 1's freezer keeps even a killed process until it thaws. It is not frozen
 	 * again afterwards: whoever froze it may have thawed it meanwhile.
 	 */
-	(void)mp_cgroup_thaw(k->actions->o.cgroups, k->victim.pid);
+	(void)mp_cgroup_thaw(k->actions->o.cgroups, k->victim.who.pid);
 	return has_ended(k->pidfd, END_MAX_MS - THAW_AFTER_MS) ? 0 : -ETIMEDOUT;
 }
 
@@ -292,17 +292,17 @@ static void finish(struct killing *k, int err)
 		wait_drained(k);
 	mp_job_sample_after(k->actions, k->job);
 	if (!err)
-		mp_job_end(k->job, MP_RESULT_DONE, "%s, %s: %s, ended after %s", k->victim.comm,
+		mp_job_end(k->job, MP_RESULT_DONE, "%s, %s: %s, ended after %s", k->victim.who.comm,
 			   size, how, took);
 	else if (err == -ETIMEDOUT)
 		mp_job_end(k->job, MP_RESULT_FAILED, "%s, %s: %s, has not ended after %s",
-			   k->victim.comm, size, how, took);
+			   k->victim.who.comm, size, how, took);
 	else if (err == -ECANCELED)
 		mp_job_end(k->job, MP_RESULT_FAILED, "%s, %s: %s, left to end: the monitor stops",
-			   k->victim.comm, size, how);
+			   k->victim.who.comm, size, how);
 	else
-		mp_job_end(k->job, MP_RESULT_FAILED, "%s, %s: cannot be killed: %s", k->victim.comm,
-			   size, strerror(-err));
+		mp_job_end(k->job, MP_RESULT_FAILED, "%s, %s: cannot be killed: %s",
+			   k->victim.who.comm, size, strerror(-err));
 }
 
 /* 0 when it has ended. */
@@ -333,7 +333,7 @@ void mp_kill_work(struct mp_actions *actions, struct mp_job *job)
 	if ((job->pid ? pin_named(&k) : pin_worst(&k)) && still_over(&k)) {
 		int err;
 
-		job->acted_on = k.victim.pid;
+		job->acted_on = k.victim.who.pid;
 		k.start_ns = mp_clock_now_ns();
 		err = end_process(&k);
 		/* Gone between two steps is gone. */

@@ -11,12 +11,12 @@
 #define MAX_STATUS (64U << 10)
 #define OOM_SCORE_ADJ_MIN (-1000)
 
-static int read_int(const struct mp_cgroups *cg, pid_t pid, const char *file, int *ret)
+static int read_adj(const struct mp_cgroups *cg, pid_t pid, int *ret)
 {
 	MP_FREE char *text = NULL;
 	char *end;
 	long value;
-	int err = mp_read_file_at(&cg->fs, MAX_NUMBER, &text, NULL, "/proc/%d/%s", pid, file);
+	int err = mp_read_file_at(&cg->fs, MAX_NUMBER, &text, NULL, "/proc/%d/oom_score_adj", pid);
 
 	if (err)
 		return err == -ENOENT ? -ESRCH : err;
@@ -68,9 +68,7 @@ int mp_suspect_read(const struct mp_cgroups *cg, pid_t pid, struct mp_suspect *r
 	if (!err)
 		err = read_is_dead(cg, &process, &suspect.is_dead);
 	if (!err)
-		err = read_int(cg, process.pid, "oom_score_adj", &suspect.oom_score_adj);
-	if (!err)
-		err = read_int(cg, process.pid, "oom_score", &suspect.oom_score);
+		err = read_adj(cg, process.pid, &suspect.oom_score_adj);
 	if (err)
 		return err;
 	err = mp_cgroup_of_pid(cg, process.pid, &suspect.cgroup);

@@ -19,8 +19,7 @@ struct mp_suspect {
 	bool is_kernel_thread;
 	bool is_dead; /* a zombie: there is nothing to act on */
 	int oom_score_adj;
-	int oom_score; /* /proc/PID/oom_score, the kernel's own badness */
-	char *cgroup;  /* memory cgroup; NULL: not known */
+	char *cgroup; /* memory cgroup; NULL: not known */
 };
 /* From /proc. -ESRCH when it is gone. */
 int mp_suspect_read(const struct mp_cgroups *cg, pid_t pid, struct mp_suspect *ret);

@@ -78,11 +78,12 @@ void mp_throttle_work(struct mp_actions *actions, struct mp_job *job)
 	char most[MP_HUMAN_LEN];
 	char high[MP_HUMAN_LEN];
 	struct mp_cgroup_knob knob;
+	bool still_over;
 
-	mp_job_sample_before(actions, job);
+	still_over = mp_job_still_over(actions, job);
 	if (find_knob(actions, job, &knob))
 		return;
-	if (!mp_job_still_over(actions, job)) {
+	if (!still_over) {
 		mp_job_end(job, MP_RESULT_SKIPPED, "usage is below the threshold again");
 		return;
 	}

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "action/safety.h"
 #include "action/scope.h"
 #include "action/status.h"
 #include "base/cleanup.h"
@@ -13,7 +12,7 @@ int64_t mp_victim_badness(const struct mp_victim *victim, uint64_t total_bytes)
 {
 	/* Divided first: a thousandth of all memory times an adj stays far from overflowing. */
 	return (int64_t)victim->memory_bytes +
-	       victim->oom_score_adj * (int64_t)(total_bytes / 1000);
+	       victim->who.oom_score_adj * (int64_t)(total_bytes / 1000);
 }
 
 static bool is_worse(const struct mp_victim *a, const struct mp_victim *b, uint64_t total_bytes)
@@ -25,7 +24,7 @@ static bool is_worse(const struct mp_victim *a, const struct mp_victim *b, uint6
 		return badness_a > badness_b;
 	if (a->memory_bytes != b->memory_bytes)
 		return a->memory_bytes > b->memory_bytes;
-	return a->start_time > b->start_time;
+	return a->who.start_time > b->who.start_time;
 }
 
 const struct mp_victim *mp_victim_choose(const struct mp_victim *victims, size_t n,
@@ -46,25 +45,21 @@ const struct mp_victim *mp_victim_choose(const struct mp_victim *victims, size_t
 
 int mp_victim_read(const struct mp_actions *actions, pid_t pid, struct mp_victim *ret)
 {
-	MP_CLEANUP(mp_suspect_free) struct mp_suspect suspect = {0};
+	struct mp_victim victim = {0};
 	struct mp_status status;
-	int err = mp_suspect_read(actions->o.cgroups, pid, &suspect);
+	int err = mp_status_read(&actions->o.cgroups->fs, pid, &status);
 
 	if (!err)
-		err = mp_status_read(&actions->o.cgroups->fs, pid, &status);
+		err = mp_suspect_read(actions->o.cgroups, pid, &victim.who);
 	if (err)
 		return err;
-	*ret = (struct mp_victim){
-		.pid = pid,
-		.start_time = suspect.start_time,
-		.oom_score_adj = suspect.oom_score_adj,
-		.memory_bytes = status.rss + status.swap + status.page_tables,
-		.state = status.state,
-		.is_ending = status.kill_pending || !status.has_memory,
-		.objection = mp_safety_objection(actions->o.policy, &suspect, getpid(),
-						 actions->o.guardian),
-	};
-	memcpy(ret->comm, suspect.comm, sizeof(ret->comm));
+	victim.memory_bytes = status.rss + status.swap + status.page_tables;
+	victim.state = status.state;
+	victim.is_ending = status.kill_pending || !status.has_memory;
+	victim.objection =
+		mp_safety_objection(actions->o.policy, &victim.who, getpid(), actions->o.guardian);
+	mp_suspect_free(&victim.who);
+	*ret = victim;
 	return 0;
 }
 
@@ -106,13 +101,14 @@ static void tell_why_none(struct mp_job *job, const struct mp_victim *victims, s
 	}
 	if (largest)
 		mp_job_end(job, MP_RESULT_SKIPPED,
-			   "no target of the domain may be touched; %s[%d]: %s", largest->comm,
-			   (int)largest->pid, largest->objection);
+			   "no target of the domain may be touched; %s[%d]: %s", largest->who.comm,
+			   (int)largest->who.pid, largest->objection);
 	else
 		mp_job_end(job, MP_RESULT_SKIPPED, "no target of the domain may be touched");
 }
 
-int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient, pid_t *ret)
+int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient,
+		   struct mp_victim *ret)
 {
 	struct mp_pids MP_PIDS members = {0};
 	MP_CLEANUP(victims_free) struct mp_victim *victims = NULL;
@@ -134,6 +130,6 @@ int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool pa
 		tell_why_none(job, victims, n);
 		return -ENOENT;
 	}
-	*ret = chosen->pid;
+	*ret = *chosen;
 	return 0;
 }

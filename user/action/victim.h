@@ -4,12 +4,11 @@
 #define MP_ACTION_VICTIM_H
 
 #include "action/report.h"
+#include "action/safety.h"
 
+/* A suspect, weighed. */
 struct mp_victim {
-	pid_t pid;
-	uint64_t start_time; /* ticks since boot */
-	char comm[16];
-	int oom_score_adj;
+	struct mp_suspect who; /* its cgroup is not kept: nothing to free */
 	uint64_t memory_bytes; /* resident, swapped, page tables: what the kernel counts */
 	char state;
 	bool is_ending;	       /* killed already, or without memory */
@@ -38,6 +37,7 @@ const struct mp_victim *mp_victim_choose(const struct mp_victim *victims, size_t
  * job. With `patient`, -EBUSY while another still gives its memory back: that may be enough.
  */
 struct mp_job;
-int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient, pid_t *ret);
+int mp_victim_pick(const struct mp_actions *actions, struct mp_job *job, bool patient,
+		   struct mp_victim *ret);
 
 #endif

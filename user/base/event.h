@@ -165,11 +165,13 @@ struct mp_event_pressure {
 	bool repeated;	   /* the incident was known before this record */
 };
 
+#define MP_EXIT_STATUS_UNKNOWN (-1)
+
 struct mp_event_process {
 	enum mp_process_op op;
 	uint32_t pid;
 	uint32_t parent;
-	int exit_code;
+	int exit_code; /* as wait(2) gives it; or MP_EXIT_STATUS_UNKNOWN */
 	const char *comm;
 };
 

@@ -123,14 +123,3 @@ int mp_cgroup_pids_in(const char *folder, pid_t **ret, size_t *ret_n)
 	err = mp_cgroup_gone(mp_read_file(path, MAX_PROCS, &text, NULL));
 	return err ? err : parse_pids(text, ret, ret_n);
 }
-
-int mp_cgroup_pids(const struct mp_cgroups *cg, const char *path, pid_t **ret, size_t *ret_n)
-{
-	char folder[PATH_MAX];
-	int err;
-
-	if (cg->mode == MP_CGROUP_NONE)
-		return -ENOENT;
-	err = mp_fsroot_path(&cg->fs, folder, "%s%s", cg->memory_mount, path);
-	return err ? err : mp_cgroup_pids_in(folder, ret, ret_n);
-}

@@ -67,7 +67,4 @@ int mp_cgroup_read_events(const struct mp_cgroups *cg, const char *path,
  */
 int mp_cgroup_psi_path(const struct mp_cgroups *cg, const char *path, char out[PATH_MAX]);
 
-/* Process ids in the group itself, not below. `*ret` is a new array. */
-int mp_cgroup_pids(const struct mp_cgroups *cg, const char *path, pid_t **ret, size_t *ret_n);
-
 #endif

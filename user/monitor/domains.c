@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/size.h"
 
 #define STALE_NS 10000000ULL
 #define MAX_DOMAINS 1024
@@ -243,50 +244,94 @@ void mp_domains_refresh(struct mp_domains *d, uint64_t now_ns)
 	}
 }
 
+static void flush_domain(struct mp_domains *d, const struct domain *domain, uint64_t now_ns,
+			 mp_event_fn fn, void *data)
+{
+	struct mp_event event = {.type = MP_EVENT_PRESSURE, .ts_ns = now_ns};
+	struct mp_event_pressure *e = &event.pressure;
+	struct mp_domain_sample sample;
+
+	if (!mp_bpf_take_reclaim(d->bpf, domain->id, now_ns, e))
+		return;
+	e->cgroup = domain->path;
+	if (mp_domain_sample(d->cgroups, domain->path, &sample) == 0) {
+		e->usage = sample.usage;
+		e->working_set = sample.working_set;
+		e->limit = sample.limit;
+		e->usage_pct = sample.usage_pct;
+	}
+	fn(data, &event);
+}
+
+void mp_domains_flush(struct mp_domains *d, uint64_t now_ns, mp_event_fn fn, void *data)
+{
+	/* What is put out can make all domains be forgotten. */
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->all[i]->watched)
+			flush_domain(d, d->all[i], now_ns, fn, data);
+	}
+}
+
 /* --- events --------------------------------------------------------------------- */
 
-static bool is_alarming(const struct mp_domains *d, const struct mp_event_probe *probe)
+/* Of a probe or a pressure event. */
+struct reading {
+	uint64_t usage;
+	uint64_t limit;
+	uint64_t working_set;
+	double usage_pct;
+};
+
+static bool is_alarming(const struct mp_domains *d, const struct reading *r)
 {
-	return probe->usage_pct >= d->policy->threshold_pct[MP_SEVERITY_WARNING];
+	return r->usage_pct >= d->policy->threshold_pct[MP_SEVERITY_WARNING];
 }
 
-static void judge_host(struct mp_domains *d, struct mp_event_probe *probe, uint64_t now_ns)
+static void set_working_set(struct reading *r, uint64_t working_set)
 {
-	mp_decode_working_set(probe, true, MP_UNKNOWN, d->host_used);
-	if (!is_alarming(d, probe) || now_ns - d->host_sampled_ns < STALE_NS)
+	r->working_set = working_set;
+	r->usage_pct = mp_percent(working_set, r->limit);
+}
+
+static void judge_host(struct mp_domains *d, struct reading *r, uint64_t now_ns)
+{
+	set_working_set(r, d->host_used);
+	if (!is_alarming(d, r) || now_ns - d->host_sampled_ns < STALE_NS)
 		return;
 	sample_host(d, now_ns);
-	mp_decode_working_set(probe, true, MP_UNKNOWN, d->host_used);
+	set_working_set(r, d->host_used);
 }
 
-static void judge_limited(struct mp_domains *d, struct domain *domain, struct mp_event_probe *probe,
+static void judge_limited(struct mp_domains *d, struct domain *domain, struct reading *r,
 			  uint64_t now_ns)
 {
 	if (!domain->sampled) {
 		domain->sampled = true;
 		sample_domain(d, domain, now_ns);
 	}
-	mp_decode_working_set(probe, false, domain->reclaimable, MP_UNKNOWN);
-	if (!is_alarming(d, probe) || now_ns - domain->sampled_ns < STALE_NS)
+	set_working_set(r, mp_decode_working_set(r->usage, domain->reclaimable));
+	if (!is_alarming(d, r) || now_ns - domain->sampled_ns < STALE_NS)
 		return;
 	sample_domain(d, domain, now_ns);
-	mp_decode_working_set(probe, false, domain->reclaimable, MP_UNKNOWN);
+	set_working_set(r, mp_decode_working_set(r->usage, domain->reclaimable));
 }
 
 /* Working set and percentage; returns the domain's path, NULL for the host. */
-static const char *judge(struct mp_domains *d, const struct mp_decoded *record,
-			 struct mp_event_probe *probe, uint64_t now_ns)
+static const char *judge(struct mp_domains *d, const struct mp_decoded *record, uint32_t pid,
+			 struct reading *r, uint64_t now_ns)
 {
 	struct domain *domain;
 
+	r->working_set = MP_UNKNOWN;
+	r->usage_pct = -1;
 	if (!record->limit_cgroup_id) {
-		judge_host(d, probe, now_ns);
+		judge_host(d, r, now_ns);
 		return NULL;
 	}
-	domain = get_domain(d, record->limit_cgroup_id, (pid_t)probe->pid);
+	domain = get_domain(d, record->limit_cgroup_id, (pid_t)pid);
 	if (!domain)
 		return NULL;
-	judge_limited(d, domain, probe, now_ns);
+	judge_limited(d, domain, r, now_ns);
 	watch(d, domain);
 	return domain->path;
 }
@@ -294,8 +339,11 @@ static const char *judge(struct mp_domains *d, const struct mp_decoded *record,
 static void enrich_probe(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
 {
 	struct mp_event_probe *probe = &record->event.probe;
+	struct reading r = {.usage = probe->usage, .limit = probe->limit};
 
-	probe->limit_cgroup = judge(d, record, probe, now_ns);
+	probe->limit_cgroup = judge(d, record, probe->pid, &r, now_ns);
+	probe->working_set = r.working_set;
+	probe->usage_pct = r.usage_pct;
 	if (record->cgroup_id) {
 		const struct domain *own = get_domain(d, record->cgroup_id, (pid_t)probe->pid);
 
@@ -306,11 +354,11 @@ static void enrich_probe(struct mp_domains *d, struct mp_decoded *record, uint64
 static void enrich_pressure(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)
 {
 	struct mp_event_pressure *e = &record->event.pressure;
-	struct mp_event_probe as_probe = {.pid = e->pid, .usage = e->usage, .limit = e->limit};
+	struct reading r = {.usage = e->usage, .limit = e->limit};
 
-	e->cgroup = judge(d, record, &as_probe, now_ns);
-	e->working_set = as_probe.working_set;
-	e->usage_pct = as_probe.usage_pct;
+	e->cgroup = judge(d, record, e->pid, &r, now_ns);
+	e->working_set = r.working_set;
+	e->usage_pct = r.usage_pct;
 }
 
 void mp_domains_enrich(struct mp_domains *d, struct mp_decoded *record, uint64_t now_ns)

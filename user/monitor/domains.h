@@ -30,6 +30,12 @@ void mp_domains_follow(struct mp_domains *domains, pid_t pid);
 void mp_domains_refresh(struct mp_domains *domains, uint64_t now_ns);
 
 /*
+ * Puts out, as pressure events, what the kernel side has summed up of reclaim and had no
+ * later reclaim to tell it with.
+ */
+void mp_domains_flush(struct mp_domains *domains, uint64_t now_ns, mp_event_fn fn, void *data);
+
+/*
  * Fills in cgroup, limit_cgroup, working_set and usage_pct of a decoded probe or
  * pressure event. When they would cross a threshold on an old sample, a new one
  * is taken first: page cache that came since must not look like pressure.

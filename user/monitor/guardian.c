@@ -19,6 +19,7 @@
 #include "abi.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "monitor/privileges.h"
 
 #define GUARDIAN_NAME "memprobe-guard"
 #define WATCH_MS 500
@@ -243,6 +244,7 @@ static _Noreturn void guardian_main(struct watch *w)
 	setsid();
 	close_others(w->monitor, w->socket);
 	protect_from_oom();
+	(void)mp_privileges_keep(mp_privileges_of_guardian());
 	prctl(PR_SET_NAME, GUARDIAN_NAME);
 	if (chdir("/") < 0)
 		_exit(1);

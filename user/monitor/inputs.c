@@ -32,7 +32,7 @@ static void tell_lost(struct mp_monitor *m, const char *source, uint64_t count)
 	mp_pipeline_put(&m->pipeline, &event);
 }
 
-static void mark_dirty(struct mp_monitor *m, pid_t pid)
+void mp_monitor_mark_dirty(struct mp_monitor *m, pid_t pid)
 {
 	for (size_t i = 0; i < m->n_dirty; i++) {
 		if (m->dirty[i] == pid)
@@ -58,7 +58,9 @@ static void feed_pressure(struct mp_monitor *m, struct mp_event *event)
 {
 	const char *domain = event->pressure.cgroup;
 
-	mp_pipeline_feed(&m->pipeline, event);
+	/* With a decision it has been already. */
+	if (mp_pipeline_feed(&m->pipeline, event))
+		return;
 	mp_domains_set_severity(m->domains, domain, mp_pipeline_severity(&m->pipeline, domain));
 }
 
@@ -101,7 +103,7 @@ static void tell_watchpoints(struct mp_monitor *m, const struct mp_event *event)
 	mp_monitor_run_watchpoints(m);
 }
 
-static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t now)
+void mp_monitor_take_process(struct mp_monitor *m, struct mp_event *event)
 {
 	pid_t pid = (pid_t)event->process.pid;
 
@@ -110,10 +112,10 @@ static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t 
 	if (event->process.op == MP_PROCESS_FORK)
 		mp_pythons_add(m->pythons, pid);
 	if (event->process.op == MP_PROCESS_EXEC) {
-		mark_dirty(m, pid);
+		mp_monitor_mark_dirty(m, pid);
 		mp_domains_follow(m->domains, pid);
 	} else if (event->process.op == MP_PROCESS_EXIT) {
-		mp_oom_exit(m->oom, event->process.pid, now);
+		mp_oom_exit(m->oom, event->process.pid, mp_clock_now_ns());
 		mp_actions_process_gone(m->pipeline.actions, pid);
 		mp_pythons_remove(m->pythons, pid);
 		if (m->o->agent)
@@ -144,7 +146,7 @@ static int on_record(void *data, struct mp_decoded *record)
 		mp_oom_add(m->oom, &record->event, record->cgroup_id);
 		break;
 	default:
-		take_process(m, &record->event, now);
+		mp_monitor_take_process(m, &record->event);
 		break;
 	}
 	return 0;
@@ -169,6 +171,11 @@ static int on_pressure(void *data, const struct mp_event *event)
 	return 0;
 }
 
+void mp_monitor_flush_reclaim(struct mp_monitor *m)
+{
+	mp_domains_flush(m->domains, mp_clock_now_ns(), on_pressure, m);
+}
+
 /* --- binaries that come later ---------------------------------------------------- */
 
 /* A program that is not watched may map what it likes. */
@@ -177,7 +184,7 @@ static void on_mmap(void *data, pid_t pid)
 	struct mp_monitor *m = data;
 
 	if (pid == 0 || mp_bpf_is_target(m->bpf, pid))
-		mark_dirty(m, pid);
+		mp_monitor_mark_dirty(m, pid);
 }
 
 static int add_process(void *data, pid_t pid)
@@ -195,7 +202,7 @@ static int add_process(void *data, pid_t pid)
 /* Before it is said that a process has its points: by now it has the markers that they call. */
 void mp_monitor_look_at(struct mp_monitor *m, pid_t pid)
 {
-	mark_dirty(m, pid);
+	mp_monitor_mark_dirty(m, pid);
 	mp_monitor_look_again(m);
 }
 
@@ -234,7 +241,9 @@ static void on_tick(void *data)
 	uint64_t now = mp_clock_now_ns();
 
 	mp_timer_clear(m->tick);
+	mp_monitor_reconcile(m);
 	mp_domains_refresh(m->domains, now);
+	mp_monitor_flush_reclaim(m);
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);
@@ -293,8 +302,7 @@ static void on_pid_end(void *data)
 	struct mp_monitor *m = w->monitor;
 
 	mp_loop_remove(m->loop, w->pidfd);
-	/* Where the kernel side follows processes it has done this already. */
-	mp_bpf_remove_target(m->bpf, w->pid);
+	mp_monitor_forget_ended(m, w->pid);
 	if (m->watchpoints)
 		mp_watchpoints_remove(m->watchpoints, w->pid);
 	mp_pythons_remove(m->pythons, w->pid);

@@ -94,6 +94,8 @@ static void finish(struct mp_monitor *m, int exit_code)
 	mp_pythons_end(m->pythons, PYTHON_END_NS);
 	while (mp_ring_drain(m->ring, MP_DRAIN_BATCH) == (int)MP_DRAIN_BATCH)
 		;
+	mp_monitor_reconcile(m);
+	mp_monitor_flush_reclaim(m);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), 0);
 	/* Hooks that still run get their time, so that their results come before the summary. */
 	mp_pipeline_end(&m->pipeline);

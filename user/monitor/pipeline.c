@@ -73,7 +73,7 @@ static uint64_t elapsed_since(uint64_t ts_ns)
 	return now > ts_ns ? now - ts_ns : 0;
 }
 
-void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
+int mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 {
 	struct mp_decision decision;
 	struct mp_event out = {.type = MP_EVENT_DECISION};
@@ -81,7 +81,7 @@ void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 	mp_policy_number(p->state, event);
 	mp_pipeline_put(p, event);
 	if (mp_policy_decide(p->policy, p->state, event, &decision) <= 0)
-		return;
+		return 0;
 	out.ts_ns = event->ts_ns;
 	out.realtime_ns = event->realtime_ns;
 	out.decision = decision.event;
@@ -90,6 +90,7 @@ void mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 	tell_outcome(p, &out);
 	if (decision.actions)
 		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->o.dry_run);
+	return 1;
 }
 
 enum mp_severity mp_pipeline_severity(const struct mp_pipeline *p, const char *domain)

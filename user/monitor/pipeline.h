@@ -28,8 +28,8 @@ struct mp_pipeline {
 int mp_pipeline_init(struct mp_pipeline *pipeline, const struct mp_pipeline_options *options);
 void mp_pipeline_end(struct mp_pipeline *pipeline);
 
-/* One event through all of it. */
-void mp_pipeline_feed(struct mp_pipeline *pipeline, struct mp_event *event);
+/* One event through all of it. Returns 1 when it led to a decision, which then has been told. */
+int mp_pipeline_feed(struct mp_pipeline *pipeline, struct mp_event *event);
 /* Output alone, stamped with the time now when it has none: start, site, stop … */
 void mp_pipeline_put(struct mp_pipeline *pipeline, struct mp_event *event);
 /* The state alone: what a recording tells of actions that were taken then. */

@@ -67,8 +67,10 @@ struct mp_monitor {
 	uint64_t start_ns;
 	uint64_t received;
 	bool lost_points_told;
-	uint64_t lost_told;    /* ring losses already reported … */
-	uint64_t lost_told_ns; /* … and when */
+	uint64_t followed_since; /* ticks since boot: children that began later are followed */
+	uint64_t missed_seen;	 /* by the kernel side, when /proc was last looked through */
+	uint64_t lost_told;	 /* ring losses already reported … */
+	uint64_t lost_told_ns;	 /* … and when */
 };
 
 /* inputs.c: what the loop calls, and what a record goes through. */
@@ -89,8 +91,21 @@ void mp_monitor_look_at(struct mp_monitor *m, pid_t pid);
 void mp_monitor_warn_lost_points(struct mp_monitor *m);
 /* Goes on with looking for Python functions, and asks for the next time. */
 void mp_monitor_run_watchpoints(struct mp_monitor *m);
+/* A process came under watch, runs another program, or has ended. */
+void mp_monitor_take_process(struct mp_monitor *m, struct mp_event *event);
+/* What this process has mapped is looked at again soon; 0: what all have. */
+void mp_monitor_mark_dirty(struct mp_monitor *m, pid_t pid);
+/* What the kernel side still has to tell of reclaim. */
+void mp_monitor_flush_reclaim(struct mp_monitor *m);
 /* mp_action_host.look: `data` is the monitor. */
 void mp_monitor_look(void *data, const char *domain);
+
+/* reconcile.c: finds what the kernel side missed, if it missed anything since the last time. */
+void mp_monitor_reconcile(struct mp_monitor *m);
+/* Called when the kernel side begins to follow processes. */
+void mp_monitor_reconcile_from_now(struct mp_monitor *m);
+/* `pid` has ended: if it is under watch still, that was missed. */
+void mp_monitor_forget_ended(struct mp_monitor *m, pid_t pid);
 
 /* setup.c: everything until the first record can come. */
 int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err);

@@ -49,6 +49,11 @@ uint64_t mp_privileges_injecting(void)
 	return INJECTING;
 }
 
+uint64_t mp_privileges_of_guardian(void)
+{
+	return BIT(CAP_KILL) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_BPF) | BIT(CAP_SYS_PTRACE);
+}
+
 int mp_privileges_keep(uint64_t needed)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -19,6 +19,13 @@ uint64_t mp_privileges_needed(const struct mp_features *features, bool acts);
 uint64_t mp_privileges_injecting(void);
 
 /*
+ * What undoing takes: signals to anyone, control files that another user may own, maps,
+ * which kernels before 5.19 ask CAP_BPF for at each look, and who a process is where /proc hides
+ * those of others.
+ */
+uint64_t mp_privileges_of_guardian(void);
+
+/*
  * Drops every other capability of the calling thread: call it before threads
  * are made. A program that is executed later as root has root's again, as hooks
  * expect. Returns 0 or a negative errno.

@@ -95,6 +95,7 @@ static int want_targets(struct mp_monitor *m, struct mp_error *err)
 			return mp_fail(err, MP_EXIT_TARGET, -error, "--target %s: %s", spec->origin,
 				       strerror(-error));
 	}
+	mp_monitor_reconcile_from_now(m);
 	return mp_bpf_track_processes(m->bpf, err);
 }
 
@@ -112,7 +113,7 @@ static int watch_pid(struct mp_monitor *m, pid_t pid, struct mp_error *err)
 	m->n_pids++;
 	m->n_live_pids++;
 	error = mp_bpf_add_target(m->bpf, pid, m->o->follow);
-	return error ? error : mp_monitor_watch_end(m, w);
+	return error < 0 ? error : mp_monitor_watch_end(m, w);
 }
 
 static int add_scanned(void *data, const struct mp_process *process)
@@ -139,8 +140,11 @@ static int add_targets(struct mp_monitor *m, struct mp_error *err)
 		if (error)
 			return error;
 	}
-	if (m->o->command)
-		return mp_bpf_add_target(m->bpf, m->child.pid, m->o->follow);
+	if (m->o->command) {
+		int error = mp_bpf_add_target(m->bpf, m->child.pid, m->o->follow);
+
+		return error < 0 ? error : 0;
+	}
 	return 0;
 }
 

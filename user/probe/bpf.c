@@ -71,18 +71,23 @@ static enum mp_gate gate_mode(const struct mp_bpf_options *o)
 static void choose_others(struct memprobe *skel, const struct mp_bpf_options *o)
 {
 	bool track = o->features->process_tracking;
-	bool takes_children = o->follow || o->want_comm || o->want_exe || o->want_cgroup;
+	bool takes_children = track && (o->follow || o->want_comm || o->want_exe || o->want_cgroup);
+	bool can_miss = o->features->preemptible_tracing;
 	const struct {
 		struct bpf_program *program;
 		bool load;
 	} all[] = {
 		{skel->progs.mp_setup, o->features->rss_per_cpu},
 		{skel->progs.mp_watch, o->watchpoints},
-		{skel->progs.mp_fork, track && takes_children},
+		{skel->progs.mp_fork, takes_children && !can_miss},
+		{skel->progs.mp_new_task, takes_children && can_miss},
 		{skel->progs.mp_exec, track},
+		{skel->progs.mp_exec_again, track && can_miss},
 		{skel->progs.mp_exit, track},
+		{skel->progs.mp_exit_again, track && can_miss},
 		{skel->progs.mp_mark_victim, o->features->oom_victims},
 		{skel->progs.mp_victim_exit, o->features->oom_victims},
+		{skel->progs.mp_victim_exit_again, o->features->oom_victims && can_miss},
 		{skel->progs.mp_cgroup_attach, track && o->want_cgroup},
 		{skel->progs.mp_fault_clock, o->pressure && o->features->fault_clock},
 		{skel->progs.mp_memcg_reclaim_begin, o->pressure && o->features->reclaim_events},
@@ -389,11 +394,15 @@ int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)
 {
 	struct bpf_program *const programs[] = {
 		bpf->skel->progs.mp_fork,
+		bpf->skel->progs.mp_new_task,
 		bpf->skel->progs.mp_exec,
+		bpf->skel->progs.mp_exec_again,
 		/* Before mp_exit: the calls of a victim's last thread are told before its exit. */
 		bpf->skel->progs.mp_mark_victim,
 		bpf->skel->progs.mp_victim_exit,
+		bpf->skel->progs.mp_victim_exit_again,
 		bpf->skel->progs.mp_exit,
+		bpf->skel->progs.mp_exit_again,
 		bpf->skel->progs.mp_cgroup_attach,
 	};
 
@@ -412,10 +421,17 @@ int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err)
 
 int mp_bpf_add_target(struct mp_bpf *bpf, pid_t pid, bool follow)
 {
-	struct mp_target target = {.flags = follow ? MP_TARGET_FOLLOW : 0};
+	struct mp_target target = {
+		.flags = follow ? MP_TARGET_FOLLOW : 0,
+		.exec_id = MP_EXEC_UNKNOWN,
+	};
 	uint32_t key = (uint32_t)pid;
+	int err = bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.targets), &key, &target,
+				      BPF_NOEXIST);
 
-	return bpf_map_update_elem(bpf_map__fd(bpf->skel->maps.targets), &key, &target, BPF_ANY);
+	if (err)
+		return err == -EEXIST ? 0 : err;
+	return 1;
 }
 
 void mp_bpf_remove_target(struct mp_bpf *bpf, pid_t pid)
@@ -546,6 +562,34 @@ uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf)
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf)
 {
 	return __atomic_load_n(&bpf->skel->bss->lost_processes, __ATOMIC_RELAXED);
+}
+
+static uint64_t missed_runs(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+
+	if (!bpf_program__autoload(program) ||
+	    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &len))
+		return 0;
+	return info.recursion_misses;
+}
+
+uint64_t mp_bpf_missed_processes(const struct mp_bpf *bpf)
+{
+	const struct memprobe *skel = bpf->skel;
+	/* Of a pair the second: what only the first missed was not missed. */
+	const struct bpf_program *const programs[] = {
+		skel->progs.mp_new_task,
+		skel->progs.mp_exec_again,
+		skel->progs.mp_exit_again,
+		skel->progs.mp_cgroup_attach,
+	};
+	uint64_t missed = 0;
+
+	for (size_t i = 0; i < MP_ARRAY_SIZE(programs); i++)
+		missed += missed_runs(programs[i]);
+	return missed;
 }
 
 bool mp_bpf_is_batched(const struct mp_bpf *bpf)

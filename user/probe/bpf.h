@@ -56,6 +56,7 @@ void mp_bpf_disable(struct mp_bpf *bpf);
 /* Starts to follow processes. Before the first scan, so that none is missed. */
 int mp_bpf_track_processes(struct mp_bpf *bpf, struct mp_error *err);
 
+/* Returns 1, or 0 when it is a target already. */
 int mp_bpf_add_target(struct mp_bpf *bpf, pid_t pid, bool follow);
 void mp_bpf_remove_target(struct mp_bpf *bpf, pid_t pid);
 bool mp_bpf_is_target(const struct mp_bpf *bpf, pid_t pid);
@@ -77,6 +78,12 @@ void mp_bpf_set_host_used(struct mp_bpf *bpf, uint64_t bytes);
  */
 int mp_bpf_watch_domain(struct mp_bpf *bpf, uint64_t id);
 void mp_bpf_forget_domain(struct mp_bpf *bpf, uint64_t id);
+/*
+ * Takes the sums that the kernel side has not told for MP_RECLAIM_EVERY_NS: those of the end of
+ * a burst of reclaim. Fills in the source and its figures. False: there are none.
+ */
+bool mp_bpf_take_reclaim(struct mp_bpf *bpf, uint64_t id, uint64_t now_ns,
+			 struct mp_event_pressure *ret);
 /* From which severity on a crossing was told already: what the policy holds the domain to be at. */
 void mp_bpf_set_severity(struct mp_bpf *bpf, uint64_t id, enum mp_severity severity);
 /*
@@ -119,6 +126,12 @@ bool mp_bpf_lost_points(const struct mp_bpf *bpf);
 /* Records lost so far: by the events ring and by the process ring. */
 uint64_t mp_bpf_lost_records(const struct mp_bpf *bpf);
 uint64_t mp_bpf_lost_processes(const struct mp_bpf *bpf);
+
+/*
+ * Runs of the programs that follow processes which the kernel left out, because a
+ * task on that CPU had been preempted in one.
+ */
+uint64_t mp_bpf_missed_processes(const struct mp_bpf *bpf);
 
 /* Whether the events ring wakes its reader for batches only: then look at it by the clock, too. */
 bool mp_bpf_is_batched(const struct mp_bpf *bpf);

@@ -187,6 +187,9 @@ static void detect_btf(const struct mp_fsroot *fs, struct mp_features *f)
 	f->preempt_disable =
 		has_name(btf, len, "bpf_preempt_disable") && has_name(btf, len, "bpf_rdonly_cast");
 	f->rss_per_cpu = !has_name(btf, len, "mm_rss_stat");
+	/* Guards the calls of tracepoints in the place of disabled preemption. */
+	f->preemptible_tracing =
+		f->preempt_disable && has_name(btf, len, "tracepoint_srcu_srcu_data");
 	f->process_tracking = has_name(btf, len, "btf_trace_sched_process_fork");
 	f->oom_victims = has_name(btf, len, "btf_trace_mark_victim");
 	f->reclaim_events = has_name(btf, len, "btf_trace_mm_vmscan_memcg_reclaim_begin") &&

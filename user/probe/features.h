@@ -14,20 +14,21 @@
 #define MP_BPF_F_UPROBE_MULTI_RETURN 1U
 
 struct mp_features {
-	bool btf;	       /* /sys/kernel/btf/vmlinux: CO-RE can work */
-	bool ringbuf;	       /* 5.8 */
-	bool uprobe_perf;      /* perf uprobe events with a BPF link and cookie, 5.15 */
-	bool uprobe_multi;     /* 6.6 */
-	bool uprobe_multi_pid; /* its process filter covers all threads, 6.10 */
-	bool preempt_disable;  /* kfunc, 6.10 */
-	bool rss_per_cpu;      /* 6.2: RSS kept per CPU */
-	bool process_tracking; /* BTF tracepoints sched_process_* */
-	bool oom_victims;      /* BTF tracepoint mark_victim */
-	bool reclaim_events;   /* BTF tracepoints mm_vmscan_{memcg,direct}_reclaim_* */
-	bool memcg_events;     /* BTF tracepoint count_memcg_events, 6.13 */
-	bool fault_clock;      /* a BPF program on the page-faults software event */
-	bool watchpoints;      /* the same on a hardware watchpoint's event */
-	bool send_signal;      /* bpf_send_signal(): the gate */
+	bool btf;		  /* /sys/kernel/btf/vmlinux: CO-RE can work */
+	bool ringbuf;		  /* 5.8 */
+	bool uprobe_perf;	  /* perf uprobe events with a BPF link and cookie, 5.15 */
+	bool uprobe_multi;	  /* 6.6 */
+	bool uprobe_multi_pid;	  /* its process filter covers all threads, 6.10 */
+	bool preempt_disable;	  /* kfunc, 6.10 */
+	bool rss_per_cpu;	  /* 6.2: RSS kept per CPU */
+	bool preemptible_tracing; /* tracing programs can be preempted, and then miss events, 7.0 */
+	bool process_tracking;	  /* BTF tracepoints sched_process_* */
+	bool oom_victims;	  /* BTF tracepoint mark_victim */
+	bool reclaim_events;	  /* BTF tracepoints mm_vmscan_{memcg,direct}_reclaim_* */
+	bool memcg_events;	  /* BTF tracepoint count_memcg_events, 6.13 */
+	bool fault_clock;	  /* a BPF program on the page-faults software event */
+	bool watchpoints;	  /* the same on a hardware watchpoint's event */
+	bool send_signal;	  /* bpf_send_signal(): the gate */
 	bool memory_cgroup;
 	bool cap_sys_admin;
 	bool cap_bpf;	  /* or CAP_SYS_ADMIN */

@@ -8,7 +8,7 @@
 #include "probe/bpf.h"
 #include "probe/skeleton.h"
 
-#define MP_TRACKING_LINKS 6
+#define MP_TRACKING_LINKS 10
 #define MP_RECLAIM_LINKS 4
 #define MP_DOMAINS 1024 /* as in maps.bpf.h */
 

@@ -68,6 +68,50 @@ void mp_bpf_forget_domain(struct mp_bpf *bpf, uint64_t id)
 	bpf->slot_used[domain - bpf->skel->bss->domains] = false;
 }
 
+static uint64_t take(__u64 *sum)
+{
+	return __atomic_exchange_n(sum, 0, __ATOMIC_RELAXED);
+}
+
+static void take_sums(const struct mp_bpf *bpf, struct mp_domain *domain,
+		      struct mp_event_pressure *e)
+{
+	uint64_t events[MP_MEMCG_EVENT_COUNT];
+
+	e->reclaims = __atomic_exchange_n(&domain->reclaims, 0, __ATOMIC_RELAXED);
+	e->stall_ns = take(&domain->stall_ns);
+	e->reclaimed_pages = take(&domain->reclaimed_pages);
+	for (size_t i = 0; i < MP_MEMCG_EVENT_COUNT; i++)
+		events[i] = take(&domain->events[i]);
+	if (!bpf->skel->bss->live.counts_events)
+		return;
+	e->pgmajfault = events[MP_MEMCG_PGMAJFAULT];
+	if (!bpf->skel->bss->live.counts_pages)
+		return;
+	e->pgscan = events[MP_MEMCG_PGSCAN];
+	e->pgsteal = events[MP_MEMCG_PGSTEAL];
+}
+
+bool mp_bpf_take_reclaim(struct mp_bpf *bpf, uint64_t id, uint64_t now_ns,
+			 struct mp_event_pressure *ret)
+{
+	struct mp_domain *domain = find_domain(bpf, id);
+	__u64 told_ns;
+
+	if (!domain || !__atomic_load_n(&domain->reclaims, __ATOMIC_RELAXED))
+		return false;
+	told_ns = __atomic_load_n(&domain->told_ns, __ATOMIC_RELAXED);
+	if (now_ns < told_ns + MP_RECLAIM_EVERY_NS ||
+	    !__atomic_compare_exchange_n(&domain->told_ns, &told_ns, now_ns, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	*ret = mp_event_pressure_blank(id ? MP_PRESSURE_RECLAIM : MP_PRESSURE_DIRECT_RECLAIM);
+	if (told_ns)
+		ret->window_ns = now_ns - told_ns;
+	take_sums(bpf, domain, ret);
+	return true;
+}
+
 void mp_bpf_set_severity(struct mp_bpf *bpf, uint64_t id, enum mp_severity severity)
 {
 	struct mp_domain *domain = find_domain(bpf, id);

@@ -507,7 +507,7 @@ static void read_process(const struct object *o, struct mp_event *event)
 	e->pid = get_pid(o, "pid");
 	e->parent = get_pid(o, "parent");
 	e->comm = get_string(o, "comm");
-	e->exit_code = get_int(o, "exit_code");
+	e->exit_code = (int)get_integer(o, "exit_code", INT_MIN, INT_MAX, MP_EXIT_STATUS_UNKNOWN);
 }
 
 static void read_figures(const struct object *o, struct mp_event_pressure *e)

@@ -139,6 +139,11 @@ static void write_probe(struct mp_json *j, const struct mp_event *event)
 		put_addresses(j, "stack", e->stack, e->n_stack);
 }
 
+static bool has_exit_code(const struct mp_event_process *e)
+{
+	return e->op == MP_PROCESS_EXIT && e->exit_code != MP_EXIT_STATUS_UNKNOWN;
+}
+
 static void write_process(struct mp_json *j, const struct mp_event *event)
 {
 	const struct mp_event_process *e = &event->process;
@@ -147,7 +152,7 @@ static void write_process(struct mp_json *j, const struct mp_event *event)
 	put_pid(j, "pid", e->pid);
 	put_pid(j, "parent", e->parent);
 	mp_json_string(j, "comm", e->comm);
-	mp_json_s64(j, "exit_code", e->op == MP_PROCESS_EXIT ? e->exit_code : MP_UNKNOWN_DELTA);
+	mp_json_s64(j, "exit_code", has_exit_code(e) ? e->exit_code : MP_UNKNOWN_DELTA);
 }
 
 /* What was going on; each source has figures of its own. */

@@ -441,7 +441,9 @@ static void view_probe(struct mp_textview *view, struct mp_text *out, const stru
 
 static void add_exit(struct mp_text *t, int status)
 {
-	if (WIFSIGNALED(status))
+	if (status == MP_EXIT_STATUS_UNKNOWN)
+		mp_text_puts(t, ", nobody saw how");
+	else if (WIFSIGNALED(status))
 		mp_text_printf(t, ", killed by signal %d", WTERMSIG(status));
 	else
 		mp_text_printf(t, ", exit code %d", WEXITSTATUS(status));

@@ -361,23 +361,9 @@ int mp_decode(const void *data, size_t len, const struct mp_points *points, stru
 	}
 }
 
-static uint64_t without(uint64_t usage, uint64_t reclaimable)
+uint64_t mp_decode_working_set(uint64_t usage, uint64_t reclaimable)
 {
 	if (usage == MP_UNKNOWN || reclaimable == MP_UNKNOWN)
 		return usage;
 	return usage > reclaimable ? usage - reclaimable : 0;
-}
-
-void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
-			   uint64_t host_used)
-{
-	probe->working_set = limited_by_host ? host_used : without(probe->usage, reclaimable);
-	probe->usage_pct = mp_percent(probe->working_set, probe->limit);
-}
-
-void mp_decode_pressure_working_set(struct mp_event_pressure *pressure, bool is_host,
-				    uint64_t reclaimable)
-{
-	pressure->working_set = is_host ? pressure->usage : without(pressure->usage, reclaimable);
-	pressure->usage_pct = mp_percent(pressure->working_set, pressure->limit);
 }

@@ -44,14 +44,9 @@ struct mp_decoded {
 int mp_decode(const void *data, size_t len, const struct mp_points *points, struct mp_decoded *ret);
 
 /*
- * Working set and its percentage (two decimals) of the limit, by the documented rule: usage
- * minus inactive file pages; on the host, memory in use. Unknown inputs give
- * unknown results (MP_UNKNOWN, -1).
+ * Of a group's usage what is not inactive file pages. Without a sample of those the raw usage is
+ * the best there is.
  */
-void mp_decode_working_set(struct mp_event_probe *probe, bool limited_by_host, uint64_t reclaimable,
-			   uint64_t host_used);
-/* The same for a decoded pressure event. The host's usage is already what is in use. */
-void mp_decode_pressure_working_set(struct mp_event_pressure *pressure, bool is_host,
-				    uint64_t reclaimable);
+uint64_t mp_decode_working_set(uint64_t usage, uint64_t reclaimable);
 
 #endif

@@ -10,7 +10,9 @@
 #include "target/private.h"
 
 #define MAX_PROC_FILE (64U << 10)
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+/* include/linux/sched.h */
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
 
 /* Places in /proc/PID/stat, counted from the first word behind the comm. */
 enum stat_word {
@@ -40,6 +42,7 @@ static int parse_words(char *text, struct mp_process *process)
 	process->state = words[STAT_STATE][0];
 	process->parent = (pid_t)parent;
 	process->is_kernel_thread = flags & PF_KTHREAD;
+	process->is_exiting = flags & PF_EXITING;
 	return 0;
 }
 

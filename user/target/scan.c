@@ -10,7 +10,7 @@
 #include "target/private.h"
 
 struct scan {
-	const struct mp_target_spec *spec;
+	const struct mp_target_spec *spec; /* NULL: every process */
 	const struct mp_cgroups *cg;
 	struct stat exe; /* kind exe: the file asked for */
 	mp_process_fn fn;
@@ -40,6 +40,8 @@ static bool is_meant(const struct scan *scan, const struct mp_process *process)
 {
 	const struct mp_target_spec *spec = scan->spec;
 
+	if (!spec)
+		return true;
 	switch (spec->kind) {
 	case MP_TARGET_PID:
 		return process->pid == spec->pid;
@@ -101,5 +103,12 @@ int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *c
 		return visit(&scan, spec->pid);
 	if (spec->kind == MP_TARGET_EXE && stat(spec->text, &scan.exe) < 0)
 		return -errno;
+	return visit_all(&scan);
+}
+
+int mp_process_scan(const struct mp_cgroups *cg, mp_process_fn fn, void *data)
+{
+	const struct scan scan = {.cg = cg, .fn = fn, .data = data};
+
 	return visit_all(&scan);
 }

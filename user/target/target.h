@@ -49,6 +49,7 @@ struct mp_process {
 	char comm[16];
 	char state; /* R S D T Z … */
 	bool is_kernel_thread;
+	bool is_exiting;     /* its main thread is on its way out, or a zombie */
 	uint64_t start_time; /* ticks since boot: tells a reused pid */
 };
 /*
@@ -61,6 +62,8 @@ int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *re
 typedef int (*mp_process_fn)(void *data, const struct mp_process *process);
 int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *cg, mp_process_fn fn,
 		   void *data);
+/* The same for every user process. */
+int mp_process_scan(const struct mp_cgroups *cg, mp_process_fn fn, void *data);
 
 /* A file that a process has mapped executable. */
 struct mp_binary {
