@@ -9,8 +9,8 @@
     def drop_cache(pressure):
         cache.clear()
 
-Cleanups run in a thread of the agent's, the last registered first; after them, always, gc.collect()
-and the allocator's trimming.
+Cleanups run in a thread of the agent's, the last registered first; after them, always,
+gc.collect() and the allocator's trimming.
 """
 
 import atexit
@@ -31,7 +31,8 @@ __all__ = ["Pressure", "is_agent_running", "off_pressure", "on_pressure", "relie
 
 C = TypeVar("C", bound=Callable[[Pressure], Any])
 
-#: Seconds after a fork until the child has an agent of its own: most that only exec() are gone by then.
+#: Seconds after a fork until the child has an agent of its own: most that only exec() are gone by
+#: then.
 AFTER_FORK = 0.1
 
 
@@ -75,8 +76,8 @@ def _collect(_: Pressure) -> int:
 
 def on_pressure(callback: C) -> C:
     """Registers a cleanup, which is called with a Pressure when memory is asked for, and may
-    return the bytes that it gave back. It has until `pressure.deadline`. Gives the callback, so that
-    this is a decorator, too. Registering it again changes nothing. OSError: more than 63.
+    return the bytes that it gave back. It has until `pressure.deadline`. Gives the callback, so
+    that this is a decorator, too. Registering it again changes nothing. OSError: more than 63.
     """
     if not callable(callback):
         raise TypeError(f"a cleanup is a function, not {callback!r}")
@@ -107,8 +108,8 @@ def relieve(severity: str = "critical", wanted_bytes: int = 0, timeout: float = 
 
 
 def start_agent() -> None:
-    """Listens for requests from now on, in this process and in those that it forks. Nothing when it
-    does already. OSError: the socket cannot be made."""
+    """Listens for requests from now on, in this process and in those that it forks. Nothing when
+    it does already. OSError: the socket cannot be made."""
     _agent.prepare()
     if not _agent.is_running:
         runtime.backend.agent_start()
