@@ -18,7 +18,7 @@ def against(what, ns, most):
 
 
 def bench_lib():
-    headline("libmemprobe, ns a call (median of 11 runs; nothing attached)")
+    headline("libmemprobe, ns a call (median of 201 runs; nothing attached)")
     ns = figures("checks") | figures("samples")
     against("point: enter", ns["enter"], 2)
     report("point: enter and exit", f"{ns['enter_exit']:.2f} ns")

@@ -92,6 +92,56 @@ test_scopes_of_cxx() {
 	expect_eq 504 "$(field_of_target caught)" 'exceptions'
 }
 
+# What a check says of a group with a limit, against the kernel's own figures: before, filled to
+# 80 %, and once the process has been moved out.
+test_check_in_a_group() {
+	make_group 200M
+	python3 - "$LIB" "$OWN_GROUP" "$(own_memory_cgroup)" <<-'PYTHON' || fail 'see above'
+		import ctypes, mmap, os, sys, time
+
+		MIB = 1 << 20
+		lib, group, outside = ctypes.CDLL(sys.argv[1]), sys.argv[2], sys.argv[3]
+
+		class Info(ctypes.Structure):
+		    _fields_ = [(n, ctypes.c_uint64) for n in "ts rss peak limit usage available".split()]
+		    _fields_ += [("ratio", ctypes.c_double), ("severity", ctypes.c_uint32), ("flags", ctypes.c_uint32)]
+
+		def check():
+		    info = Info()
+		    time.sleep(1.1)
+		    assert lib.memprobe_check(b"group", ctypes.byref(info)) == 0 and info.flags == 0
+		    print({n: getattr(info, n) for n, _ in Info._fields_})
+		    return info
+
+		def move(to):
+		    with open(to + "/cgroup.procs", "w") as file:
+		        file.write(str(os.getpid()))
+
+		def kernel_usage():
+		    for name in "memory.current", "memory.usage_in_bytes":
+		        if os.path.exists(f"{group}/{name}"):
+		            return int(open(f"{group}/{name}").read())
+
+		before = check()
+		move(group)
+		info = check()
+		assert info.limit == 200 * MIB and info.severity == 0 and info.usage < 50 * MIB
+		memory = mmap.mmap(-1, 150 * MIB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+		for _ in range(150):
+		    memory.write(b"x" * MIB)
+		info = check()
+		assert abs(info.usage - kernel_usage()) < 4 * MIB, (info.usage, kernel_usage())
+		assert info.available == info.limit - info.usage
+		assert info.severity == 1 and 0.75 <= info.ratio < 0.85
+		assert info.rss > 150 * MIB and info.peak >= info.rss
+		memory.close()
+		info = check()
+		assert info.usage < 50 * MIB and info.rss < 100 * MIB and info.peak > 150 * MIB
+		move(outside)
+		assert check().limit == before.limit
+	PYTHON
+}
+
 # Loaded, used and unloaded many times: no file and no mapping stays.
 test_loaded_and_unloaded() {
 	python3 - "$LIB" <<-'PYTHON' || fail 'see above'
