@@ -48,7 +48,7 @@ SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c), 
 	$(wildcard user/*/*.c))) \
 	user/base/arch_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
-SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o) $(LIB_SRCS:%.c=$(SAN)/obj/%.o)
+SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=build/bpf/%.bpf.o)
 SKEL := build/gen/memprobe.skel.h
@@ -159,12 +159,6 @@ $(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a $(SAN)/libmemprobe.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-# The two sanitizers exclude each other.
-$(SAN)/unit/test_memprobe_race: tests/unit/test_memprobe_race.c $(LIB_SRCS) $(wildcard user/lib/*.h)
-	$(call say,TSAN,$@)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O1 -fsanitize=thread $(filter %.c,$^) -lcmocka -o $@
-
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
 
@@ -174,7 +168,7 @@ $(SAN)/unit/test_memprobe_point $(SAN)/unit/test_memprobe_check: UNIT_LDFLAGS :=
 
 # Threads in the library, once more under the sanitizer that sees their races.
 TSAN := build/tsan
-TSAN_BINS := $(TSAN)/unit/test_memprobe_threads
+TSAN_BINS := $(TSAN)/unit/test_memprobe_threads $(TSAN)/unit/test_memprobe_race
 TSAN_FLAGS := -O1 -fsanitize=thread -fno-omit-frame-pointer
 
 $(TSAN)/obj/%.o: %.c

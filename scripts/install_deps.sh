@@ -17,7 +17,8 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 	libcapstone-dev libjansson-dev libiberty-dev pkg-config)
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 python3-psutil mypy libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
+	universal-ctags python3 python3-psutil mypy libsqlite3-0 bpftrace systemtap-sdt-dev util-linux
+	procps libjemalloc2 tcmalloc mimalloc)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 
@@ -52,12 +53,21 @@ apt_bpftool() {
 	fi
 }
 
+# The library that headers go with, whose name changes with its version. Nothing where there
+# is none: its test is skipped then.
+apt_library_of() {
+	{ apt-cache depends "$1" 2>/dev/null || true; } |
+		sed -n "s/.*Depends: \($2[0-9.]*\(t64\)\?\)\$/\1/p"
+}
+
 apt_names() {
 	local name
 	for name in "$@"; do
 		case $name in
 		clang-rt) apt_clang_rt ;;
 		bpftool) apt_bpftool ;;
+		tcmalloc) apt_library_of libgoogle-perftools-dev libtcmalloc-minimal ;;
+		mimalloc) apt_library_of libmimalloc-dev libmimalloc ;;
 		*) printf '%s\n' "$name" ;;
 		esac
 	done
@@ -136,6 +146,8 @@ dnf_names() {
 		libsqlite3-0) printf 'sqlite-libs\n' ;;
 		systemtap-sdt-dev) printf 'systemtap-sdt-devel\n' ;;
 		procps) printf 'procps-ng\n' ;;
+		libjemalloc2) printf 'jemalloc\n' ;;
+		tcmalloc) printf 'gperftools-libs\n' ;;
 		*) printf '%s\n' "$name" ;;
 		esac
 	done | sort -u

@@ -22,6 +22,7 @@ from common import (CALLS, EMPTY_PAIR, MEMPROBE, REPEATS, WORKLOAD, Monitor, Tar
 from library import bench_lib
 from pressure import bench_latency, bench_sources
 from python_probes import bench_python
+from relief import bench_relief
 
 
 # --- what a call costs ---------------------------------------------------------
@@ -236,8 +237,7 @@ def bench_idle():
 
 BENCHES = {"cost": bench_cost, "attach": bench_attach, "throughput": bench_throughput,
            "idle": bench_idle, "sources": bench_sources, "latency": bench_latency,
-           "lib": bench_lib,
-           "python": bench_python}
+           "lib": bench_lib, "python": bench_python, "relief": bench_relief}
 
 
 def main():

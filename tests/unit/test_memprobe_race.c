@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Threads that register and unregister callbacks, relieve, ask the agent, and start and
- * stop it, all at once. Built with ThreadSanitizer, which sees what ran unordered.
+ * stop it, all at once. Built twice: with ASan and UBSan as every unit test, and with TSan.
  */
 #include <setjmp.h>
 #include <stdarg.h>

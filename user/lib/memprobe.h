@@ -118,7 +118,7 @@ struct memprobe_pressure {
 	uint32_t severity; /* enum memprobe_severity */
 	uint32_t reserved;
 	uint64_t wanted_bytes; /* that would end it; 0: all that can be spared */
-	uint64_t deadline_ns;  /* CLOCK_MONOTONIC; nobody reads an answer after it */
+	uint64_t deadline_ns;  /* CLOCK_MONOTONIC; nobody reads an answer after it. 0: none */
 };
 
 /* Gives back what can be spared; returns the bytes, or 0 when it does not know. */
@@ -129,21 +129,28 @@ typedef uint64_t (*memprobe_pressure_fn)(const struct memprobe_pressure *pressur
  * Returns a handle above 0, or -1 with errno (ENOSPC: more than 64, ENOMEM).
  */
 int memprobe_on_pressure(memprobe_pressure_fn fn, void *data);
-/* When it returns, the function does not run and will not (unless called from within it). */
+/*
+ * When it returns, the function does not run and will not (unless called from within it). -1
+ * with errno ENOENT when there is no such handle.
+ */
 int memprobe_off_pressure(int handle);
 
 /*
  * Asks all callbacks now, and then the allocator (malloc_trim, jemalloc, mimalloc), as the
- * agent does. Returns the bytes by which the resident set shrank, 0 when it did not.
+ * agent does; NULL asks for all that can be spared. Returns the bytes by which the resident
+ * set shrank; 0 when it did not, when called by a callback, and when another thread's request
+ * went on until the deadline: callbacks are called by one thread at a time.
  */
 uint64_t memprobe_relieve(const struct memprobe_pressure *pressure);
 
 /*
  * Starts a thread that listens for requests of the monitor (docs/relief.md) and on
- * $MEMORY_PRESSURE_WATCH. Once a process; 0 also when it runs already. It is started anew in
- * a child after fork() when the child calls this. -1 with errno.
+ * $MEMORY_PRESSURE_WATCH, and one that calls the callbacks. Once a process; 0 also when it
+ * runs already. It is started anew in a child after fork() when the child calls this. While
+ * it runs the library stays loaded. -1 with errno.
  */
 int memprobe_agent_start(void);
+/* Waits for a callback that runs; -1 with errno EDEADLK when called by one. */
 int memprobe_agent_stop(void);
 
 /* --- what the macros are made of ------------------------------------------- */

@@ -61,6 +61,8 @@ enum mp_preload_fit mp_preload_fit(const char *path, const char *own)
 	int err;
 
 	mp_programs_executed(path, executed);
+	if (access(executed, R_OK))
+		return MP_PRELOAD_FITS;
 	err = mp_elf_interpreter(executed, loader, sizeof(loader));
 	if (err == -ENOENT)
 		return MP_PRELOAD_STATIC;
