@@ -29,7 +29,7 @@ scripts/install_deps.sh
 [ $clean = no ] || make clean
 make -j"$(nproc)" all
 [ $debug = no ] || make -j"$(nproc)" DEBUG=1 all
-printf 'built %s/build/memprobe-bpf and libmemprobe.so\n' "$PWD"
+printf 'built %s/build/%s\n' "$PWD" memprobe-bpf "$PWD" libmemprobe.so
 if command -v python3 >/dev/null; then
 	PYTHONPATH=user/python MEMPROBE_LIBRARY=$PWD/build/libmemprobe.so python3 -c \
 		'import memprobe; print("Python finds them: HAS_C_PROBES is", memprobe.HAS_C_PROBES)'

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the tests of the Python package, with libmemprobe.so and without it, and closes with one count.
+"""Runs the tests of the Python package, with libmemprobe.so and without it, and closes with one
+count.
 
     tests/python/run.py [-v] [PATTERN...]      as unittest's -k
 
@@ -48,12 +49,21 @@ class Result(unittest.TextTestResult):
         self.broken.add(test.id())
 
 
+def flatten(suite):
+    """Its tests, without those that need no package when they have run with the library."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from flatten(test)
+        elif os.environ["MEMPROBE_LIBRARY"] or not type(test).__module__.startswith("test_inject_"):
+            yield test
+
+
 def run_here(patterns, verbosity):
     """One pass, in this process. (passed, failed, skipped)"""
     sys.path[:0] = [str(TOP / "user" / "python"), str(HERE)]
     loader = unittest.TestLoader()
     loader.testNamePatterns = [p if "*" in p else f"*{p}*" for p in patterns] or None
-    suite = loader.discover(str(HERE), top_level_dir=str(HERE))
+    suite = unittest.TestSuite(flatten(loader.discover(str(HERE), top_level_dir=str(HERE))))
     runner = unittest.TextTestRunner(resultclass=Result, verbosity=verbosity, buffer=True)
     result = runner.run(suite)
     for test, reason in result.skipped:

@@ -115,7 +115,8 @@ def rss_bytes():
 
 
 class MemoryGroup:
-    """A memory cgroup of the test's own, below the one that it runs in. SkipTest: none can be made."""
+    """A memory cgroup of the test's own, below the one that it runs in. SkipTest: none can be
+    made."""
 
     def __init__(self, limit):
         self.path = self._make(limit)

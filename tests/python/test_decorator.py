@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""probe_memory() and mem_probe: what they wrap, what a call then does, and what stays as it was."""
+"""probe_memory() and mem_probe: what they wrap, what a call then does, and what stays as it
+was."""
 
 import asyncio
 import functools

@@ -9,7 +9,6 @@ import types
 import unittest
 from unittest import mock
 
-import memprobe
 from memprobe import MemoryOverflowError, get_probe_manager
 from memprobe._decorate import Probe
 from memprobe._points import DOCUMENTED

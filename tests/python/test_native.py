@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -94,6 +95,48 @@ class Library(unittest.TestCase):
         self.assertEqual(call.value, 0)
         runtime.backend.leave(point, call)
         self.assertEqual(runtime.backend.watched[0], 0)
+
+
+@needs_library
+class Seen(unittest.TestCase):
+    """By a tracer that knows nothing of memprobe but the notes in the library."""
+
+    APP = """
+import ctypes, memprobe, sys, time
+from memprobe._runtime import runtime
+@memprobe.probe_memory(level="low", name="seen.work")
+def work(n): return n
+print("ready", flush=True)
+library = ctypes.CDLL(runtime.backend.origin)
+probes = [ctypes.c_ushort.in_dll(library, "memprobe_%s_semaphore" % what)
+          for what in ("enter", "exit", "check")]
+end = time.monotonic() + 20
+while not all(each.value for each in probes) and time.monotonic() < end: time.sleep(.01)
+for n in range(1009): work(n)
+with memprobe.mem_probe("seen.block"): pass
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+    def test_every_call_by_bpftrace(self):
+        if os.geteuid() or not shutil.which("bpftrace"):
+            self.skipTest("needs root and bpftrace")
+        app = subprocess.Popen([os.sys.executable, "-c", self.APP], text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=str(PACKAGE)))
+        self.addCleanup(app.communicate)
+        app.stdout.readline()
+        script = "".join(f"usdt:{LIBRARY}:memprobe:{what} {{ @{what}[str(arg1)] = count(); }}"
+                         for what in ("enter", "exit", "check"))
+        tracer = subprocess.Popen(["bpftrace", "-p", str(app.pid), "-e", script], text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        app.stdout.readline()
+        tracer.send_signal(signal.SIGINT)
+        out, _ = tracer.communicate(timeout=30)
+        if "@" not in out:
+            self.skipTest("bpftrace cannot attach here: " + out.strip().replace("\n", "; ")[-200:])
+        for line in ("@enter[seen.work]: 1009", "@exit[seen.work]: 1009", "@enter[seen.block]: 1",
+                     "@exit[seen.block]: 1", "@check[seen.block]: 1"):
+            self.assertIn(line, out)
 
 
 if __name__ == "__main__":

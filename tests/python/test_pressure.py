@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pressure tests, monitors, guard, manager and environments: what they ask of the engine, what they do
-themselves, and what they say when there is no engine for it."""
+"""Pressure tests, monitors, guard, manager and environments: what they ask of the engine, what
+they do themselves, and what they say when there is no engine for it."""
 
 import contextlib
 import io

@@ -110,6 +110,26 @@ static void test_levels_decide_what_is_reused(void **state)
 	assert_int_equal(memprobe_point("by.name", MEMPROBE_LOW)->level, medium);
 }
 
+static void test_sample_is_always_new(void **state)
+{
+	struct memprobe_info info;
+	struct memprobe_info again;
+
+	(void)state;
+	errno = 99;
+	assert_int_equal(memprobe_sample(&info), 0);
+	expect_sane(&info);
+	age(1);
+	assert_int_equal(memprobe_sample(&again), 0);
+	assert_int_equal(again.flags, 0);
+	assert_int_equal(memprobe_severity(), again.severity);
+	assert_int_equal(errno, 99);
+	assert_int_equal(memprobe_check("sample", &again), 0);
+	assert_int_equal(again.flags, MEMPROBE_REUSED);
+	assert_int_equal(memprobe_sample(NULL), -1);
+	assert_int_equal(errno, EINVAL);
+}
+
 static void test_refused(void **state)
 {
 	struct memprobe_info info;
@@ -422,6 +442,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_check),
 		TEST(test_levels_decide_what_is_reused),
+		TEST(test_sample_is_always_new),
 		TEST(test_refused),
 		TEST(test_monitor_is_told),
 		TEST(test_fast_check),

@@ -148,6 +148,12 @@ static void expect_inner(const struct memprobe_info *info)
 	assert_true(info->usage_ratio == 0.5);
 }
 
+static void expect_inner_is_full(const struct memprobe_info *info)
+{
+	assert_true(info->usage == 93 * MIB);
+	assert_int_equal(info->severity, MEMPROBE_PRESSURE_CRITICAL);
+}
+
 /* --- where things are taken from --------------------------------------------------- */
 
 static void test_host(void **state)
@@ -476,6 +482,34 @@ static void test_cheap_parts_are_always_new(void **state)
 	assert_true(sample_later(f, 499)->usage == 49 * MIB);
 }
 
+/* Without the resident set: no file but the group's is read again. */
+static void test_glance(void **state)
+{
+	struct fixture *f = *state;
+
+	put_v2(f);
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS), MEMPROBE_NORMAL);
+	assert_false(f->sources.statm.is_open);
+	put_inner(f, 84 * MIB, 10 * MIB);
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS + MS), MEMPROBE_NORMAL);
+	put_inner(f, 85 * MIB, 10 * MIB);
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS + MS), MEMPROBE_WARNING);
+	put_inner(f, 95 * MIB, 10 * MIB);
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS + MS), MEMPROBE_GC);
+	put_inner(f, 95 * MIB, 2 * MIB);
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS + 100 * MS),
+			 MEMPROBE_PRESSURE_CRITICAL);
+	expect_inner_is_full(sample_at(f, FIRST_NS + 101 * MS));
+}
+
+static void test_glance_at_the_unknown(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "/proc/meminfo", "MemTotal: 1 kB\n");
+	assert_int_equal(mp_lib_glance(&f->system, &f->sources, FIRST_NS), MEMPROBE_NORMAL);
+}
+
 static void test_costly_parts_follow_what_moves(void **state)
 {
 	struct fixture *f = *state;
@@ -670,6 +704,8 @@ int main(void)
 		TEST(test_no_proc),
 		TEST(test_main_thread_is_gone),
 		TEST(test_cheap_parts_are_always_new),
+		TEST(test_glance),
+		TEST(test_glance_at_the_unknown),
 		TEST(test_costly_parts_follow_what_moves),
 		TEST(test_costly_parts_are_new_near_a_threshold),
 		TEST(test_costly_parts_are_new_in_a_full_group),

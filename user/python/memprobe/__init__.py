@@ -25,9 +25,9 @@ from .relief import off_pressure, on_pressure, relieve, start_agent, stop_agent
 __version__ = "0.1.0"
 
 __all__ = [
-    "EngineError", "EnvironmentSimulator", "HAS_C_PROBES", "MemoryGuard", "MemoryInfo", "MemoryManager",
-    "MemoryOverflowError", "MemoryPressurer", "Pressure", "ProbeManager", "check_memory",
-    "configure", "fast_check", "get_memory_guard", "get_memory_manager", "get_probe_manager",
+    "EngineError", "EnvironmentSimulator", "HAS_C_PROBES", "MemoryGuard", "MemoryInfo",
+    "MemoryManager", "MemoryOverflowError", "MemoryPressurer", "Pressure", "ProbeManager",
+    "check_memory", "configure", "fast_check", "get_memory_guard", "get_memory_manager", "get_probe_manager",
     "initialize_probes", "mem_probe", "off_pressure", "on_pressure", "probe_memory", "relieve",
     "start_agent", "stop_agent",
 ]

@@ -7,6 +7,7 @@ from typing import Any, Callable, NamedTuple, Sequence, Tuple
 log = logging.getLogger("memprobe")
 
 UNKNOWN = 2**64 - 1
+REUSED = 1  #: in the flags of a sample: it was taken earlier
 
 #: In bytes: ts_ns, rss, peak_rss, limit, usage, available, usage_ratio, severity, flags; the
 #: fields of struct memprobe_info, in its order. A plain tuple, for it is made at each check.

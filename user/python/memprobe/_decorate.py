@@ -2,8 +2,8 @@
 """Wrappers around functions of any kind, made to cost little while their point is not due.
 
 A wrapper has the same parameters as its function, since passing these on by *args and **kwargs
-costs more than the rest of it. It is made once for each list of parameters, by exec(), as dataclasses
-and namedtuple are.
+costs more than the rest of it. It is made once for each list of parameters, by exec(), as
+dataclasses and namedtuple are.
 """
 
 import functools
@@ -33,8 +33,8 @@ def make(_mp_call, _mp_now, _mp_probe, _mp_watched, _mp_begin, _mp_end):
     return wrapper
 """
 
-# There is no "yield from" for these: what is sent and thrown in, and the end, is passed on by hand.
-# The event loop knows the wrapper alone, and closes it.
+# There is no "yield from" for these: what is sent and thrown in, and the end, is passed on by
+# hand. The event loop knows the wrapper alone, and closes it.
 ASYNC_GENERATOR = """
 def make(_mp_call, _mp_now, _mp_probe, _mp_watched, _mp_begin, _mp_end):
     async def wrapper({parameters}):
@@ -93,6 +93,11 @@ class Probe:
         self._runtime = runtime
         self._backend: Backend = runtime.backend
         self._watched = runtime.backend.watched
+
+    @property
+    def value(self) -> bool:
+        """Whether begin() and end() would do anything, now: for a hook's gate."""
+        return monotonic() >= self.due or self._watched[0] != 0
 
     def begin(self) -> Any:
         """A call begins: gives what end() is to be given. MemoryOverflowError: it must not."""
@@ -220,13 +225,14 @@ def dress(wrapper: types.FunctionType, function: types.FunctionType) -> None:
 def refuse_others(function: Any) -> None:
     """TypeError, with what to do, for what is not a function or the like."""
     if isinstance(function, type):
-        raise TypeError(f"probe_memory cannot wrap the class {function.__qualname__}: decorate its "
-                        "__init__, or the methods that need memory")
+        raise TypeError(f"probe_memory cannot wrap the class {function.__qualname__}: decorate "
+                        "its __init__, or the methods that need memory")
     if isinstance(function, BUILTINS):
-        raise TypeError(f"probe_memory cannot wrap the builtin {function.__qualname__}: decorate a "
-                        "Python function that calls it")
+        raise TypeError(f"probe_memory cannot wrap the builtin {function.__qualname__}: decorate "
+                        "a Python function that calls it")
     if isinstance(function, property):
-        raise TypeError("probe_memory cannot wrap a property: put it below @property, on the getter")
+        raise TypeError("probe_memory cannot wrap a property: put it below @property, on the "
+                        "getter")
     if not callable(function):
         raise TypeError("probe_memory wraps functions and methods, not "
                         f"{type(function).__name__} objects")

@@ -82,7 +82,8 @@ class Run:
             raise
         code = self._process.returncode
         if code not in RAN:
-            raise EngineError(describe(self._arguments, code, err.decode("utf-8", "replace")), code)
+            said = err.decode("utf-8", "replace")
+            raise EngineError(describe(self._arguments, code, said), code)
         return out.decode("utf-8", "replace")
 
 
@@ -111,8 +112,8 @@ def query(*arguments: str) -> Any:
 
 
 class Report:
-    """A run that saves a report: make it, wait for result(); interrupt() from another thread ends it
-    before its time, with a report."""
+    """A run that saves a report: make it, wait for result(); interrupt() from another thread ends
+    it before its time, with a report."""
 
     def __init__(self, *arguments: str) -> None:
         self._what = arguments[0]

@@ -198,7 +198,8 @@ class Memory:
         wanted = [mount for mount in mounts if
                   (mount.fstype == "cgroup" and controller in mount.options.split(",")
                    if controller else mount.fstype == "cgroup2")]
-        return next((mount for mount in wanted if mount.root == "/"), wanted[0] if wanted else None)
+        first = wanted[0] if wanted else None
+        return next((mount for mount in wanted if mount.root == "/"), first)
 
     def _read(self, path: str) -> bytes:
         fd = self._files.get(path)

@@ -18,6 +18,7 @@ from ._levels import SEVERITIES
 
 SONAME = "libmemprobe.so.0"
 INFO = struct.Struct("=QQQQQQdII")  # struct memprobe_info
+UNPACK = INFO.unpack_from
 
 
 class CPressure(ctypes.Structure):
@@ -116,32 +117,31 @@ class Native(Backend):
             raise last_error(f"point {name!r}")
         return ctypes.c_void_p(address)
 
+    # A buffer is taken out while it is used: a signal handler, or another thread, may
+    # check memory in between.
+
     def sample(self, point: ctypes.c_void_p) -> Sample:
         buffer = self._take_buffer()
         if self._check(point, buffer[1]):
             self._fail(self._slow.memprobe_check_point, point, buffer[0])
-        return self._give_back(buffer)
+        sample = UNPACK(buffer[0])
+        self._buffers.append(buffer)
+        return cast(Sample, sample)
 
     def fresh(self) -> Sample:
         buffer = self._take_buffer()
         if self._sample(buffer[1]):
             self._fail(self._slow.memprobe_sample, buffer[0])
-        return self._give_back(buffer)
-
-    # A buffer is taken out while it is used: a signal handler, or another thread, may
-    # check memory in between.
+        sample = UNPACK(buffer[0])
+        self._buffers.append(buffer)
+        return cast(Sample, sample)
 
     def _take_buffer(self) -> Tuple[Any, Any]:
         try:
             return self._buffers.pop()
-        except IndexError:
+        except IndexError:  # the first time, or another thread has just taken the last one
             buffer = ctypes.create_string_buffer(INFO.size)
             return buffer, ctypes.byref(buffer)
-
-    def _give_back(self, buffer: Tuple[Any, Any]) -> Sample:
-        sample = INFO.unpack_from(buffer[0])
-        self._buffers.append(buffer)
-        return cast(Sample, sample)
 
     def severity(self) -> int:
         severity: int = self._severity()

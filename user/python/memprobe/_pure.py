@@ -9,12 +9,10 @@ import time
 from typing import Any, Callable, Dict, Optional
 
 from ._agent import Agent, Job
-from ._backend import Backend, Callback, Pressure, Sample, call_back
+from ._backend import REUSED, Backend, Callback, Pressure, Sample, call_back
 from ._levels import INTERVALS, NORMAL, severity_of
 from ._memory import Memory
 
-#: Struct memprobe_info's flag of a sample that was taken earlier.
-REUSED = 1
 FAST_AGE = 0.01  #: seconds for which is_above() takes the resident set to be as it was
 MAX_CALLBACKS = 64
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Dict, List, Optional, TypedDict, Union
 
 from . import _levels as levels
-from ._backend import UNKNOWN, Backend, Point, Sample, log
+from ._backend import REUSED, UNKNOWN, Backend, Point, Sample, log
 from ._native import load
 from ._pure import Pure
 
 MB = 1048576.0
+SEVERITIES = levels.SEVERITIES
 MAX_NAME = 127  # bytes
 MAX_POINTS = 1000  # the library has room for 1024, of which others may take some
 OTHERS = "memprobe.others"  # one point for all names beyond that
@@ -63,6 +64,7 @@ class Runtime:
         self._count = 0
         self._reacted_at: List[float] = [0.0] * len(levels.LEVELS)
         self._collecting = threading.local()
+        self._epoch = time.time() - time.monotonic()
 
     def point(self, name: str, level: str) -> Point:
         """The point of a name, which its first level stays with. ValueError: unknown level; a
@@ -115,7 +117,10 @@ class Runtime:
 
     def info(self, name: str, level: str, threshold_mb: float, sample: Sample) -> MemoryInfo:
         """What check_memory() gives."""
-        ts_ns, rss, peak, limit, _, available, ratio, severity, flags = sample
+        ts_ns, rss, peak, _, _, available, ratio, severity, flags = sample
+        is_reused = flags & REUSED
+        if not is_reused:  # clocks are set; of an earlier sample they were as they were then
+            self._epoch = time.time() - time.monotonic()
         available_mb, current_mb = available / MB, rss / MB
         if available == UNKNOWN:
             ratio = available_mb = float("nan")
@@ -126,10 +131,10 @@ class Runtime:
             "peak_memory_mb": peak / MB,
             "probe_name": name,
             "level": level,
-            "timestamp": time.time() - (time.monotonic() - ts_ns * 1e-9),
+            "timestamp": self._epoch + ts_ns * 1e-9,
             "threshold_exceeded": 0 < threshold_mb < current_mb,
-            "severity": levels.SEVERITIES[severity],
-            "reused": flags & 1 == 1,
+            "severity": SEVERITIES[severity],
+            "reused": is_reused == REUSED,
         }
 
 

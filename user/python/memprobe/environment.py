@@ -13,8 +13,8 @@ __all__ = ["EnvironmentSimulator"]
 
 
 class EnvironmentSimulator:
-    """Profiles by their name or their id. Every method raises EngineError where there is no engine, or
-    one that knows no profiles."""
+    """Profiles by their name or their id. Every method raises EngineError where there is no
+    engine, or one that knows no profiles."""
 
     def list_profiles(self) -> List[Dict[str, Any]]:
         """Of each at least name, id, total_mem_mb, swap_size_mb."""
@@ -34,8 +34,8 @@ class EnvironmentSimulator:
 
     def generate_docker_command(self, profile_name: str, image: Optional[str] = None,
                                 command: Optional[str] = None) -> str:
-        """A shell command that runs `command` (as a shell would split it), or what the image runs by
-        itself, in a container of that size. ValueError: no such profile."""
+        """A shell command that runs `command` (as a shell would split it), or what the image runs
+        by itself, in a container of that size. ValueError: no such profile."""
         self._require(profile_name)
         arguments = ["env", "docker", profile_name]
         if image:
@@ -50,7 +50,8 @@ class EnvironmentSimulator:
         docker = self.generate_docker_command(profile_name, command=command)
         temporary = f"{output_path}.tmp.{os.getpid()}"
         with open(temporary, "w", encoding="utf-8") as script:
-            script.write(f"#!/bin/sh\n# A device with little memory: {profile_name}\nexec {docker}\n")
+            script.write(f"#!/bin/sh\n# A device with little memory: {profile_name}\n"
+                         f"exec {docker}\n")
         os.chmod(temporary, 0o755)
         os.replace(temporary, output_path)
         return True
@@ -71,5 +72,5 @@ class EnvironmentSimulator:
 
     def _require(self, profile_name: str) -> None:
         if self.get_profile(profile_name) is None:
-            raise ValueError(f"no environment profile {profile_name!r}: there are "
-                             f"{', '.join(str(each.get('name')) for each in self.list_profiles())}")
+            names = ", ".join(str(each.get("name")) for each in self.list_profiles())
+            raise ValueError(f"no environment profile {profile_name!r}: there are {names}")

@@ -85,8 +85,8 @@ class MemoryPressurer:
     """Fills memory in patterns, and calls back when usage crosses thresholds.
 
     The memory is filled by the engine, in processes of its own: this process does not grow.
-    `safety_margin_mb` is what stays free, `monitor_interval` in seconds; thresholds are 0 to 1 of the
-    effective limit. ValueError: they are not 0 < warning <= critical <= 1.
+    `safety_margin_mb` is what stays free, `monitor_interval` in seconds; thresholds are 0 to 1 of
+    the effective limit. ValueError: they are not 0 < warning <= critical <= 1.
     """
 
     def __init__(self, safety_margin_mb: int = 500, monitor_interval: float = 0.5,
@@ -110,8 +110,8 @@ class MemoryPressurer:
 
     def staircase_pressure(self, step_size_mb: int = 100, step_interval_sec: float = 1.0,
                            max_steps: int = 20) -> int:
-        """Steps of so many MB, so many seconds apart. Gives the most MB that were held, as the others
-        do; EngineError where it cannot be done."""
+        """Steps of so many MB, so many seconds apart. Gives the most MB that were held, as the
+        others do; EngineError where it cannot be done."""
         return self._fill("staircase", step_size_mb=step_size_mb,
                           step_interval_sec=step_interval_sec, max_steps=max_steps)
 
@@ -145,8 +145,8 @@ class MemoryPressurer:
     def start_memory_monitor(self, callback_warning: Optional[MemoryCallback] = None,
                              callback_critical: Optional[MemoryCallback] = None) -> None:
         """Looks at memory every monitor_interval, in a thread, and calls back with
-        get_system_memory_info() when usage rises above a threshold: once, until it was below again.
-        Called again, it has the new callbacks called instead."""
+        get_system_memory_info() when usage rises above a threshold: once, until it was below
+        again. Called again, it has the new callbacks called instead."""
         self.stop_memory_monitor()
         self._callbacks = {number: callback for number, callback in (
             (levels.WARNING, callback_warning), (levels.PRESSURE_CRITICAL, callback_critical))
@@ -161,8 +161,8 @@ class MemoryPressurer:
             ticker.stop()
 
     def run_report(self, *arguments: str) -> Dict[str, Any]:
-        """One run of the engine that can be ended by release_all(); its report. RuntimeError: one is
-        running. EngineError."""
+        """One run of the engine that can be ended by release_all(); its report. RuntimeError: one
+        is running. EngineError."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeError("a pressure pattern is running: release_all() ends it")
         try:
@@ -193,9 +193,9 @@ class MemoryPressurer:
 class MemoryGuard:
     """Gives memory back by itself when it becomes scarce, and knows which models are loaded.
 
-    From 85 % of the effective limit on, all cleanups run (see memprobe.relief); from 90 % on models
-    that were registered with a way to release them are released, the first registered first, until
-    there is room. `interval` in seconds.
+    From 85 % of the effective limit on, all cleanups run (see memprobe.relief); from 90 % on
+    models that were registered with a way to release them are released, the first registered
+    first, until there is room. `interval` in seconds.
     """
 
     def __init__(self, interval: float = 0.5) -> None:
@@ -316,10 +316,10 @@ class MemoryManager:
                                      test_duration: float = 60,
                                      env_profile_name: Optional[str] = None,
                                      **settings: float) -> Dict[str, Any]:
-        """One pressure test, with a model loaded in it if `model_id` is given (then of test_duration
-        seconds). `settings` are the arguments of the pressurer's method for that mode. Gives the
-        report (see CONTRACT: test_mode, peak_memory, memory_statistics, environment ...). ValueError,
-        TypeError: not such a mode or setting. EngineError."""
+        """One pressure test, with a model loaded in it if `model_id` is given (then of
+        test_duration seconds). `settings` are the arguments of the pressurer's method for that
+        mode. Gives the report (see CONTRACT: test_mode, peak_memory, memory_statistics,
+        environment ...). ValueError, TypeError: not such a mode or setting. EngineError."""
         mode = mode_arguments(test_mode, settings)
         if env_profile_name and not self.env_profile:
             self.load_environment_profile(env_profile_name)
@@ -353,8 +353,8 @@ class MemoryManager:
         return report
 
     def trend(self) -> str:
-        """Of usage, from the older to the newer half of the history: increasing, decreasing, stable;
-        unknown with less than four samples."""
+        """Of usage, from the older to the newer half of the history: increasing, decreasing,
+        stable; unknown with less than four samples."""
         history = list(self._history)
         if len(history) < 4:
             return "unknown"

@@ -23,8 +23,9 @@ from ._decorate import Probe, wrap
 from ._points import DOCUMENTED
 from ._runtime import MB, MemoryInfo, MemoryOverflowError, check_threshold, runtime, shorten
 
-__all__ = ["HAS_C_PROBES", "MemoryInfo", "MemoryOverflowError", "ProbeManager", "check_memory", "configure",
-           "fast_check", "get_probe_manager", "initialize_probes", "mem_probe", "probe_memory"]
+__all__ = ["HAS_C_PROBES", "MemoryInfo", "MemoryOverflowError", "ProbeManager", "check_memory",
+           "configure", "fast_check", "get_probe_manager", "initialize_probes", "mem_probe",
+           "probe_memory"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,9 +36,9 @@ HAS_C_PROBES: bool = runtime.backend.has_c
 def configure(raise_on_critical: Optional[bool] = None, collect: Optional[bool] = None) -> None:
     """Settings of this process; what is None stays.
 
-    raise_on_critical: whether calls of critical points are refused with MemoryOverflowError from 90 %
-    of the limit on (at the start: yes, unless MEMPROBE_RAISE=0 is in the environment). collect: whether
-    garbage is collected from 85 % on (at the start: yes).
+    raise_on_critical: whether calls of critical points are refused with MemoryOverflowError from
+    90 % of the limit on (at the start: yes, unless MEMPROBE_RAISE=0 is in the environment).
+    collect: whether garbage is collected from 85 % on (at the start: yes).
     """
     if raise_on_critical is not None:
         runtime.settings.raise_on_critical = raise_on_critical
@@ -50,14 +51,14 @@ def check_memory(name: Optional[str] = None, level: str = "medium",
     """What memory there is, for the point `name` (if None: that of the calling function).
 
     memory_usage: 0 to 1, of the effective limit (the memory cgroup's, or the host's), without page
-    cache that the kernel drops by itself; NaN when it is not known. memory_available_mb, and of this
-    process current_memory_mb and peak_memory_mb (resident set), in MB of 1048576 bytes. probe_name,
-    level. timestamp: when that was measured, in seconds since the epoch; reused: an earlier sample was
-    good enough, since the interval of the level (low 1 s, medium 0.5 s, high 0.25 s, critical 0.125 s)
-    is not over. threshold_exceeded: whether current_memory_mb is above threshold_mb (0: none).
-    severity: normal, warning (from 75 %), gc (85 %), critical (90 %). From gc on garbage is collected
-    first, at most once a second for a level. ValueError: unknown level, or a name that is empty or
-    longer than 127 bytes. OSError: /proc cannot be read.
+    cache that the kernel drops by itself; NaN when it is not known. memory_available_mb, and of
+    this process current_memory_mb and peak_memory_mb (resident set), in MB of 1048576 bytes.
+    probe_name, level. timestamp: when that was measured, in seconds since the epoch; reused: an
+    earlier sample was good enough, since the interval of the level (low 1 s, medium 0.5 s, high
+    0.25 s, critical 0.125 s) is not over. threshold_exceeded: whether current_memory_mb is above
+    threshold_mb (0: none). severity: normal, warning (from 75 %), gc (85 %), critical (90 %). From
+    gc on garbage is collected first, at most once a second for a level. ValueError: unknown level,
+    or a name that is empty or longer than 127 bytes. OSError: /proc cannot be read.
     """
     if name is None:
         name = _caller()
@@ -67,7 +68,7 @@ def check_memory(name: Optional[str] = None, level: str = "medium",
         check_threshold(threshold_mb)
         point = runtime.point(name, level)
     sample = runtime.backend.sample(point)
-    if sample[7] != levels.NORMAL:
+    if sample[7]:  # above normal
         sample = runtime.react(name, level, sample)
     return runtime.info(name, level, threshold_mb, sample)
 
@@ -103,9 +104,9 @@ _warned = _Warned()
 
 
 def fast_check(threshold_mb: float = 0) -> bool:
-    """Whether the resident set is above so many MB; that is logged as a warning, once a second. By a
-    sample that may be 10 ms old. ValueError, TypeError: no number from 0 on. OSError: /proc cannot be
-    read."""
+    """Whether the resident set is above so many MB; that is logged as a warning, once a second. By
+    a sample that may be 10 ms old. ValueError, TypeError: no number from 0 on. OSError: /proc
+    cannot be read."""
     threshold = threshold_mb * 1048576
     if not 0 <= threshold < MOST:
         check_threshold(threshold_mb)
@@ -131,8 +132,9 @@ def probe_memory(level: Any = "medium", name: Optional[str] = None) -> Any:
     Before a call memory is looked at, unless the interval of the level is not over: from 85 % on
     garbage is collected, and at level critical MemoryOverflowError is raised from 90 % on, and the
     function not called. A monitor that is attached sees each call. Functions, methods, static and
-    class methods (above or below their decorator), coroutines, generators, asynchronous generators. ValueError:
-    unknown level. TypeError: a class, a builtin, a property; it says what to do.
+    class methods (above or below their decorator), coroutines, generators, asynchronous
+    generators. ValueError: unknown level. TypeError: a class, a builtin, a property; it says what
+    to do.
     """
     if callable(level) or isinstance(level, (staticmethod, classmethod)):
         return wrap(runtime, level, "medium")
@@ -146,8 +148,8 @@ def probe_memory(level: Any = "medium", name: Optional[str] = None) -> Any:
 
 
 class mem_probe(Dict[str, Any]):
-    """A point in the three ways that one may want it: a dict as check_memory() gives it; in a `with`
-    statement a point that the block is the call of; above a function as probe_memory() is.
+    """A point in the three ways that one may want it: a dict as check_memory() gives it; in a
+    `with` statement a point that the block is the call of; above a function as probe_memory() is.
 
         info = mem_probe("stage.one")
 
@@ -157,8 +159,8 @@ class mem_probe(Dict[str, Any]):
         @mem_probe(level="low")
         def stage_three(): ...
 
-    Arguments and exceptions are those of check_memory(), or probe_memory(). In a `with` statement each
-    use has an object of its own.
+    Arguments and exceptions are those of check_memory(), or probe_memory(). In a `with` statement
+    each use has an object of its own.
     """
 
     def __init__(self, name: Optional[str] = None, level: str = "medium",
@@ -207,8 +209,8 @@ class ProbeManager:
     def add_custom_probe(self, path: str, level: str = "medium") -> None:
         """Makes module[.Class].function a point, at once or when the module is imported; without a
         class, functions of that name in any class of the module are meant, too. The function stays
-        the same object. Adding a path again gives it the new level. ValueError: unknown level; no such
-        module, or no such function in it; a builtin."""
+        the same object. Adding a path again gives it the new level. ValueError: unknown level; no
+        such module, or no such function in it; a builtin."""
         levels.level_number(level)
         _require(path)
         self._add(shorten(path), level, path)
@@ -237,7 +239,7 @@ class ProbeManager:
 
     def _add(self, name: str, level: str, path: str) -> None:
         probe = Probe(runtime, name, level)
-        point = _inject.Point(name, path, _inject.Hook(probe.begin, probe.end))
+        point = _inject.Point(name, path, _inject.Hook(probe.begin, probe.end, probe))
         with self._lock:
             if path in self._custom:
                 self.remove_custom_probe(path)
@@ -304,9 +306,9 @@ def get_probe_manager() -> ProbeManager:
 
 
 def initialize_probes(agent: bool = True) -> List[str]:
-    """Puts in the eight documented points, now or as their modules are imported, and starts the relief
-    agent unless `agent` is false. Gives the names of the points that are in or wait; a module that lacks
-    its function is logged. OSError: the agent's socket cannot be made."""
+    """Puts in the eight documented points, now or as their modules are imported, and starts the
+    relief agent unless `agent` is false. Gives the names of the points that are in or wait; a
+    module that lacks its function is logged. OSError: the agent's socket cannot be made."""
     names = _manager.add_documented()
     if agent:
         relief.start_agent()

@@ -9,8 +9,8 @@
     def drop_cache(pressure):
         cache.clear()
 
-Cleanups run in a thread of the agent's, the last registered first; after them, always, gc.collect()
-and the allocator's trimming.
+Cleanups run in a thread of the agent's, the last registered first; after them, always,
+gc.collect() and the allocator's trimming.
 """
 
 import atexit
@@ -31,7 +31,8 @@ __all__ = ["Pressure", "is_agent_running", "off_pressure", "on_pressure", "relie
 
 C = TypeVar("C", bound=Callable[[Pressure], Any])
 
-#: Seconds after a fork until the child has an agent of its own: most that only exec() are gone by then.
+#: Seconds after a fork until the child has an agent of its own: most that only exec() are gone by
+#: then.
 AFTER_FORK = 0.1
 
 
@@ -41,22 +42,38 @@ class _Agent:
     def __init__(self) -> None:
         self.handles: Dict[Callable[..., Any], int] = {}
         self.is_running = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._has_gc = False
         self._hooks = itertools.count()  # what happens once is what finds it at 0
 
     def prepare(self) -> None:
         """gc.collect() is registered first, so that it runs last."""
-        with self._lock:
-            if not self._has_gc:
-                runtime.backend.on_pressure(_collect)
-                self._has_gc = True
+        if not self._has_gc:  # a cleanup that registers another must not wait for a stop()
+            with self._lock:
+                if not self._has_gc:
+                    runtime.backend.on_pressure(_collect)
+                    self._has_gc = True
         if next(self._hooks) == 0:
             atexit.register(stop_agent)
             os.register_at_fork(after_in_child=self._after_fork)
 
+    def start(self) -> None:
+        """A stop() that comes meanwhile waits, so that nothing is left."""
+        self.prepare()
+        with self._lock:
+            if not self.is_running:
+                runtime.backend.agent_start()
+                self.is_running = True
+
+    def stop(self) -> None:
+        """Nothing when it does not run."""
+        with self._lock:
+            if self.is_running:
+                self.is_running = False
+                runtime.backend.agent_stop()
+
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         if not self.is_running:
             return
         self.is_running = False
@@ -75,8 +92,8 @@ def _collect(_: Pressure) -> int:
 
 def on_pressure(callback: C) -> C:
     """Registers a cleanup, which is called with a Pressure when memory is asked for, and may
-    return the bytes that it gave back. It has until `pressure.deadline`. Gives the callback, so that
-    this is a decorator, too. Registering it again changes nothing. OSError: more than 63.
+    return the bytes that it gave back. It has until `pressure.deadline`. Gives the callback, so
+    that this is a decorator, too. Registering it again changes nothing. OSError: more than 63.
     """
     if not callable(callback):
         raise TypeError(f"a cleanup is a function, not {callback!r}")
@@ -107,19 +124,14 @@ def relieve(severity: str = "critical", wanted_bytes: int = 0, timeout: float = 
 
 
 def start_agent() -> None:
-    """Listens for requests from now on, in this process and in those that it forks. Nothing when it
-    does already. OSError: the socket cannot be made."""
-    _agent.prepare()
-    if not _agent.is_running:
-        runtime.backend.agent_start()
-        _agent.is_running = True
+    """Listens for requests from now on, in this process and in those that it forks. Nothing when
+    it does already. OSError: the socket cannot be made."""
+    _agent.start()
 
 
 def stop_agent() -> None:
     """Ends that. Done by itself at the end of the process."""
-    if _agent.is_running:
-        _agent.is_running = False
-        runtime.backend.agent_stop()
+    _agent.stop()
 
 
 def is_agent_running() -> bool:
@@ -128,12 +140,11 @@ def is_agent_running() -> bool:
 
 
 def _start_in_child() -> None:
-    try:
-        start_agent()
-    except OSError as error:
-        log.warning("no relief agent in this process: %s", error)
-        return
     # Processes of multiprocessing end without atexit, but by its own way.
     util: Optional[Any] = sys.modules.get("multiprocessing.util")
     if util:
         util.Finalize(None, stop_agent, exitpriority=0)
+    try:
+        start_agent()
+    except OSError as error:
+        log.warning("no relief agent in this process: %s", error)
