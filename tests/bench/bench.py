@@ -21,6 +21,7 @@ from common import (CALLS, EMPTY_PAIR, MEMPROBE, REPEATS, WORKLOAD, Monitor, Tar
                     kib_of, pinned, report, rows, workload_args)
 from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_injection import bench_python_injection
 from python_probes import bench_python
 
 
@@ -237,7 +238,7 @@ def bench_idle():
 BENCHES = {"cost": bench_cost, "attach": bench_attach, "throughput": bench_throughput,
            "idle": bench_idle, "sources": bench_sources, "latency": bench_latency,
            "lib": bench_lib,
-           "python": bench_python}
+           "python": bench_python, "injection": bench_python_injection}
 
 
 def main():

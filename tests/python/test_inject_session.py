@@ -13,6 +13,7 @@ import tempfile
 import threading
 import types
 import unittest
+import warnings
 import zlib
 
 from inject_support import INJECT, MARKER, FakeMarkers, InjectTest, load
@@ -127,6 +128,26 @@ class Results(SessionTest):
         importlib.reload  # the folder is gone: nothing happens
         self.inject.remove()
         self.assertEqual(os.listdir(folder), [], mpt_later)
+
+    def test_a_child_does_not_write_its_parents_result(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "result")
+        self.install(("a", 3, "mpt_later.func"), result=path)
+        os.unlink(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+        if pid == 0:
+            try:
+                self.module("mpt_later", SOURCE)
+                importlib.util.find_spec("mpt_none")
+                home = getattr(sys, self.inject._HOME)
+                os._exit(0 if home.points[0].status == "attached" else 1)
+            finally:
+                os._exit(2)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(os.listdir(folder), [])
 
     def test_a_result_that_cannot_be_written(self):
         result = self.inject.install(self.config(("a", 3, "mpt_mod.func"), result="/none/x"))
@@ -363,7 +384,9 @@ class Sharing(SessionTest):
         self.fake.attach(2)
         self.mod.func()
         self.assertEqual(self.log(), [("enter", "a", 0x103), ("exit", "a", 0x103)])
+        code = self.mod.func.__code__
         self.inject.remove("one")
+        self.assertIs(self.mod.func.__code__, code, "no call is missed meanwhile")
         self.mod.func()
         self.assertEqual(self.log(), [("enter", "a", 0x103), ("exit", "a", 0x103)])
         self.inject.remove("two")
