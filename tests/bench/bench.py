@@ -21,6 +21,7 @@ from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCH
                     Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
 from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_injection import bench_python_injection
 from python_probes import bench_python
 from relief import bench_relief
 
@@ -339,7 +340,7 @@ def bench_watchpoint():
 BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watchpoint,
            "attach": bench_attach, "throughput": bench_throughput, "idle": bench_idle,
            "sources": bench_sources, "latency": bench_latency, "lib": bench_lib,
-           "python": bench_python, "relief": bench_relief}
+           "python": bench_python, "injection": bench_python_injection, "relief": bench_relief}
 
 
 def main():
