@@ -77,7 +77,8 @@ bool mp_env_is_used(const struct mp_fsroot *fs, pid_t pid, const struct mp_pytho
 	       !mp_env_is_ignored(cmdline, len);
 }
 
-/* --- answers ----------------------------------------------------------------------------------- */
+/* --- answers -----------------------------------------------------------------------------------
+ */
 
 static bool is_answer(const char *name)
 {
@@ -88,8 +89,8 @@ static bool is_answer(const char *name)
 
 static int read_answer(int folder, const char *name, char **ret_text, size_t *ret_len)
 {
-	MP_CLOSE int fd = openat(folder, name,
-				 O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
+	MP_CLOSE int fd =
+		openat(folder, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
 	MP_FREE char *text = NULL;
 	struct stat st;
 	ssize_t n;
@@ -125,7 +126,8 @@ static void take_answer(const struct mp_python_answers *answers, const char *nam
 
 void mp_env_read_answers(const struct mp_python_answers *answers, mp_answer_fn fn, void *data)
 {
-	MP_CLOSEDIR DIR *dir = fdopendir(openat(answers->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	MP_CLOSEDIR DIR *dir =
+		fdopendir(openat(answers->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	const struct dirent *entry;
 
 	for (int i = 0; dir && i < MAX_AT_ONCE && (entry = readdir(dir)); i++) {

@@ -73,10 +73,11 @@ static int write_config(const struct mp_python_env *env, const struct mp_points 
 
 static int write_readme(const struct mp_python_env *env)
 {
-	static const char text[] =
-		"memprobe-bpf run made this folder for the Pythons that its command starts. When no\n"
-		"memprobe-bpf runs any more, it was killed before it could take the folder away: it\n"
-		"can be deleted, and nothing else is left.\n";
+	static const char text[] = "memprobe-bpf run made this folder for the Pythons that its "
+				   "command starts. When no\n"
+				   "memprobe-bpf runs any more, it was killed before it could take "
+				   "the folder away: it\n"
+				   "can be deleted, and nothing else is left.\n";
 
 	return write_file(env, "README", text, strlen(text));
 }
