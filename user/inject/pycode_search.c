@@ -344,7 +344,8 @@ static int find_type(const struct mp_python *python, uint64_t *ret, struct mp_er
 	int error = mp_elf_lookup(python->binary, &type, 1, NULL);
 
 	if (error || !type.addr)
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, error ? -error : ENOENT,
+		return mp_fail(err, MP_EXIT_UNSUPPORTED,
+			       error && error != -ENOENT ? -error : ENOTSUP,
 			       "process %d: its interpreter %s has no symbol PyCode_Type: it is "
 			       "stripped, and functions cannot be found in it from outside",
 			       (int)python->pid, python->binary);
