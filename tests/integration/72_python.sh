@@ -149,7 +149,7 @@ test_run_isolated() {
 		import sys, time
 		sys.path.insert(0, "$(dirname "$APP")")
 		import shelf
-		time.sleep(1)
+		for _ in range(100): time.sleep(0.01)
 		for i in range(41): shelf.held(i)
 	EOT
 	"$MEMPROBE" run --format json --points "$T/points.yaml" --no-pressure \

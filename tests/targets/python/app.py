@@ -103,7 +103,8 @@ def forks(number):
 
 def started(number):
     print("started", os.getpid(), flush=True)
-    time.sleep(1.0)
+    for _ in range(100):
+        time.sleep(0.01)
     for i in range(number):
         held(i)
 
