@@ -111,22 +111,22 @@ static __always_inline bool mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
 	return false;
 }
 
+/*
+ * A hardware watchpoint on the first bytecode of a function: its entry, of which
+ * no return is seen. Runs in the exception's handler, on behalf of user code, too
+ * late for a gate.
+ */
+static __always_inline bool mp_on_watch(bpf_user_pt_regs_t *ctx, bool alone)
+{
+	struct mp_hit hit = {.alone = alone, .origin = MP_ORIGIN_WATCH};
+
+	if (mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
+		mp_count_moment(&hit);
+	return false;
+}
+
 MP_PROGRAM("uprobe", mp_enter, mp_on_enter, mp_gate_stop)
 MP_PROGRAM("uretprobe", mp_return, mp_on_return, mp_no_more)
 MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt, mp_no_more)
 MP_PROGRAM("uprobe", mp_marker, mp_on_marker, mp_gate_stop)
-
-/*
- * A hardware watchpoint on the first bytecode of a function: its entry, of which
- * no return is seen. Runs in the exception's handler, with interrupts disabled, on
- * behalf of user code: so nothing else runs on this CPU meanwhile, on any kernel.
- */
-SEC("perf_event")
-int mp_watch(bpf_user_pt_regs_t *ctx)
-{
-	struct mp_hit hit = {.alone = true, .origin = MP_ORIGIN_WATCH};
-
-	if (mp_hit_begin(&hit, ctx, MP_PHASE_ENTER))
-		mp_count_moment(&hit);
-	return 0;
-}
+MP_PROGRAM("perf_event", mp_watch, mp_on_watch, mp_no_more)

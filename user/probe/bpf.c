@@ -77,7 +77,6 @@ static void choose_others(struct memprobe *skel, const struct mp_bpf_options *o)
 		bool load;
 	} all[] = {
 		{skel->progs.mp_setup, o->features->rss_per_cpu},
-		{skel->progs.mp_watch, o->watchpoints},
 		{skel->progs.mp_fork, track && takes_children},
 		{skel->progs.mp_exec, track},
 		{skel->progs.mp_exit, track},
@@ -105,36 +104,43 @@ struct builds {
 	{                                                                                          \
 		(skel)->progs.name, (skel)->progs.name##_preemptible                               \
 	}
-#define N_UPROBE_PROGRAMS MP_PROGRAM_WATCH
 
 /* One of each program's two builds; see the end of hit.bpf.h. */
-static struct bpf_program *uprobe_program(const struct memprobe *skel,
-					  const struct mp_features *features,
-					  enum mp_program program, struct bpf_program **ret_other)
+static struct bpf_program *probe_program(const struct memprobe *skel,
+					 const struct mp_features *features,
+					 enum mp_program program, struct bpf_program **ret_other)
 {
 	const struct builds all[] = {
 		[MP_PROGRAM_ENTER] = BUILDS(skel, mp_enter),
 		[MP_PROGRAM_RETURN] = BUILDS(skel, mp_return),
 		[MP_PROGRAM_USDT] = BUILDS(skel, mp_usdt),
 		[MP_PROGRAM_MARKER] = BUILDS(skel, mp_marker),
+		[MP_PROGRAM_WATCH] = BUILDS(skel, mp_watch),
 	};
 	const struct builds *builds = &all[program];
 
-	_Static_assert(MP_ARRAY_SIZE(all) == N_UPROBE_PROGRAMS, "two builds of each");
+	_Static_assert(MP_ARRAY_SIZE(all) == MP_PROGRAM_COUNT, "two builds of each");
 	*ret_other = features->preempt_disable ? builds->preemptible : builds->unpreempted;
 	return features->preempt_disable ? builds->unpreempted : builds->preemptible;
 }
 
-static void choose_uprobes(struct memprobe *skel, const struct mp_bpf_options *o)
+static bool is_wanted(const struct mp_bpf_options *o, enum mp_program program)
 {
-	for (int i = 0; i < N_UPROBE_PROGRAMS; i++) {
+	if (program == MP_PROGRAM_USDT)
+		return o->has_usdt;
+	return program != MP_PROGRAM_WATCH || o->watchpoints;
+}
+
+static void choose_probes(struct memprobe *skel, const struct mp_bpf_options *o)
+{
+	for (int i = 0; i < MP_PROGRAM_COUNT; i++) {
 		struct bpf_program *other;
 		struct bpf_program *program =
-			uprobe_program(skel, o->features, (enum mp_program)i, &other);
+			probe_program(skel, o->features, (enum mp_program)i, &other);
 
 		bpf_program__set_autoload(other, false);
-		bpf_program__set_autoload(program, i != MP_PROGRAM_USDT || o->has_usdt);
-		if (o->features->uprobe_multi)
+		bpf_program__set_autoload(program, is_wanted(o, (enum mp_program)i));
+		if (o->features->uprobe_multi && i != MP_PROGRAM_WATCH)
 			bpf_program__set_expected_attach_type(
 				program, (enum bpf_attach_type)MP_BPF_TRACE_UPROBE_MULTI);
 	}
@@ -308,13 +314,12 @@ static int fd_of(const struct bpf_program *program)
 
 static void keep_programs(struct mp_bpf *bpf, const struct mp_features *features)
 {
-	for (int i = 0; i < N_UPROBE_PROGRAMS; i++) {
+	for (int i = 0; i < MP_PROGRAM_COUNT; i++) {
 		struct bpf_program *other;
 
 		bpf->programs[i] =
-			fd_of(uprobe_program(bpf->skel, features, (enum mp_program)i, &other));
+			fd_of(probe_program(bpf->skel, features, (enum mp_program)i, &other));
 	}
-	bpf->programs[MP_PROGRAM_WATCH] = fd_of(bpf->skel->progs.mp_watch);
 }
 
 /*
@@ -349,7 +354,7 @@ int mp_bpf_load(const struct mp_bpf_options *o, struct mp_bpf **ret, struct mp_e
 	}
 	fill_config(bpf->skel, o, bpf->nr_cpus);
 	choose_others(bpf->skel, o);
-	choose_uprobes(bpf->skel, o);
+	choose_probes(bpf->skel, o);
 	error = size_maps(bpf->skel, o);
 	error = error ?: memprobe__load(bpf->skel);
 	error = error ?: run_setup(bpf->skel, o->features);
