@@ -62,10 +62,10 @@ class FakeMarkers:
         self.gate.value = self.exit_gate.value = count
 
     def _enter(self, point, name, level, call, size):
-        self.calls.append(("enter", point.value, name.buffer.value, level.value, call, size.value))
+        self.calls.append(("enter", point.value, name, level, call, size))
 
     def _exit(self, point, name, level, call):
-        self.calls.append(("exit", point.value, name.buffer.value, level.value, call))
+        self.calls.append(("exit", point.value, name, level, call))
 
 
 class InjectTest(unittest.TestCase):

@@ -14,7 +14,7 @@ import unittest
 import warnings
 import zipfile
 
-from inject_support import InjectTest, Recorder
+from inject_support import InjectTest, Recorder, load
 
 FUNC = "def func(): return __name__\n"
 
@@ -254,6 +254,28 @@ sys.modules[__name__] = Stand(__name__)
                 finally:
                     sys.meta_path.remove(other)
                     self.inject.discard(point)
+
+    def test_another_version_of_this_file_in_the_process(self):
+        self.write("mpt_a.py")
+        point, recorder = self.add("mpt_a.func")
+        other, second = load(), Recorder()
+        other._HOME = "__mpt_other_version__"
+        theirs = other.add("mpt_a.func", second.enter, second.exit)
+        try:
+            module = importlib.import_module("mpt_a")
+            module.func()
+            self.assertEqual((recorder.taken(), second.taken()), ("+1 -1", "+1 -1"))
+        finally:
+            other.discard(theirs)
+        module.func()
+        self.assertEqual((recorder.taken(), second.taken()), ("+2 -2", ""))
+
+    def test_other_imports_cost_no_search(self):
+        self.add("mpt_none.func")
+        home = getattr(sys, self.inject._HOME)
+        home._refresh = lambda *args: self.fail("looked again")
+        importlib.util.find_spec("mpt_other")
+        del home._refresh
 
     def test_a_finder_that_raises(self):
         class Broken:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import types
 import unittest
+import warnings
 import zlib
 
 from inject_support import INJECT, MARKER, FakeMarkers, InjectTest, load
@@ -128,6 +129,26 @@ class Results(SessionTest):
         self.inject.remove()
         self.assertEqual(os.listdir(folder), [], mpt_later)
 
+    def test_a_child_does_not_write_its_parents_result(self):
+        folder = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, folder)
+        path = os.path.join(folder, "result")
+        self.install(("a", 3, "mpt_later.func"), result=path)
+        os.unlink(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+        if pid == 0:
+            try:
+                self.module("mpt_later", SOURCE)
+                importlib.util.find_spec("mpt_none")
+                home = getattr(sys, self.inject._HOME)
+                os._exit(0 if home.points[0].status == "attached" else 1)
+            finally:
+                os._exit(2)
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(os.listdir(folder), [])
+
     def test_a_result_that_cannot_be_written(self):
         result = self.inject.install(self.config(("a", 3, "mpt_mod.func"), result="/none/x"))
         self.assertIn("FileNotFoundError", result["error"])
@@ -172,7 +193,8 @@ class Calls(SessionTest):
     def test_two_instances_count_in_ranges_of_their_own(self):
         first = self.fake.markers._next_call()
         second = FakeMarkers(load()).markers._next_call()
-        self.assertGreater(abs(first - second), 2**30)
+        self.assertNotEqual(first, second)
+        self.assertTrue(all(2**28 <= call < 2**29 for call in (first, second)))
 
     def test_without_a_monitor_no_marker_is_called(self):
         self.install(("a", 2, "mpt_mod.func"))
@@ -362,7 +384,9 @@ class Sharing(SessionTest):
         self.fake.attach(2)
         self.mod.func()
         self.assertEqual(self.log(), [("enter", "a", 0x103), ("exit", "a", 0x103)])
+        code = self.mod.func.__code__
         self.inject.remove("one")
+        self.assertIs(self.mod.func.__code__, code, "no call is missed meanwhile")
         self.mod.func()
         self.assertEqual(self.log(), [("enter", "a", 0x103), ("exit", "a", 0x103)])
         self.inject.remove("two")
@@ -492,26 +516,30 @@ class RealMarker(InjectTest):
                 self.assertEqual(self.mod.func.__code__.co_consts, (None,))
 
     def test_arguments_as_the_abi_has_them(self):
-        """The marker functions with the same types, as C calls that are written down."""
+        """C functions with the markers' parameters in their place, called as these are."""
         word, pointer = ctypes.c_uint64, ctypes.c_void_p
         calls = []
         enter = ctypes.CFUNCTYPE(None, word, pointer, word, word, word)(
             lambda *args: calls.append(args))
         leave = ctypes.CFUNCTYPE(None, word, pointer, word, word)(lambda *args: calls.append(args))
-        library = types.SimpleNamespace(memprobe_marker_enter=enter, memprobe_marker_exit=leave)
-        with_types = self.inject._load_marker(MARKER)
-        markers = self.inject._markers_of(with_types)
-        enter.argtypes = with_types.memprobe_marker_enter.argtypes
-        leave.argtypes = with_types.memprobe_marker_exit.argtypes
-        markers._enter, markers._exit = library.memprobe_marker_enter, library.memprobe_marker_exit
+        library = self.inject._load_marker(MARKER)
+        markers = self.inject._markers_of(library)
+        for name, function in (("_enter", enter), ("_exit", leave)):
+            raw = library._FuncPtr(ctypes.cast(function, pointer).value)
+            raw.restype = None
+            setattr(markers, name, raw)
         markers._exit_gate = ctypes.c_ushort(1)
-        hook = markers.hook("name.of.point", 3)
-        hook.exit(hook.enter())
-        (point, name, level, call, size), last = calls
-        self.assertEqual((point, ctypes.string_at(name), level, size),
-                         (fnv1a(b"name.of.point"), b"name.of.point", 0x103, 0))
-        self.assertEqual(last, (point, name, level, call))
-        self.assertTrue(call >> 63)
+        hook = markers.hook("name.of.point", 3, self.inject.Idle())
+        for _ in range(3):
+            hook.exit(hook.enter())
+        keys = set()
+        for (point, name, level, call, size), last in zip(calls[::2], calls[1::2]):
+            self.assertEqual((point, ctypes.string_at(name), level, size),
+                             (fnv1a(b"name.of.point"), b"name.of.point", 0x103, 0))
+            self.assertEqual(last, (point, name, level, call))
+            keys.add(call)
+        self.assertEqual(len(keys), 3)
+        self.assertTrue(all(0 < key < 2**32 for key in keys))
 
 
 class Interpreters(InjectTest):

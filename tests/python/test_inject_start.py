@@ -301,6 +301,20 @@ print(attach(), sys.gettrace())
 """)
         self.assertEqual(out, "['attached', 'failed'] None")
 
+    def test_a_debugger_keeps_its_place(self):
+        out = self.check("""
+def tracer(*args): return None
+if not hasattr(sys, "monitoring"): sys.settrace(tracer)
+before = sys.gettrace()
+attach()
+print(sys.gettrace() is before)
+def work(): return 1
+class Late:
+    def work(self): return 1
+print(sys.gettrace() is before)
+""")
+        self.assertEqual(out, "True\nTrue")
+
     def test_removed_before_they_are_made(self):
         out = self.check("""
 print(attach())

@@ -305,13 +305,25 @@ class Bodies(InjectTest):
             del args, kwargs
             return [ref() is None for ref in refs]
 
+        def assigned(a, b):
+            refs = [weakref.ref(a), weakref.ref(b)]
+            a = b = None
+            return [ref() is None for ref in refs] + [a, b]
+
+        def captured(a):
+            ref = weakref.ref(a)
+            a = None
+            return ref() is None, lambda: a
+
         def calls():
-            return func(Big(), Big(), c=Big()), rest(Big(), x=Big())
+            return (func(Big(), Big(), c=Big()), rest(Big(), x=Big()), assigned(Big(), Big()),
+                    captured(Big())[0])
 
         before = calls()
-        self.wrap(func)
-        self.wrap(rest)
+        for one in (func, rest, assigned, captured):
+            self.wrap(one)
         self.assertEqual(calls()[0], before[0])
+        self.assertEqual(calls()[2:], before[2:])
         if sys.version_info >= (3, 12):
             self.assertEqual(calls()[1], before[1])
         if sys.version_info >= (3, 11):
@@ -889,6 +901,8 @@ class Elsewhere(InjectTest):
         hooks = [const for const in func.__code__.co_consts
                  if type(const).__module__ == "__memprobe_inject__"]
         self.assertEqual(len(hooks), 1)
+        idle = self.sent(self.inject.Idle())
+        self.assertLess(idle.now(), idle.until)
         replaced = tuple(self.sent(const) if const in hooks else const
                          for const in func.__code__.co_consts)
         there = types.FunctionType(func.__code__.replace(co_consts=replaced), {})

@@ -57,7 +57,7 @@ _ONLY_AST = 0x400
 
 # Strings that stand for objects until the code is compiled. Attributes of a constant may be
 # called without a warning of the compiler; the constant itself may not.
-_HOOKS, _GATE = "memprobe: hooks", "memprobe: gate"
+_HOOKS, _GATE, _IDLE = "memprobe: hooks", "memprobe: gate", "memprobe: idle"
 
 # A lambda stands for the original: its code is put in the lambda's place. So the function that
 # runs is made in each call, from the globals and free variables of that call, and the code keeps
@@ -102,15 +102,29 @@ def _nothing():
     return None
 
 
+class Idle:
+    """What calls that find a gate at 0 are to end, and when: a time of `now()`."""
+
+    __slots__ = ("end", "now", "until", "until_if_used")
+
+    def __init__(self, end=_nothing, now=monotonic):
+        self.end = end
+        self.now = now
+        self.until = float("inf")
+        self.until_if_used = float("inf")  # what it becomes when the gate was seen open
+
+    def __reduce__(self):
+        return SimpleNamespace, (), {"end": bool, "now": int, "until": 1}
+
+
 class _Hooks:
     """What the code of a wrapper has among its constants."""
 
-    __slots__ = ("enter", "exit", "first", "idle")
+    __slots__ = ("enter", "exit", "first")
 
-    def __init__(self, enter, exit, idle):
+    def __init__(self, enter, exit):
         self.enter = enter
         self.exit = exit
-        self.idle = idle
         self.first = _first_step
 
     def silence(self):
@@ -118,12 +132,11 @@ class _Hooks:
         exit = self.exit
         self.enter = _nothing
         self.exit = lambda call: call is None or exit(call)
-        self.idle = _nothing
 
     def __reduce__(self):
         # Some send functions of __main__ to other processes by value: it runs bare there.
-        state = dict.fromkeys(("enter", "exit", "idle"), bool)
-        return SimpleNamespace, (), dict(state, first=methodcaller("asend", None))
+        first = methodcaller("asend", None)
+        return SimpleNamespace, (), {"enter": bool, "exit": bool, "first": first}
 
 
 class _Signature:
@@ -160,9 +173,8 @@ class _Signature:
             parts.append("**" + self.kwargs)
         return ", ".join(parts)
 
-    def passed(self):
-        """Arguments of the call. From 3.11 on a function owns what it is called with, and can
-        free it: the last one is passed so that the wrapper holds on to none."""
+    def passed(self, is_let_go):
+        """Arguments of the call; the last one so that the wrapper holds on to none, if asked."""
         parts = [("", name, name) for name in self.positional]
         if self.args:
             parts.append(("*", self.args, self.args))
@@ -171,11 +183,30 @@ class _Signature:
             parts.append(("**", self.kwargs, self.kwargs))
         if not parts:
             return ""
-        if sys.version_info >= (3, 11):
+        if is_let_go:
             prefix, name, value = parts[-1]
             dropped = ", ".join("(%s := None)" % name for name in self.names())
             parts[-1] = (prefix, name, "(%s, %s)[0]" % (value, dropped))
         return ", ".join(prefix + value for prefix, _, value in parts)
+
+
+def _lets_go(code):
+    """Whether a function may free what it is called with while it runs: from 3.11 on it owns that
+    alone. It has to assign to a parameter, or delete it; what is not known is taken for both."""
+    if not (3, 11) <= sys.version_info < (3, 15):
+        return sys.version_info >= (3, 15)
+    from opcode import opname
+
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & _VARARGS) + bool(code.co_flags & _VARKEYWORDS)
+    for op, argument in zip(code.co_code[::2], code.co_code[1::2]):
+        name = opname[op]
+        if name.startswith("DELETE_") or name == "STORE_DEREF" or count > 0xFF:
+            return True
+        # Some store two, one in each half of the argument.
+        if "STORE_FAST" in name and min(argument, argument >> 4, argument & 0xF) < count:
+            return True
+    return False
 
 
 def _locals_for(code):
@@ -204,7 +235,8 @@ def _source(code, has_gate, has_idle):
     names = _locals_for(code)
     kind = code.co_flags & (_GENERATOR | _COROUTINE | _ASYNC_GENERATOR)
     free = "(%s)" % "".join(name + ", " for name in code.co_freevars)
-    run = [line.format(args=signature.passed(), free=free, **names) for line in _RUN[kind]]
+    args = signature.passed(_lets_go(code))
+    run = [line.format(args=args, free=free, **names) for line in _RUN[kind]]
     body = _docstring(code)
     watched = ["%s = 'memprobe: hooks'.enter()" % names["call"], "try:"]
     watched += ["    " + line for line in run]
@@ -214,7 +246,9 @@ def _source(code, has_gate, has_idle):
         body += ["    " + line for line in watched]
         if kind == _ASYNC_GENERATOR:
             body.append("    return")
-        body += ["'memprobe: hooks'.idle()"] if has_idle else []
+        if has_idle:
+            body.append("if 'memprobe: idle'.now() >= 'memprobe: idle'.until:")
+            body.append("    'memprobe: idle'.end()")
         body += run
     else:
         body += watched
@@ -253,12 +287,12 @@ def _compile(source, line):
     return next(_nested_code(next(_nested_code(code))))
 
 
-def _wrapper_code(code, name, hooks, gate):
+def _wrapper_code(code, name, hooks, gate, idle):
     """A code object that stands for `code`, with hooks around it."""
-    new = _compile(_source(code, gate is not None, hooks.idle is not None), code.co_firstlineno)
+    new = _compile(_source(code, gate is not None, idle is not None), code.co_firstlineno)
     if (new.co_flags ^ code.co_flags) & _SHAPE or new.co_freevars != code.co_freevars:
         raise Unsupported("is of a kind that is not known")
-    stand_ins = {_HOOKS: hooks, _GATE: gate, _LAMBDA: name}
+    stand_ins = {_HOOKS: hooks, _GATE: gate, _IDLE: idle, _LAMBDA: name}
 
     def filled_in(const):
         if type(const) is CodeType:
@@ -279,8 +313,8 @@ def _wrapper_code(code, name, hooks, gate):
 
 class Hook:
     """What is run around a function: `enter()` before, whose result `exit()` is given after,
-    however it ends. Not when `gate.value` is 0: `idle()` is called then. An exception of enter()
-    is the caller's; exit() and idle() must not raise."""
+    however it ends. Not when `gate.value` is 0: it is the turn of `idle` then, an Idle. An
+    exception of enter() is the caller's; others must not raise."""
 
     __slots__ = ("enter", "exit", "gate", "idle")
 
@@ -309,8 +343,8 @@ def _together(hooks):
             raise
         if not entered:
             for hook in hooks:
-                if hook.idle is not None:
-                    hook.idle()
+                if hook.idle is not None and hook.idle.now() >= hook.idle.until:
+                    hook.idle.end()
         return entered
 
     def leave(entered):
@@ -347,8 +381,9 @@ class _Wrapped:
 
     def _build(self, func):
         hook = self.hooks[0] if len(self.hooks) == 1 else _together(tuple(self.hooks))
-        hooks = _Hooks(hook.enter, hook.exit, hook.idle)
-        return _wrapper_code(self.original, func.__qualname__, hooks, hook.gate), hooks
+        hooks = _Hooks(hook.enter, hook.exit)
+        name = func.__qualname__
+        return _wrapper_code(self.original, name, hooks, hook.gate, hook.idle), hooks
 
 
 class _Functions:
@@ -1237,11 +1272,9 @@ def _load_marker(marker):
 
 
 def _markers_of(library):
-    from ctypes import c_uint64, c_ushort, c_void_p
+    from ctypes import c_ushort
 
     enter, exit = library.memprobe_marker_enter, library.memprobe_marker_exit
-    enter.argtypes = [c_uint64, c_void_p, c_uint64, c_uint64, c_uint64]
-    exit.argtypes = [c_uint64, c_void_p, c_uint64, c_uint64]
     enter.restype = exit.restype = None
     gates = [c_ushort.in_dll(library, "memprobe_%s_semaphore" % name) for name in ("enter", "exit")]
     return Markers(enter, exit, *gates)
@@ -1259,30 +1292,25 @@ class Markers:
         self._exit = exit
         self.gate = gate
         self._exit_gate = exit_gate
-        # Calls of other libraries in the thread are counted from 1 as well.
-        start = int.from_bytes(os.urandom(3), "big") << 40 | 1 << 63
-        self._next_call = itertools.count(start + 1).__next__
-        # When a call that finds nobody on the markers is to end it all.
-        self.until = 0.0
-        self.until_if_on = 0.0
+        # Others in the process count their calls from 1.
+        start = 1 << 28 | int.from_bytes(os.urandom(3), "big")
+        self._next_call = itertools.count(start).__next__
 
-    def hook(self, name, level, idle=None):
-        """A hook that calls the markers for a point."""
-        from ctypes import addressof, c_uint64, c_void_p, create_string_buffer
+    def hook(self, name, level, idle):
+        """A hook that calls the markers for a point. Arguments are what ctypes passes on with
+        the least work: bytes as their address, and integers as 32 bits."""
+        from ctypes import c_uint64
 
-        data = os.fsencode(name)
-        buffer = create_string_buffer(data)
-        point, nothing = c_uint64(_fnv1a(data)), c_uint64(0)
-        text = c_void_p(addressof(buffer))
-        text.buffer = buffer  # lives as long as what points to it
-        grade = c_uint64(level | MARKER_PYTHON)
+        text = os.fsencode(name)
+        point = c_uint64(_fnv1a(text))
+        grade = level | MARKER_PYTHON
         marker_enter, marker_exit, next_call = self._enter, self._exit, self._next_call
         exit_gate = self._exit_gate
 
         def enter():
-            self.until = self.until_if_on
+            idle.until = idle.until_if_used
             call = next_call()
-            marker_enter(point, text, grade, call, nothing)
+            marker_enter(point, text, grade, call, 0)
             return call
 
         def exit(call):
@@ -1304,21 +1332,17 @@ class _Session:
         self.markers = markers
         self.pid = os.getpid()
         self.results = {}  # token -> path
-        self._clock = clock
-
-        def idle():
-            if clock() >= markers.until:
-                self.end(None)
-
-        def on_import():
-            if markers.gate.value:
-                markers.until = markers.until_if_on
-            else:
-                idle()
-
-        self.idle = idle
-        self._on_import = on_import
+        self.idle = Idle(functools.partial(self.end, None), clock)
+        self._on_import = self.check
         self._on_change = self.write_results
+
+    def check(self):
+        """At imports, and before another monitor comes."""
+        idle = self.idle
+        if self.markers.gate.value:
+            idle.until = idle.until_if_used
+        elif idle.now() >= idle.until:
+            idle.end()
 
     def points(self, token=None):
         return [
@@ -1338,9 +1362,9 @@ class _Session:
         """Points of a monitor that is about to attach: no semaphore is up for it yet. One that
         goes now must not take these along."""
         others = [point for point in self.points() if point.owner != token]
-        now = self._clock()
-        self.markers.until_if_on = now + _SETTLE_S if others else 0.0
-        self.markers.until = now + wait_s
+        now = self.idle.now()
+        self.idle.until_if_used = now + _SETTLE_S if others else 0.0
+        self.idle.until = now + wait_s
         if self._on_import not in self.injector.idlers:
             self.injector.idlers.append(self._on_import)
             self.injector.changed.append(self._on_change)
@@ -1414,8 +1438,7 @@ def write_result(path, result):
     import json
 
     name = "%s.%d" % (path, os.getpid())
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o600)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(fd, "w") as file:
             json.dump(result, file)
@@ -1443,6 +1466,8 @@ def _point_of(session, token, entry):
 
 def _session(config):
     shared = injector()
+    if shared.session is not None:
+        shared.session.check()
     if shared.session is not None:
         return shared.session
     return _Session(shared, _load_markers(config["marker"]))

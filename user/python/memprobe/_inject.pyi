@@ -6,7 +6,7 @@ from typing import Any, Callable, List, Optional, Tuple
 
 class Hook:
     def __init__(self, enter: Callable[[], Any], exit: Callable[[Any], Any], gate: Any = ...,
-                 idle: Optional[Callable[[], Any]] = ...) -> None: ...
+                 idle: Any = ...) -> None: ...
 
 class Point:
     name: str
@@ -14,7 +14,8 @@ class Point:
     status: str
     reason: str
     functions: List[str]
-    def __init__(self, name: str, path: str, hook: Hook, owner: Any = ...) -> None: ...
+    def __init__(self, name: str, path: str, hook: Hook, owner: Any = ...,
+                 func: Optional[FunctionType] = ...) -> None: ...
 
 class Injector:
     changed: List[Callable[[], Any]]
