@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCHED, WORKLOAD,
                     Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
+from injection import bench_attach_python
 from library import bench_lib
 from pressure import bench_latency, bench_sources
 from python_injection import bench_python_injection
@@ -338,9 +339,10 @@ def bench_watchpoint():
 
 
 BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watchpoint,
-           "attach": bench_attach, "throughput": bench_throughput, "idle": bench_idle,
-           "sources": bench_sources, "latency": bench_latency, "lib": bench_lib,
-           "python": bench_python, "injection": bench_python_injection, "relief": bench_relief}
+           "attach": bench_attach, "attach_python": bench_attach_python,
+           "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
+           "latency": bench_latency, "lib": bench_lib, "python": bench_python,
+           "injection": bench_python_injection, "relief": bench_relief}
 
 
 def main():
