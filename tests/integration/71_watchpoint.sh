@@ -51,7 +51,7 @@ write_points() {
 start_python() {
 	printf '#!/bin/sh\nexec %s %s "$@"\n' "$PYTHON" "$PWD/$WATCHED/main.py" >"$T/python"
 	chmod +x "$T/python"
-	PYTHONDONTWRITEBYTECODE=1 start_target "$T/python" "$@"
+	PYTHONDONTWRITEBYTECODE=1 start_target "$T/python" "$@" || fail "$(cat "$T/target.err")"
 }
 
 # watch POINT…: the monitor on the target, with these points.
@@ -69,8 +69,14 @@ has_sites() {
 	[ "$(sites "$1" "$2")" -ge "$3" ]
 }
 
+# attached SYMBOL [N]: until N sites of it have been; what was told instead is shown.
 attached() {
-	wait_until 20 has_sites "$1" attached "${2:-1}"
+	wait_until 20 has_sites_or_failed "$1" "${2:-1}"
+	has_sites "$1" attached "${2:-1}" || fail "$(grep '"status": *"failed"' "$T/out.json")"
+}
+
+has_sites_or_failed() {
+	has_sites "$1" attached "$2" || has_sites "$1" failed 1
 }
 
 # Lets the target do its next step, until it has told N lines.
