@@ -413,7 +413,6 @@ static int drop_privileges(const struct mp_monitor *m)
 {
 	static const char *const acting[] = {"relieve", "reclaim", NULL};
 	bool acts = m->o->enforce || names_any(m->o->policy, acting);
-
 	bool opens_events = m->o->python_mode == MP_PYTHON_WATCHPOINT && is_paranoid(&m->fs);
 
 	return mp_privileges_keep(mp_privileges_needed(&m->features, acts, opens_events));
