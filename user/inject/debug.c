@@ -191,7 +191,7 @@ static int write_request(const struct mp_python *python, const struct places *pl
 	const uint64_t support = places->thread + places->table[SUPPORT];
 	const uint64_t breaker_at = places->thread + places->table[EVAL_BREAKER];
 	int32_t pending = 0;
-	uint64_t breaker;
+	uint64_t breaker = 0;
 	int err = mp_memory_read(python->pid, support + places->table[PENDING], &pending,
 				 sizeof(pending));
 
