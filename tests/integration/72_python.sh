@@ -265,6 +265,18 @@ test_already_traced() {
 	finish_target
 }
 
+# What is called from outside is not what the filter is for, and is not what it kills.
+test_filter_of_system_calls() {
+	need_python
+	[ "$(uname -m)" = x86_64 ] || skip 'the filter is written for x86-64'
+	start_app filtered 47
+	watch
+	attached held
+	finish_target
+	end_monitor
+	check 'point("held").hits == 47'
+}
+
 # An interpreter of which nothing can be found is left alone.
 test_stripped_interpreter() {
 	need gcc

@@ -98,7 +98,7 @@ static int find_places(const struct mp_python *python, struct places *places)
 
 static int check_enabled(const struct mp_python *python, const struct places *places)
 {
-	int32_t enabled;
+	int32_t enabled = 0;
 	int err = mp_memory_read(python->pid, places->interpreter + places->table[ENABLED],
 				 &enabled, sizeof(enabled));
 
