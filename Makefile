@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Targets: all test unit integration fuzz vm bench lint format install clean. V=1 shows
+# Targets: all lib test unit python integration fuzz vm bench lint format install clean. V=1 shows
 # commands; DEBUG=1 builds the monitor with ASan and UBSan (into build/debug).
 
 VERSION := 0.1.0
@@ -48,7 +48,7 @@ SRCS := $(sort $(filter-out $(MAIN) $(LIB_SRCS) $(wildcard user/base/arch_*.c) \
 	$(wildcard user/inject/call_*.c),$(wildcard user/*/*.c))) \
 	user/base/arch_$(ARCH).c user/inject/call_$(ARCH).c
 OBJS := $(SRCS:%.c=$(BUILD)/obj/%.o)
-SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o)
+SAN_OBJS := $(SRCS:%.c=$(SAN)/obj/%.o) $(LIB_SRCS:%.c=$(SAN)/obj/%.o)
 BPF_SRCS := $(wildcard bpf/*.bpf.c)
 BPF_OBJS := $(BPF_SRCS:bpf/%.bpf.c=build/bpf/%.bpf.o)
 SKEL := build/gen/memprobe.skel.h
@@ -65,7 +65,7 @@ TOOL_BINS := $(TOOL_SRCS:tests/tools/%.c=build/tools/%)
 BENCH_SRCS := $(filter-out %.bpf.c,$(wildcard tests/bench/*.c))
 BENCH_BINS := $(BENCH_SRCS:tests/bench/%.c=build/bench/%)
 
-.PHONY: all lib test unit integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
+.PHONY: all lib test unit python integration fuzz vm bench lint format install clean fuzzers targets benches FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -167,6 +167,12 @@ $(SAN)/unit/%: $(SAN)/obj/tests/unit/%.o $(SAN)/libmp.a $(SAN)/libmemprobe.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(UNIT_LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
+# The two sanitizers exclude each other.
+$(SAN)/unit/test_memprobe_race: tests/unit/test_memprobe_race.c $(LIB_SRCS) $(wildcard user/lib/*.h)
+	$(call say,TSAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O1 -fsanitize=thread $(filter %.c,$^) -lcmocka -o $@
+
 # What the kernel answers is the test's script.
 $(SAN)/unit/test_reclaim: UNIT_LDFLAGS := -Wl,--wrap=mp_cgroup_reclaim
 
@@ -191,6 +197,10 @@ $(TSAN)/unit/%: $(TSAN)/obj/tests/unit/%.o $(LIB_SRCS:%.c=$(TSAN)/obj/%.o)
 
 unit: $(UNIT_BINS) $(TSAN_BINS)
 	$(Q)tests/run_unit.sh $(UNIT_BINS) $(TSAN_BINS)
+
+# The package of user/python, with the library and without it.
+python: all
+	$(Q)tests/python/run.py
 
 FUZZ_FLAGS := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
@@ -246,7 +256,13 @@ vm: all targets
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(LIBBPF_STATIC) -lelf -lz -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $< $(BENCH_LDLIBS) $(LIBBPF_STATIC) -lelf -lz -o $@
+
+# One as programs use the library, one that reaches into it.
+build/bench/checks: BENCH_LDLIBS := -Lbuild -lmemprobe -Wl,-rpath,'$$ORIGIN/..'
+build/bench/checks: build/libmemprobe.so build/libmemprobe.so.0
+build/bench/samples: BENCH_LDLIBS := build/libmemprobe.a
+build/bench/samples: build/libmemprobe.a
 
 build/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(call say,BPF,$@)
@@ -258,7 +274,7 @@ benches: $(BENCH_BINS) build/bench/empty.bpf.o
 bench: all targets benches
 	$(Q)tests/bench/run.sh
 
-test: unit fuzz integration
+test: unit python fuzz integration
 
 format:
 	$(Q)clang-format -i $$(git ls-files '*.c' '*.h')
@@ -286,6 +302,9 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/memprobe.pc
 	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf
 	cp -r configs/. $(DESTDIR)$(PREFIX)/share/memprobe-bpf/
+	install -d $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
+	install -m 644 user/python/memprobe/*.py user/python/memprobe/*.pyi \
+		user/python/memprobe/py.typed $(DESTDIR)$(PREFIX)/share/memprobe-bpf/python/memprobe
 
 clean:
 	rm -rf build compile_commands.json

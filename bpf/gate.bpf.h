@@ -102,7 +102,7 @@ static __always_inline void mp_wake_reader(void)
  *
  * While preemption is disabled the signal would go by way of an interrupt. So
  * this runs after, and therefore keeps nothing on its stack (see the end of
- * probe.bpf.c).
+ * hit.bpf.h).
  */
 static __noinline int mp_gate_stop(void)
 {

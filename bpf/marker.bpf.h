@@ -126,7 +126,7 @@ static __noinline u32 mp_declare(bpf_user_pt_regs_t *ctx)
 	struct mp_point_config *point;
 	u32 slot, index;
 
-	if (!ctx || !id) /* 0 is what marks a slot as free, and the id of no name */
+	if (!ctx)
 		return MP_NO_POINT;
 	slot = mp_claim_slot(id);
 	if (slot >= MP_SPARE_POINTS) {
@@ -145,19 +145,18 @@ static __noinline u32 mp_declare(bpf_user_pt_regs_t *ctx)
 }
 
 /* The point whose marker this is, known or new. */
-static __noinline u32 mp_marker_point(bpf_user_pt_regs_t *ctx)
+static __noinline u32 mp_marker_look(bpf_user_pt_regs_t *ctx, struct mp_thread *t)
 {
 	u64 id = ctx ? mp_marker_id(ctx) : 0;
 	const u32 *known = bpf_map_lookup_elem(&marker_points, &id);
-	const u64 *done;
-	u32 index;
+	u32 index = known ? *known : MP_NO_POINT;
 
 	if (!known)
 		return mp_declare(ctx);
-	index = *known;
-	done = bpf_map_lookup_elem(&told, &index);
-	if (done && !*done)
-		mp_tell_point(ctx, index);
+	if (mp_tell_point(ctx, index)) {
+		t->marker_id = id;
+		t->marker_point = index;
+	}
 	return index;
 }
 
@@ -221,7 +220,14 @@ static __always_inline bool mp_on_marker(bpf_user_pt_regs_t *ctx, bool alone)
 
 	if (!mp_hit_thread(&hit, ctx, phase))
 		return false;
-	index = mp_marker_point(ctx);
+	/* No name has the id 0: it is what a free slot has, and a thread that has passed none. */
+	if (!mp_marker_id(ctx)) {
+		mp_count(false, &lost_hits, 1);
+		return false;
+	}
+	index = hit.thread->marker_point;
+	if (hit.thread->marker_id != mp_marker_id(ctx))
+		index = mp_marker_look(ctx, hit.thread);
 	if (!mp_hit_point(&hit, index)) {
 		mp_count(false, &lost_hits, 1);
 		return false;

@@ -309,19 +309,19 @@ static __always_inline u64 mp_working_set(u64 usage, u64 reclaimable)
 	return usage > reclaimable ? usage - reclaimable : 0;
 }
 
-/* The severity that user space will see, before hysteresis. */
+/* The severity that user space will see, before hysteresis. No division: it is asked at every hit.
+ */
 static __always_inline u32 mp_severity_of(u64 used, u64 limit)
 {
-	u64 pct;
+	u64 hundredfold = used * 100;
 
 	if (!limit)
 		return MP_SEVERITY_NORMAL;
-	pct = used * 100 / limit;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_CRITICAL])
+	if (hundredfold >= cfg.threshold_pct[MP_SEVERITY_CRITICAL] * limit)
 		return MP_SEVERITY_CRITICAL;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_GC])
+	if (hundredfold >= cfg.threshold_pct[MP_SEVERITY_GC] * limit)
 		return MP_SEVERITY_GC;
-	if (pct >= cfg.threshold_pct[MP_SEVERITY_WARNING])
+	if (hundredfold >= cfg.threshold_pct[MP_SEVERITY_WARNING] * limit)
 		return MP_SEVERITY_WARNING;
 	return MP_SEVERITY_NORMAL;
 }

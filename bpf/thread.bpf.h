@@ -53,6 +53,9 @@ struct mp_thread {
 	u64 used;  /* of the view's limit, without what can be dropped */
 	u64 asked; /* bytes that a marker's call asks for; 0: not known */
 	struct mp_frame frames[MP_FRAME_DEPTH];
+	u64 marker_id; /* the id that was looked up last, and its point: most often it comes again
+			*/
+	u64 marker_point;
 	/* Calls of markers come and go in any order (generators, coroutines): a slot each. */
 	u64 keyed_next; /* the slot to try first for the next one */
 	struct mp_frame keyed[MP_KEYED_FRAMES];

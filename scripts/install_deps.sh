@@ -17,7 +17,7 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 	libcapstone-dev libjansson-dev libiberty-dev pkg-config)
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
+	universal-ctags python3 python3-psutil mypy libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 
@@ -130,6 +130,7 @@ dnf_names() {
 		clang-rt) printf 'compiler-rt\n' ;;
 		clang-format | clang-tidy) printf 'clang-tools-extra\n' ;;
 		shellcheck) printf 'ShellCheck\n' ;;
+		mypy) printf 'python3-mypy\n' ;;
 		universal-ctags) printf 'ctags\n' ;;
 		redis-server | redis-tools) printf 'redis\n' ;;
 		libsqlite3-0) printf 'sqlite-libs\n' ;;
@@ -166,7 +167,7 @@ explain() {
 		  libbpf 1.1 or later with libbpf.a, libelf, zlib, libyaml, libcapstone, libjansson, libiberty.a
 		and for the tests:
 		  cmocka, clang's sanitizer runtime, clang-format, clang-tidy, cppcheck, shellcheck,
-		  universal-ctags, python3 with sqlite3, redis, bpftrace, sys/sdt.h, unshare, setpriv, g++, git
+		  universal-ctags, python3 with sqlite3 and psutil, mypy, redis, bpftrace, sys/sdt.h, unshare, setpriv, g++, git
 		then run make, or make test.
 	TEXT
 	exit 1

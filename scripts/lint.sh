@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Every static check of the sources, or those named: format tidy cppcheck shell
+# Every static check of the sources, or those named: format tidy cppcheck shell types
 # includes lengths words. Prints all problems; exit code 1 if there is one. A
 # check by a tool of another version than the sources are kept with is skipped.
 # Needs compile_commands.json and the generated skeleton: run it by `make lint`.
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 readonly MAX_FUNCTION_LINES=80
 # Those of Debian 12. Each version formats differently and warns about other things.
 declare -Ar KEPT_WITH=([format]='clang-format 14' [tidy]='clang-tidy 14' [cppcheck]='cppcheck 2.10'
-	[shell]='shellcheck 0.9')
+	[shell]='shellcheck 0.9' [types]='mypy 1.0')
 
 # Fails, and says why, when a check's tool is not of the version that it is kept with.
 has_version() {
@@ -91,6 +91,11 @@ check_shell() {
 	done | xargs -r shellcheck -x
 }
 
+# The package, by the oldest Python that it is for; what uses it runs under the newest.
+check_types() {
+	mypy --strict --python-version 3.8 --cache-dir build/mypy --no-error-summary user/python/memprobe
+}
+
 check_includes() {
 	scripts/include_map.py
 }
@@ -119,7 +124,7 @@ check_words() {
 
 main() {
 	local checks=("$@") failed=0 skipped=0 check output
-	[ $# -gt 0 ] || checks=(format includes lengths words shell cppcheck tidy)
+	[ $# -gt 0 ] || checks=(format includes lengths words shell types cppcheck tidy)
 	for check in "${checks[@]}"; do
 		if ! output=$(has_version "$check"); then
 			printf '  %-8s skip: %s\n' "$check" "$output"

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Installs what is missing, builds, and runs every test: static checks (counted
-# as one), unit tests, fuzzers for FUZZ_SECONDS (5) each, integration tests, and
-# on the oldest and the newest kernel those that depend most on it. Needs root for
-# the integration tests. Closes with a line "N passed, N failed, N skipped".
+# as one), unit tests, the Python package's, fuzzers for FUZZ_SECONDS (5) each,
+# integration tests, and on the oldest and the newest kernel those that depend most
+# on it. Needs root for the integration tests. Closes with a line
+# "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -52,6 +53,7 @@ main() {
 	if make -j"$jobs" all targets; then
 		part lint make lint
 		part unit make -j"$jobs" unit
+		part python make python
 		part fuzz make -j"$jobs" fuzz
 		part integration make integration
 		part vm vm

@@ -17,9 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import (CALLS, EMPTY_PAIR, MEMPROBE, REPEATS, WATCHED, WORKLOAD, Monitor, Target, cpu_ns, headline,
-                    kib_of, pinned, report, rows, workload_args)
+from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCHED, WORKLOAD,
+                    Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
+from injection import bench_attach_python
+from library import bench_lib
 from pressure import bench_latency, bench_sources
+from python_injection import bench_python_injection
+from python_probes import bench_python
 
 
 # --- what a call costs ---------------------------------------------------------
@@ -96,6 +100,66 @@ def report_ratios(function, cost):
                    own / peer <= 0.75)
     elif peer:
         report("endbr: bpftrace / memprobe-bpf", f"{peer / own:.1f}", ">= 8", peer / own >= 8)
+
+
+# --- what a marker costs -----------------------------------------------------------
+
+
+def semaphore_offset(symbol):
+    """Where in libmemprobe's file a semaphore is."""
+    sections = subprocess.run(["readelf", "-SW", LIBRARY], check=True, text=True,
+                              capture_output=True).stdout
+    address, offset = (int(n, 16) for n in
+                       sections.split(" .probes ")[1].split("PROGBITS")[1].split()[:2])
+    symbols = subprocess.run(["nm", "-D", LIBRARY], check=True, text=True,
+                             capture_output=True).stdout
+    value = next(line.split()[0] for line in symbols.splitlines()
+                 if line.endswith(symbol) or f"{symbol}@" in line)
+    return int(value, 16) - address + offset
+
+
+def marker_bare(target):
+    return target.finish()["ns_per_call"]
+
+
+def marker_empty(target):
+    sites = [f"memprobe_marker_{name}@{semaphore_offset(f'memprobe_{name}_semaphore')}"
+             for name in ("enter", "exit")]
+    pair = subprocess.Popen(EMPTY_PAIR + [LIBRARY] + sites, text=True,
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pair.stdout.readline()
+    result = target.finish()
+    pair.communicate()
+    if result["watched"] != result["calls"]:
+        print("  the empty program did not raise the semaphore: the ratio means nothing")
+    return result["ns_per_call"]
+
+
+def marker_memprobe(target):
+    with tempfile.TemporaryDirectory() as folder:
+        points = Path(folder) / "none.yaml"
+        points.write_text("version: 1\npoints: []\n")
+        monitor = Monitor(["--target", str(target.pid), "--points", str(points)])
+        cost = target.finish()["ns_per_call"]
+        monitor.finish()
+    return cost
+
+
+def bench_marker():
+    headline(f"A point of libmemprobe, enter and exit, ns a call (median of {REPEATS})")
+    ways = {"nothing attached": (marker_bare, 20000003),
+            "empty BPF program on both": (marker_empty, 500009),
+            "memprobe-bpf": (marker_memprobe, 500009)}
+    costs = {name: [] for name in ways}
+    for _ in range(REPEATS):
+        for name, (measure, calls) in ways.items():
+            target = Target([MARKED, "--calls", str(calls), "--point", "p"], cpu=1)
+            costs[name].append(measure(target))
+    cost = {name: statistics.median(values) for name, values in costs.items()}
+    for name, ns in cost.items():
+        report(name, f"{ns:.1f} ns" if ns < 100 else f"{ns:.0f} ns")
+    ratio = cost["memprobe-bpf"] / cost["empty BPF program on both"]
+    report("memprobe-bpf / empty program", f"{ratio:.2f}", "<= 1.3", ratio <= 1.3)
 
 
 # --- attach and detach ---------------------------------------------------------
@@ -273,8 +337,11 @@ def bench_watchpoint():
     report(f"hits beyond {calls} calls", f"{extra}", "<= 4", 0 <= extra <= 4)
 
 
-BENCHES = {"cost": bench_cost, "watchpoint": bench_watchpoint, "attach": bench_attach, "throughput": bench_throughput,
-           "idle": bench_idle, "sources": bench_sources, "latency": bench_latency}
+BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watchpoint,
+           "attach": bench_attach, "attach_python": bench_attach_python,
+           "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
+           "latency": bench_latency, "lib": bench_lib, "python": bench_python,
+           "injection": bench_python_injection}
 
 
 def main():

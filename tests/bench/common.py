@@ -15,6 +15,8 @@ MEMPROBE = str(TOP / "build/memprobe-bpf")
 CALLS = str(TOP / "build/targets/calls")
 WATCHED = str(TOP / "tests/integration/watched/main.py")
 WORKLOAD = str(TOP / "build/targets/workload")
+MARKED = str(TOP / "build/targets/marked")
+LIBRARY = str((TOP / "build/libmemprobe.so").resolve())
 EMPTY_PAIR = [str(TOP / "build/bench/empty_pair"), str(TOP / "build/bench/empty.bpf.o")]
 REPEATS = int(os.environ.get("BENCH_REPEATS", "5"))
 WORKLOAD_POINTS = ["load_model=critical", "allocate=high", "load_shard=high",

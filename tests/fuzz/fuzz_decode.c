@@ -33,7 +33,10 @@ static struct mp_point items[] = {
 		.ret_type = MP_ARG_STR,
 	},
 };
-static const struct mp_points points = {.items = items, .n = MP_ARRAY_SIZE(items)};
+static struct mp_point declared[MP_SPARE_POINTS] = {
+	[1] = {.name = (char *)"declared", .level = MP_LEVEL_HIGH}};
+static const struct mp_points points = {
+	.items = items, .n = MP_ARRAY_SIZE(items), .declared = declared};
 
 static void check(int holds)
 {

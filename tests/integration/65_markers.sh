@@ -88,12 +88,12 @@ test_prime_counts_over_eight_threads() {
 }
 
 test_ring_of_one_page() {
-	start_target marked --calls $CALLS --threads 8 --point fill --points 2 --wait
+	start_target marked --calls 100003 --threads 8 --point fill --points 2 --wait
 	start_monitor --target "$TARGET_PID" --points "$(no_points)" --ring-size 4096 \
 		--policy "$(every_call_policy)"
 	finish_target
 	end_monitor
-	check calls=$CALLS \
+	check calls=100003 \
 		'point("fill.0").hits + point("fill.1").hits == calls' \
 		'point("fill.0").returns + point("fill.1").returns == calls' \
 		'lost("ring") == point("fill.0").lost + point("fill.1").lost > 0' \
@@ -179,6 +179,22 @@ test_program_with_the_markers_in_it() {
 	end_monitor
 	check 'point("in.program").hits == point("in.program").returns == 1009' \
 		'all(s.binary.endswith("/linked") for s in of("site"))'
+}
+
+# A library of any name that was linked with them.
+test_library_with_the_markers_in_it() {
+	need gcc
+	gcc -shared -o "$T/libown.so" -Wl,--whole-archive "$PWD/build/libmemprobe.a" -Wl,--no-whole-archive -pthread
+	start_passer
+	start_monitor --target "$TARGET_PID" --points "$(no_points)"
+	pass "open $T/libown.so"
+	wait_until 10 marker_is_in 1
+	pass 'calls own 2 1009'
+	stop_monitor
+	expect_semaphores '0 0 0'
+	end_passer
+	check 'point("own").hits == point("own").returns == 1009' \
+		'{s.binary.split("/")[-1] for s in of("site")} == {"libown.so"}'
 }
 
 test_two_processes_share_a_point() {

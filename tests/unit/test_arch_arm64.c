@@ -165,12 +165,24 @@ static void test_bad_operands(void **state)
 	assert_int_equal(operand_error("[x1, x2, lsl 3, 4]"), -EINVAL);
 }
 
+static void test_bare_nop(void **state)
+{
+	static const uint8_t bare[] = {0x1f, 0x20, 0x03, 0xd5, 0xc0, 0x03, 0x5f, 0xd6};
+	static const uint8_t more[] = {0x1f, 0x20, 0x03, 0xd5, 0x1f, 0x20, 0x03, 0xd5};
+
+	(void)state;
+	assert_true(mp_arch_is_bare_nop(bare, sizeof(bare)));
+	assert_false(mp_arch_is_bare_nop(bare, sizeof(bare) - 1));
+	assert_false(mp_arch_is_bare_nop(more, sizeof(more)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_classes),	 cmocka_unit_test(test_decode_errors),
 		cmocka_unit_test(test_jumps_to), cmocka_unit_test(test_pt_regs),
 		cmocka_unit_test(test_operands), cmocka_unit_test(test_bad_operands),
+		cmocka_unit_test(test_bare_nop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

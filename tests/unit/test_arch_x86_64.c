@@ -109,6 +109,26 @@ static void test_decode_text_and_errors(void **state)
 	assert_int_equal(insn.len, 99);
 }
 
+static bool is_bare(const char *code, size_t len)
+{
+	return mp_arch_is_bare_nop((const uint8_t *)code, len);
+}
+
+static void test_bare_nop(void **state)
+{
+	(void)state;
+	assert_true(is_bare("\x0f\x1f\x44\x00\x00\xc3", 6));
+	assert_true(is_bare("\x90\xc3\xcc", 3));
+	/* Cut, another nop, something behind it. */
+	assert_false(is_bare("\x0f\x1f\x44\x00\x00\xc3", 5));
+	assert_false(is_bare("\x90\xc3", 1));
+	assert_false(is_bare("", 0));
+	assert_false(is_bare("\x0f\x1f\x44\x00\x08\xc3", 6));
+	assert_false(is_bare("\x0f\x1f\x44\x00\x00\x90\xc3", 7));
+	assert_false(is_bare("\x90\x90\xc3", 3));
+	assert_false(is_bare("\xc3\xc3", 2));
+}
+
 static void test_jumps_to(void **state)
 {
 	/* 0: endbr64; 4: push; 5: jne 4; 7: ret */
@@ -256,6 +276,7 @@ int main(void)
 		cmocka_unit_test(test_landing),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_decode_text_and_errors),
+		cmocka_unit_test(test_bare_nop),
 		cmocka_unit_test(test_jumps_to),
 		cmocka_unit_test(test_pt_regs),
 		cmocka_unit_test(test_operands),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "lib/marker.h"
 
 static struct mp_point point_items[] = {
 	{
@@ -42,7 +43,14 @@ enum {
 	ARGS,
 	TEXT
 };
-static const struct mp_points points = {.items = point_items, .n = MP_ARRAY_SIZE(point_items)};
+enum {
+	FIRST_DECLARED = MP_ARRAY_SIZE(point_items),
+	DECLARED = FIRST_DECLARED + 5
+};
+static struct mp_point declared_items[MP_SPARE_POINTS] = {
+	[DECLARED - FIRST_DECLARED] = {.name = (char *)"declared", .level = MP_LEVEL_HIGH}};
+static const struct mp_points points = {
+	.items = point_items, .n = FIRST_DECLARED, .declared = declared_items};
 
 static struct mp_probe_record_full probe_record(uint32_t point, enum mp_phase phase)
 {
@@ -775,6 +783,170 @@ static void check_cuts(const void *record, size_t whole)
 	assert_int_equal(decode_bytes(record, whole, &d), 0);
 }
 
+/* --- points by markers --------------------------------------------------------- */
+
+static struct mp_point_record point_record(uint32_t point, const char *name)
+{
+	struct mp_point_record r = {.h = {.size = sizeof(r),
+					  .kind = MP_RECORD_POINT,
+					  .version = MP_ABI_VERSION,
+					  .ts_ns = 77},
+				    .point = point,
+				    .site = 4,
+				    .id = memprobe_marker_id(name),
+				    .pid = 4242,
+				    .level = MP_LEVEL_CRITICAL};
+
+	/* What an earlier record has left behind the name's end must not show through. */
+	memset(r.name, 'x', sizeof(r.name));
+	memcpy(r.name, name, strnlen(name, sizeof(r.name) - 1) + 1);
+	return r;
+}
+
+static void decode_point(const struct mp_point_record *r, struct mp_decoded *ret)
+{
+	memset(ret, 0xa5, sizeof(*ret));
+	assert_int_equal(decode_bytes(r, sizeof(*r), ret), 0);
+	assert_int_equal(ret->event.type, MP_EVENT_SITE);
+	assert_int_equal(ret->event.site.status, MP_SITE_ATTACHED);
+}
+
+static void test_point_that_a_program_declares(void **state)
+{
+	struct mp_point_record r = point_record(FIRST_DECLARED, "cache.fill");
+	struct mp_decoded d;
+
+	(void)state;
+	decode_point(&r, &d);
+	assert_int_equal(d.event.ts_ns, 77);
+	assert_int_equal(d.reached.point, FIRST_DECLARED);
+	assert_int_equal(d.reached.site, 4);
+	assert_string_equal(d.reached.name, "cache.fill");
+	assert_string_equal(d.event.site.point, "cache.fill");
+	assert_int_equal(d.event.site.level, MP_LEVEL_CRITICAL);
+	assert_int_equal(d.event.site.kind, MP_SITE_USDT);
+	r.flags = MP_DECLARED_PYTHON | 0x40;
+	decode_point(&r, &d);
+	assert_int_equal(d.event.site.kind, MP_SITE_PYTHON);
+}
+
+/* The configured level wins. */
+static void test_point_that_is_known(void **state)
+{
+	struct mp_point_record r = point_record(PLAIN, "plain");
+	struct mp_decoded d;
+
+	(void)state;
+	decode_point(&r, &d);
+	assert_string_equal(d.event.site.point, "plain");
+	assert_int_equal(d.event.site.level, MP_LEVEL_LOW);
+	r = point_record(DECLARED, "declared");
+	decode_point(&r, &d);
+	assert_string_equal(d.event.site.point, "declared");
+	assert_int_equal(d.event.site.level, MP_LEVEL_HIGH);
+}
+
+static void check_named(const struct mp_point_record *r, const char *expected)
+{
+	struct mp_decoded d;
+
+	decode_point(r, &d);
+	assert_string_equal(d.reached.name, expected);
+	assert_string_equal(d.event.site.point, expected);
+}
+
+/* A name that is not what the id was made of could be taken for another point's. */
+static void test_names_that_are_not_believed(void **state)
+{
+	struct mp_point_record r = point_record(FIRST_DECLARED, "new\nline \033[31m \xff");
+
+	(void)state;
+	check_named(&r, "new\nline \033[31m \xff");
+	r = point_record(FIRST_DECLARED, "args");
+	r.id = 0x1234;
+	check_named(&r, "id:0000000000001234");
+	r = point_record(FIRST_DECLARED, "");
+	check_named(&r, "id:cbf29ce484222325");
+	r = point_record(FIRST_DECLARED, "whole");
+	memset(r.name, 'y', sizeof(r.name)); /* no end: as long as one can be, and not it */
+	r.id = UINT64_MAX;
+	check_named(&r, "id:ffffffffffffffff");
+}
+
+static void test_longest_name(void **state)
+{
+	char name[MP_POINT_NAME_LEN];
+	struct mp_point_record r;
+
+	(void)state;
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	r = point_record(FIRST_DECLARED, name);
+	check_named(&r, name);
+}
+
+static void test_points_out_of_range(void **state)
+{
+	struct mp_point_record r = point_record(FIRST_DECLARED + MP_SPARE_POINTS, "far");
+	struct mp_decoded d;
+
+	(void)state;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r.point = UINT32_MAX;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+	r = point_record(FIRST_DECLARED + MP_SPARE_POINTS - 1, "last");
+	decode_point(&r, &d);
+	r.level = MP_LEVEL_COUNT;
+	assert_int_equal(decode_bytes(&r, sizeof(r), &d), -EBADMSG);
+}
+
+/* Its name is still on its way: not an error, but not now. */
+static void test_record_before_its_points(void **state)
+{
+	struct mp_probe_record_full r = probe_record(DECLARED, MP_PHASE_ENTER);
+	struct mp_in_flight_record call = in_flight_record(FIRST_DECLARED);
+	struct mp_decoded d;
+
+	(void)state;
+	decode(&r, &d);
+	assert_string_equal(d.event.probe.point, "declared");
+	assert_int_equal(d.event.probe.level, MP_LEVEL_HIGH);
+	r.base.point = FIRST_DECLARED;
+	assert_int_equal(decode_bytes(&r, sizeof(r.base), &d), -ENOENT);
+	r.base.point = FIRST_DECLARED + MP_SPARE_POINTS;
+	assert_int_equal(decode_bytes(&r, sizeof(r.base), &d), -EBADMSG);
+	/* These come through the same ring as the names. */
+	assert_int_equal(decode_bytes(&call, sizeof(call), &d), -EBADMSG);
+	call.point = DECLARED;
+	assert_int_equal(decode_bytes(&call, sizeof(call), &d), 0);
+	assert_string_equal(d.event.oom.in_flight[0].point, "declared");
+}
+
+/* The point's own arguments are elsewhere; a marker's call says what it asks for. */
+static void test_call_by_a_marker(void **state)
+{
+	struct mp_probe_record_full r = probe_record(ARGS, MP_PHASE_ENTER);
+	struct mp_decoded d;
+
+	(void)state;
+	r.base.flags = MP_PROBE_BY_MARKER | MP_PROBE_WOULD_GATE;
+	r.base.args[0] = 123456;
+	r.base.n_args = 4;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.size, 123456);
+	assert_int_equal(d.event.probe.n_args, 0);
+	assert_null(d.event.probe.args);
+	assert_int_equal(d.event.probe.gate, MP_GATE_WOULD);
+	r.base.args[0] = 0;
+	decode(&r, &d);
+	assert_true(d.event.probe.size == MP_UNKNOWN);
+	r.base.phase = MP_PHASE_EXIT;
+	r.base.flags = MP_PROBE_BY_MARKER | MP_PROBE_MATCHED;
+	decode(&r, &d);
+	assert_int_equal(d.event.probe.duration_ns, 8000);
+	assert_null(d.event.probe.ret);
+}
+
 static void test_cut_at_every_length(void **state)
 {
 	struct mp_probe_record_full small = probe_record(ARGS, MP_PHASE_ENTER);
@@ -783,8 +955,10 @@ static void test_cut_at_every_length(void **state)
 	struct mp_oom_record oom = oom_record();
 	struct mp_in_flight_record in_flight = in_flight_record(PLAIN);
 	struct mp_pressure_record pressure = pressure_record(MP_PRESSURE_RECLAIM);
+	struct mp_point_record point = point_record(DECLARED, "cache.fill");
 
 	(void)state;
+	check_cuts(&point, sizeof(point));
 	with_tail(&full);
 	check_cuts(&small, sizeof(small.base));
 	check_cuts(&full, sizeof(full));
@@ -816,7 +990,7 @@ static void check_refused(const struct mp_probe_record_full *r)
 
 static void test_refused(void **state)
 {
-	static const uint16_t kinds[] = {0, MP_RECORD_PRESSURE + 1, UINT16_MAX};
+	static const uint16_t kinds[] = {0, MP_RECORD_POINT + 1, UINT16_MAX};
 	static const uint16_t versions[] = {0, MP_ABI_VERSION + 1, UINT16_MAX};
 	struct mp_probe_record_full r;
 
@@ -829,8 +1003,6 @@ static void test_refused(void **state)
 		r.base.h.version = versions[i];
 		check_refused(&r);
 	}
-	r = probe_record((uint32_t)points.n, MP_PHASE_ENTER);
-	check_refused(&r);
 	r = probe_record(UINT32_MAX, MP_PHASE_ENTER);
 	check_refused(&r);
 	r = probe_record(PLAIN, MP_PHASE_COUNT);
@@ -914,6 +1086,13 @@ int main(void)
 		cmocka_unit_test(test_pressure_out_of_range),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_size_asked_for),
+		cmocka_unit_test(test_point_that_a_program_declares),
+		cmocka_unit_test(test_point_that_is_known),
+		cmocka_unit_test(test_names_that_are_not_believed),
+		cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_points_out_of_range),
+		cmocka_unit_test(test_record_before_its_points),
+		cmocka_unit_test(test_call_by_a_marker),
 		cmocka_unit_test(test_cut_at_every_length),
 		cmocka_unit_test(test_longer_buffer),
 		cmocka_unit_test(test_refused),

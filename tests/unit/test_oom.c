@@ -347,6 +347,39 @@ static void more_calls_than_there_is_room_for(void **state)
 	check_call(&f->told[1], 0, 7, "next");
 }
 
+static void add_call_of(struct fixture *f, uint32_t tid, const char *point, uint64_t duration_ns)
+{
+	struct mp_in_flight call = {.point = point, .tid = tid, .duration_ns = duration_ns};
+	struct mp_event event = {.type = MP_EVENT_OOM,
+				 .oom = {.pid = 10, .in_flight = &call, .n_in_flight = 1}};
+
+	mp_oom_add(f->oom, &event, 0);
+}
+
+/* Calls of functions come first, then those of markers: each thread's are put in one order. */
+static void outermost_call_first(void **state)
+{
+	static const struct {
+		uint32_t tid;
+		const char *point;
+	} expected[] = {{1, "a"}, {1, "c"}, {1, "b"}, {1, "d"}, {2, "e"}, {2, "f"}};
+	struct fixture *f = *state;
+
+	add_victim(f, 10, 1);
+	add_call_of(f, 1, "a", 400);
+	add_call_of(f, 1, "b", 200);
+	add_call_of(f, 1, "c", 300);
+	add_call_of(f, 1, "d", 200);
+	add_call_of(f, 2, "f", 8000);
+	add_call_of(f, 2, "e", 9000);
+	end_process(f, 10);
+	assert_int_equal(f->told[0].event.oom.n_in_flight, MP_ARRAY_SIZE(expected));
+	for (size_t i = 0; i < MP_ARRAY_SIZE(expected); i++) {
+		assert_int_equal(f->told[0].calls[i].tid, expected[i].tid);
+		assert_string_equal(f->told[0].calls[i].point, expected[i].point);
+	}
+}
+
 static void flush_by_age(void **state)
 {
 	struct fixture *f = *state;
@@ -661,6 +694,7 @@ int main(void)
 		TEST(a_victim_is_told_once),
 		TEST(the_oldest_makes_room),
 		TEST(more_calls_than_there_is_room_for),
+		TEST(outermost_call_first),
 		TEST(flush_by_age),
 		TEST(flush_of_what_is_later_than_now),
 		TEST(cgroup_by_id),

@@ -549,6 +549,72 @@ static void size_argument_is_a_number_of_that_name(void **state)
 			 MP_NO_SIZE_ARG);
 }
 
+/* What libmemprobe in a program tells of needs no place to be found at. */
+static void marker_is_enough(void **state)
+{
+	static const char yaml[] = "version: 1\npoints:\n"
+				   "  - {name: a, level: high, marker: true, threshold_mb: 3}\n"
+				   "  - {name: b, level: low, symbol: f}\n";
+	MP_POINTS struct mp_points points = {0};
+	struct mp_error err;
+
+	(void)state;
+	assert_int_equal(mp_points_parse(&points, "f.yaml", yaml, strlen(yaml), &err), 0);
+	assert_int_equal(points.n, 2);
+	assert_true(points.items[0].marker);
+	assert_int_equal(points.items[0].n_symbols, 0);
+	assert_int_equal(points.items[0].threshold_bytes, 3 << 20);
+	assert_false(points.items[1].marker);
+	assert_fails(HEAD "marker: false}",
+		     "f.yaml:3:5: point \"p\" needs a symbol, a usdt probe, a python path or "
+		     "\"marker: true\"");
+}
+
+static void declared_points_lie_behind(void **state)
+{
+	static const char yaml[] = "version: 1\npoints:\n  - {name: a, level: high, symbol: f}\n";
+	MP_POINTS struct mp_points points = {0};
+	const struct mp_point *first;
+	struct mp_error err;
+
+	(void)state;
+	assert_int_equal(mp_points_parse(&points, "f.yaml", yaml, strlen(yaml), &err), 0);
+	assert_string_equal(mp_points_at(&points, 0)->name, "a");
+	assert_null(mp_points_at(&points, 1));
+	assert_int_equal(mp_points_declare(&points, 3, "d", MP_LEVEL_CRITICAL), 1);
+	assert_null(mp_points_at(&points, 1));
+	first = mp_points_at(&points, 3);
+	assert_string_equal(first->name, "d");
+	assert_int_equal(first->level, MP_LEVEL_CRITICAL);
+	assert_int_equal(first->n_args, 0);
+	/* The first one stays, and where it is. */
+	assert_int_equal(mp_points_declare(&points, 3, "other", MP_LEVEL_LOW), 0);
+	assert_int_equal(mp_points_declare(&points, MP_SPARE_POINTS, "last", MP_LEVEL_LOW), 1);
+	assert_ptr_equal(mp_points_at(&points, 3), first);
+	assert_string_equal(first->name, "d");
+	assert_string_equal(mp_points_at(&points, MP_SPARE_POINTS)->name, "last");
+	assert_int_equal(points.n, 1);
+}
+
+static void declared_points_out_of_range(void **state)
+{
+	static const char yaml[] = "version: 1\npoints:\n  - {name: a, level: high, symbol: f}\n";
+	MP_POINTS struct mp_points points = {0};
+	struct mp_error err;
+
+	(void)state;
+	assert_int_equal(mp_points_parse(&points, "f.yaml", yaml, strlen(yaml), &err), 0);
+	assert_int_equal(mp_points_declare(&points, 0, "d", MP_LEVEL_LOW), -ERANGE);
+	assert_int_equal(mp_points_declare(&points, MP_SPARE_POINTS + 1, "d", MP_LEVEL_LOW),
+			 -ERANGE);
+	assert_int_equal(mp_points_declare(&points, SIZE_MAX, "d", MP_LEVEL_LOW), -ERANGE);
+	assert_null(points.declared);
+	assert_null(mp_points_at(&points, SIZE_MAX));
+	assert_int_equal(mp_points_declare(&points, 1, "d", MP_LEVEL_LOW), 1);
+	assert_null(mp_points_at(&points, MP_SPARE_POINTS + 1));
+	assert_null(mp_points_at(&points, SIZE_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +637,9 @@ int main(void)
 		cmocka_unit_test(shipped_preset_names_sizes),
 		cmocka_unit_test(a_file_that_is_not_there),
 		cmocka_unit_test(size_argument_is_a_number_of_that_name),
+		cmocka_unit_test(marker_is_enough),
+		cmocka_unit_test(declared_points_lie_behind),
+		cmocka_unit_test(declared_points_out_of_range),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

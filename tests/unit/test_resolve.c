@@ -430,14 +430,17 @@ static void test_usdt_refused(void **state)
 			   "  - {name: nop5, level: low, usdt: 'app:nop5'}\n"
 			   "  - {name: other, level: low, usdt: 'app:loa'}\n"
 			   "  - {name: provider, level: low, usdt: 'ap:load'}\n"
-			   "  - {name: binary, level: low, usdt: 'lib*:app:load'}\n");
-	assert_int_equal(resolve(&run, dir, "app", "app"), 4);
+			   "  - {name: binary, level: low, usdt: 'lib*:app:load'}\n"
+			   "  - {name: bare, level: low, usdt: 'app:bare'}\n");
+	assert_int_equal(resolve(&run, dir, "app", "app"), 5);
 	assert_non_null(strstr(find_site(&run.sites, 0, "app:few")->reason, "argument"));
 	assert_non_null(strstr(find_site(&run.sites, 1, "app:sse")->reason, "argument"));
 	assert_int_equal(find_site(&run.sites, 1, "app:sse")->status, MP_SITE_FAILED);
 	assert_int_equal(find_site(&run.sites, 2, "app:sse")->status, MP_SITE_ATTACHED);
 	assert_int_equal(find_site(&run.sites, 3, "app:nop5")->status, MP_SITE_FAILED);
 	assert_non_null(strstr(find_site(&run.sites, 3, "app:nop5")->reason, "red zone"));
+	/* Nothing that it keeps is needed any more. */
+	assert_int_equal(find_site(&run.sites, 7, "app:bare")->status, MP_SITE_ATTACHED);
 }
 
 static void test_usdt_too_many(void **state)

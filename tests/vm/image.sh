@@ -8,7 +8,7 @@
 readonly PROGRAMS='awk bash dash echo env getconf grep mount nproc pgrep sed setpriv timeout unshare'
 # The tests skip what needs these when they are not there.
 readonly MORE_PROGRAMS='nm objdump objcopy strip redis-server redis-cli redis-benchmark'
-readonly PYTHON_MODULES='ast, gettext, json.tool, locale, mmap, random, re, select, shutil, signal, socket, sqlite3, subprocess, sys'
+readonly PYTHON_MODULES='ast, ctypes, gettext, json.tool, locale, mmap, random, re, select, shutil, signal, socket, sqlite3, subprocess, sys'
 
 # copy_in ROOT FILE…: to the same place. What is a link there becomes a file.
 copy_in() {
@@ -32,7 +32,7 @@ copy_programs() {
 	done
 	copy_in "$root" "${paths[@]}"
 	ln -sf dash "$root/usr/bin/sh"
-	mapfile -t paths < <(libraries_of "${paths[@]}" build/memprobe-bpf build/targets/*)
+	mapfile -t paths < <(libraries_of "${paths[@]}" build/memprobe-bpf build/targets/* | grep -v "^$PWD/")
 	copy_in "$root" "${paths[@]}"
 }
 
@@ -58,6 +58,7 @@ copy_tests() {
 	local root=$1 series=$2
 	mkdir -p "$root/memprobe/tests" "$root/memprobe/build"
 	cp build/memprobe-bpf "$root/memprobe/build/"
+	cp -P build/libmemprobe.so* build/memprobe-marker.so "$root/memprobe/build/"
 	cp -r build/targets "$root/memprobe/build/"
 	cp -r configs "$root/memprobe/"
 	cp -r tests/integration "$root/memprobe/tests/"

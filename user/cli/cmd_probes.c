@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/watch.h"
+#include "inject/python.h"
 #include "monitor/programs.h"
+#include "monitor/python.h"
 #include "monitor/watchpoints.h"
 #include "probe/prober.h"
 #include "report/ndjson.h"
@@ -37,12 +39,17 @@ static const struct mp_option options[] = {
 	{"format", 0, "FORMAT", "text or json (an array of site records)", mp_watch_set_format},
 };
 
+#define MP_PYTHON_FOUND_FROM 11 /* the oldest 3.x whose functions are found from outside */
+
 struct listing {
 	struct mp_points *points;
 	struct mp_fsroot fs;
 	struct mp_cgroups cgroups;
 	struct mp_prober *prober;
-	struct mp_watchpoints *watchpoints; /* NULL: not by those */
+	struct mp_watchpoints *watchpoints; /* finds Python functions; NULL: they are left out */
+	bool injects;			    /* and would not watch them so */
+	bool told_python;		    /* of injection into one */
+	struct mp_python python;	    /* that is looked at */
 	struct mp_error *err;
 	enum mp_format format;
 	struct mp_text text;
@@ -92,13 +99,87 @@ static int on_site(void *data, const struct mp_event *event)
 	return 0;
 }
 
+/* --- what would be injected -------------------------------------------------------------- */
+
+static const char *way_of(const struct mp_python *python)
+{
+	return python->way == MP_PYTHON_REMOTE_DEBUG
+		       ? "injected by the interpreter's interface for debuggers: nothing is called "
+			 "from outside"
+		       : "injected by one call of Py_AddPendingCall() in the process";
+}
+
+/* The functions are found as for watchpoints; what is told of them is another thing. */
+static int on_found(void *data, const struct mp_event *event)
+{
+	struct listing *l = data;
+	struct mp_event copy = *event;
+
+	copy.site.kind = MP_SITE_PYTHON;
+	/* What only watchpoints cannot do with a function that was found, such as a fifth one. */
+	if (event->site.status == MP_SITE_FAILED && event->site.binary) {
+		copy.site.status = MP_SITE_ATTACHED;
+		copy.site.reason = NULL;
+	}
+	if (copy.site.status == MP_SITE_ATTACHED) {
+		copy.site.cost = MP_PYTHON_COST;
+		copy.site.risk = way_of(&l->python);
+	}
+	return on_site(l, &copy);
+}
+
+static void tell_python(struct listing *l, enum mp_site_status status, const char *reason)
+{
+	for (size_t i = 0; i < l->points->n; i++) {
+		const struct mp_point *point = &l->points->items[i];
+		const struct mp_event event = {
+			.type = MP_EVENT_SITE,
+			.site = {.point = point->name,
+				 .level = point->level,
+				 .kind = MP_SITE_PYTHON,
+				 .binary = l->python.binary,
+				 .symbol = point->python,
+				 .offset = MP_UNKNOWN,
+				 .status = status,
+				 .reason = reason},
+		};
+
+		if (point->python)
+			on_site(l, &event);
+	}
+}
+
+static void look_for_injection(struct listing *l, pid_t pid)
+{
+	struct mp_error err = {0};
+	char reason[256];
+
+	if (mp_python_inspect(&l->fs, pid, &l->python, &err))
+		return;
+	l->told_python = true;
+	if (l->python.way == MP_PYTHON_NO_WAY) {
+		tell_python(l, MP_SITE_FAILED, l->python.why);
+	} else if (l->python.minor < MP_PYTHON_FOUND_FROM) {
+		snprintf(reason, sizeof(reason),
+			 "would be %s; which functions are loaded is not seen from outside in "
+			 "Python 3.%u",
+			 way_of(&l->python), l->python.minor);
+		tell_python(l, MP_SITE_WAITING, reason);
+	} else {
+		mp_watchpoints_add(l->watchpoints, pid);
+		mp_watchpoints_finish_looks(l->watchpoints, UINT64_MAX);
+	}
+}
+
 /* Goes through the memory of a Python at once: nothing else waits. */
 static void look_for_functions(struct listing *l, pid_t pid)
 {
-	if (!l->watchpoints)
-		return;
-	mp_watchpoints_add(l->watchpoints, pid);
-	mp_watchpoints_finish_looks(l->watchpoints, UINT64_MAX);
+	if (l->watchpoints && !l->injects) {
+		mp_watchpoints_add(l->watchpoints, pid);
+		mp_watchpoints_finish_looks(l->watchpoints, UINT64_MAX);
+	} else if (l->watchpoints) {
+		look_for_injection(l, pid);
+	}
 }
 
 static int add_process(void *data, const struct mp_process *process)
@@ -168,11 +249,12 @@ static int open_watchpoints(struct listing *l, const struct probes_args *args)
 	const struct mp_watchpoints_options o = {
 		.fs = &l->fs,
 		.points = l->points,
-		.emit = on_site,
+		.emit = args->watch.python_mode == MP_PYTHON_WATCHPOINT ? on_site : on_found,
 		.data = l,
 	};
 
-	if (args->watch.python_mode != MP_PYTHON_WATCHPOINT)
+	l->injects = args->watch.python_mode != MP_PYTHON_WATCHPOINT;
+	if (args->watch.python_mode == MP_PYTHON_OFF)
 		return 0;
 	l->watchpoints = mp_watchpoints_new(&o);
 	return l->watchpoints ? 0 : -ENOMEM;
@@ -184,8 +266,7 @@ static int list(struct listing *l, struct probes_args *args, bool check)
 	struct mp_prober_options o = {.fs = &l->fs,
 				      .points = l->points,
 				      .features = &features,
-				      .python_elsewhere =
-					      args->watch.python_mode == MP_PYTHON_WATCHPOINT,
+				      .python_elsewhere = args->watch.python_mode != MP_PYTHON_OFF,
 				      .emit = on_site,
 				      .data = l};
 	size_t missing = 0;
@@ -198,7 +279,7 @@ static int list(struct listing *l, struct probes_args *args, bool check)
 	if (!error) {
 		mp_prober_emit(l->prober);
 		mp_prober_emit_waiting(l->prober);
-		if (l->watchpoints)
+		if (l->watchpoints && !l->told_python)
 			mp_watchpoints_emit_waiting(l->watchpoints);
 		if (l->format == MP_FORMAT_JSON)
 			printf("%s]\n", l->first ? "[" : "");

@@ -15,6 +15,9 @@ static const struct mp_option options[] = {
 	{"python-mode", 0, "MODE",
 	 "auto, inject, watchpoint or off: how Python functions are reached",
 	 mp_watch_set_python_mode},
+	{"agent", 0, NULL,
+	 "preload libmemprobe into the command, so that it gives memory back when asked",
+	 mp_watch_set_agent},
 	{"no-pressure", 0, NULL, "leave out the sources of memory pressure",
 	 mp_watch_set_no_pressure},
 	{"duration", 'd', "TIME", "stop watching after TIME; the command goes on",
@@ -41,9 +44,12 @@ const struct mp_command mp_cmd_run = {
 	.details =
 		"The probes are in place before the command starts. Exits with the command's exit\n"
 		"code, or 128 + N when signal N ended it. A signal sent to memprobe-bpf is passed\n"
-		"on to the command; a second one ends the watch and leaves the command running.\n",
+		"on to the command; a second one ends the watch and leaves the command running.\n"
+		"With --agent every program of the command that is linked dynamically answers the\n"
+		"action relieve by returning what its allocator keeps: docs/relief.md.\n",
 	.examples =
 		"  sudo memprobe-bpf run -- ./server --port 8080\n"
+		"  sudo memprobe-bpf run --agent -- ./server --port 8080\n"
 		"  sudo memprobe-bpf run --point 'step=high@libsqlite3.so*:sqlite3_step' -- \\\n"
 		"      python3 app.py\n",
 	.options = options,

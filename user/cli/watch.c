@@ -84,6 +84,14 @@ int mp_watch_set_python_mode(void *args, const char *value, struct mp_error *err
 	return 0;
 }
 
+int mp_watch_set_agent(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct mp_watch_args *)args)->agent = true;
+	return 0;
+}
+
 int mp_watch_set_duration(void *args, const char *value, struct mp_error *err)
 {
 	uint64_t ns;
@@ -195,6 +203,7 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 		.enforce = args->enforce,
 		.no_pressure = args->no_pressure,
 		.python_mode = args->python_mode,
+		.agent = args->agent,
 		.duration_ns = args->duration_ns,
 		.ring_bytes = args->ring_bytes,
 		.output = {.format = args->format,

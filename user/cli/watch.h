@@ -20,6 +20,7 @@ struct mp_watch_args {
 	bool enforce;
 	bool no_pressure;
 	enum mp_python_mode python_mode;
+	bool agent;
 	uint64_t duration_ns;
 	uint64_t ring_bytes;
 	enum mp_format format;
@@ -36,6 +37,7 @@ int mp_watch_set_no_follow(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_enforce(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_no_pressure(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_python_mode(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_agent(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_duration(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_ring_size(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_format(void *args, const char *value, struct mp_error *err);

@@ -135,6 +135,14 @@ int mp_elf_open(const char *path, const char *root, struct mp_elf **ret, struct 
 	return 0;
 }
 
+int mp_elf_has_section(const char *path, const char *name)
+{
+	MP_ELF_IMAGE struct mp_elf_image image = {.fd = -1};
+	int err = mp_elf_image_open(path, &image);
+
+	return err ? err : mp_elf_section(image.elf, SHT_NULL, name) != NULL;
+}
+
 unsigned int mp_elf_flags(const struct mp_elf *elf)
 {
 	return elf->flags;

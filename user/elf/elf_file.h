@@ -31,6 +31,12 @@ static inline void mp_elf_free_p(struct mp_elf **elf)
 }
 #define MP_ELF MP_CLEANUP(mp_elf_free_p)
 
+/*
+ * Whether the file has a section of that name: 1 or 0, or what mp_elf_open() returns, which
+ * costs several times as much.
+ */
+int mp_elf_has_section(const char *path, const char *name);
+
 enum mp_elf_flags {
 	MP_ELF_HAS_SYMTAB = 1 << 0,    /* .symtab in the file itself */
 	MP_ELF_HAS_DEBUGFILE = 1 << 1, /* symbols from .gnu_debuglink or build-id */

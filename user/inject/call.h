@@ -69,13 +69,9 @@ void mp_call_regs_syscall(const struct mp_call_saved *saved, const struct mp_cal
 			  const struct mp_call_code *code, long nr, const uint64_t args[6],
 			  struct user_regs_struct *ret);
 
-/* Instead of the function's result. */
-#define MP_CALL_NOT_MADE 1
-
 /*
- * Code to be copied into the target: when a first function returns anything but 0, calls a second
- * one, of two arguments; keeps errno, makes the marker call with the result as its first
- * argument, and restores the thread. The
+ * Code to be copied into the target: calls a function of two arguments, keeps errno, makes the
+ * marker call with the function's result as first argument, and restores the thread. The
  * marker is mmap(result, 0, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), which fails
  * and does nothing.
  */
@@ -84,7 +80,6 @@ size_t mp_call_stub(const uint8_t **ret);
 struct mp_call_function {
 	uint64_t stub; /* where it was copied to */
 	uint64_t errno_location;
-	uint64_t condition;
 	uint64_t function;
 	uint64_t args[2];
 };

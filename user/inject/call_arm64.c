@@ -203,21 +203,17 @@ void mp_call_regs_syscall(const struct mp_call_saved *saved, const struct mp_cal
 	*ret = regs;
 }
 
-/* x19: errno's location; x25: the condition; x20: the function; x21, x22: its arguments. */
+/* x19: errno's location; x20: the function; x21, x22: its arguments. */
 __asm__(".pushsection .rodata\n"
 	".balign 4\n"
 	"mp_call_stub_begin:\n"
 	"	blr x19\n"
 	"	mov x23, x0\n"
 	"	ldr w24, [x0]\n"
-	"	blr x25\n"
-	"	mov w9, w0\n"
-	"	mov w0, #1\n" /* MP_CALL_NOT_MADE */
-	"	cbz w9, 1f\n"
 	"	mov x0, x21\n"
 	"	mov x1, x22\n"
 	"	blr x20\n"
-	"1:	str w24, [x23]\n"
+	"	str w24, [x23]\n"
 	"	sxtw x0, w0\n"
 	"	mov x1, #0\n"
 	"	mov x2, #5\n"	 /* PROT_READ | PROT_EXEC */
@@ -237,7 +233,7 @@ extern const uint8_t mp_call_stub_end[];
 size_t mp_call_stub(const uint8_t **ret)
 {
 	*ret = mp_call_stub_begin;
-	return (size_t)(mp_call_stub_end - mp_call_stub_begin);
+	return (uintptr_t)mp_call_stub_end - (uintptr_t)mp_call_stub_begin;
 }
 
 void mp_call_regs_function(const struct mp_call_saved *saved, const struct mp_call_frame *frame,
@@ -246,7 +242,6 @@ void mp_call_regs_function(const struct mp_call_saved *saved, const struct mp_ca
 	struct user_regs_struct regs = saved->regs;
 
 	regs.regs[19] = call->errno_location;
-	regs.regs[25] = call->condition;
 	regs.regs[20] = call->function;
 	regs.regs[21] = call->args[0];
 	regs.regs[22] = call->args[1];

@@ -305,20 +305,16 @@ void mp_call_regs_syscall(const struct mp_call_saved *saved, const struct mp_cal
 	*ret = regs;
 }
 
-/* rbx: errno's location; r15: the condition; r12: the function; r13, r14: its arguments. */
+/* rbx: errno's location; r12: the function; r13, r14: its arguments. */
 __asm__(".pushsection .rodata\n"
 	"mp_call_stub_begin:\n"
 	"	call *%rbx\n"
 	"	mov %rax, %rbp\n"
 	"	mov (%rax), %ebx\n"
-	"	call *%r15\n"
-	"	test %eax, %eax\n"
-	"	mov $1, %eax\n" /* MP_CALL_NOT_MADE */
-	"	je 1f\n"
 	"	mov %r13, %rdi\n"
 	"	mov %r14, %rsi\n"
 	"	call *%r12\n"
-	"1:	mov %ebx, (%rbp)\n"
+	"	mov %ebx, (%rbp)\n"
 	"	movslq %eax, %rdi\n"
 	"	xor %esi, %esi\n"
 	"	mov $5, %edx\n"	    /* PROT_READ | PROT_EXEC */
@@ -338,7 +334,7 @@ extern const uint8_t mp_call_stub_end[];
 size_t mp_call_stub(const uint8_t **ret)
 {
 	*ret = mp_call_stub_begin;
-	return (size_t)(mp_call_stub_end - mp_call_stub_begin);
+	return (uintptr_t)mp_call_stub_end - (uintptr_t)mp_call_stub_begin;
 }
 
 /* rt_sigreturn looks for the frame where the stack pointer is behind its return address. */
@@ -350,7 +346,6 @@ void mp_call_regs_function(const struct mp_call_saved *saved, const struct mp_ca
 	regs.rip = call->stub;
 	regs.rsp = frame->addr + sizeof(uint64_t);
 	regs.rbx = call->errno_location;
-	regs.r15 = call->condition;
 	regs.r12 = call->function;
 	regs.r13 = call->args[0];
 	regs.r14 = call->args[1];

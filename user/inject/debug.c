@@ -16,12 +16,10 @@
 #define MAX_STATE_BYTES (16U << 20) /* an interpreter's state has some 300 KB */
 #define MAX_INTERPRETERS 4096
 #define MAX_STOPPED 64
-#define RUNTIME_FLAGS_BYTES 24	/* between the table and `finalizing` */
 #define PLEASE_STOP (1ULL << 5) /* _PY_EVAL_PLEASE_STOP_BIT */
 
 /* Words of the table that matter, as struct _Py_DebugOffsets of 3.14 has them. */
 enum word {
-	FINALIZING = 4,	       /* in _PyRuntime; just before it: whether it is initialized */
 	INTERPRETERS_HEAD = 5, /* in _PyRuntime */
 	INTERPRETER_ID = 7,    /* in an interpreter's state */
 	INTERPRETER_NEXT = 8,
@@ -57,8 +55,7 @@ static bool is_sane(const uint64_t table[WORDS])
 		if (table[offsets[i]] > MAX_STATE_BYTES)
 			return false;
 	}
-	return table[FINALIZING] == WORDS * sizeof(uint64_t) + RUNTIME_FLAGS_BYTES &&
-	       table[SCRIPT_PATH_SIZE] >= 64 && table[SCRIPT_PATH_SIZE] <= PATH_MAX &&
+	return table[SCRIPT_PATH_SIZE] >= 64 && table[SCRIPT_PATH_SIZE] <= PATH_MAX &&
 	       table[PENDING] == 0 && table[SCRIPT_PATH] == sizeof(int32_t);
 }
 
@@ -80,17 +77,6 @@ static int find_main_interpreter(const struct mp_python *python, struct places *
 	return err ? err : -EAGAIN; /* it has not got that far yet, or ends */
 }
 
-/* "int …, initialized; PyThreadState *finalizing": the table itself does not tell. */
-static int check_initialized(const struct mp_python *python, const struct places *places)
-{
-	const uint64_t at = places->table[FINALIZING] - sizeof(uint64_t);
-	int32_t initialized;
-	int err = mp_memory_read(python->pid, python->runtime + at, &initialized,
-				 sizeof(initialized));
-
-	return err ? err : initialized == 1 ? 0 : -EAGAIN;
-}
-
 static int find_places(const struct mp_python *python, struct places *places)
 {
 	struct mp_debug_head head;
@@ -102,7 +88,7 @@ static int find_places(const struct mp_python *python, struct places *places)
 	memcpy(&head, places->table, sizeof(head));
 	if (!mp_debug_head_valid(&head) || !is_sane(places->table))
 		return -ENOTSUP;
-	err = check_initialized(python, places);
+	err = mp_python_is_up(python);
 	err = err ?: find_main_interpreter(python, places);
 	err = err
 		      ?: read_word(python, places->interpreter + places->table[THREADS_MAIN],
@@ -112,7 +98,7 @@ static int find_places(const struct mp_python *python, struct places *places)
 
 static int check_enabled(const struct mp_python *python, const struct places *places)
 {
-	int32_t enabled;
+	int32_t enabled = 0;
 	int err = mp_memory_read(python->pid, places->interpreter + places->table[ENABLED],
 				 &enabled, sizeof(enabled));
 
@@ -205,7 +191,7 @@ static int write_request(const struct mp_python *python, const struct places *pl
 	const uint64_t support = places->thread + places->table[SUPPORT];
 	const uint64_t breaker_at = places->thread + places->table[EVAL_BREAKER];
 	int32_t pending = 0;
-	uint64_t breaker;
+	uint64_t breaker = 0;
 	int err = mp_memory_read(python->pid, support + places->table[PENDING], &pending,
 				 sizeof(pending));
 

@@ -285,6 +285,13 @@ int mp_folder_read(struct mp_folder *folder, const char *name, size_t max, char 
 	return 0;
 }
 
+bool mp_folder_take(const struct mp_folder *folder, const char *name)
+{
+	AS_OWNER(folder);
+
+	return !as_owner && unlinkat(folder->fd, name, 0) == 0;
+}
+
 /* --- taking it away ---------------------------------------------------------------------- */
 
 void mp_folder_empty(int fd)

@@ -46,6 +46,9 @@ int mp_folder_lock(const struct mp_folder *folder, const char *name);
 int mp_folder_read(struct mp_folder *folder, const char *name, size_t max, char **ret_data,
 		   size_t *ret_len);
 
+/* Unlinks a file, and tells whether there was one. */
+bool mp_folder_take(const struct mp_folder *folder, const char *name);
+
 /* With all that is in it. */
 void mp_folder_remove(struct mp_folder *folder);
 

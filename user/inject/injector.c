@@ -264,6 +264,9 @@ static void look_at(struct mp_injector *inj, pid_t pid)
 	error = error ?: mp_python_inspect(inj->o.fs, pid, &now.python, &err);
 	if (error == -ENOENT || error == -ESRCH)
 		return;
+	if (error && !err.text[0])
+		mp_fail(&err, MP_EXIT_PRIVILEGE, -error,
+			"its memory cannot be read: CAP_SYS_PTRACE is needed, run with sudo");
 	if (error) {
 		tell_all(inj, &now, MP_SITE_FAILED, error, err.text);
 		return;

@@ -10,6 +10,7 @@
 #include "target/target.h"
 
 #define COOKIE "xdebugpy"
+#define FINALIZING_AT (4 * sizeof(uint64_t)) /* in the table for debuggers */
 
 enum symbol {
 	SYM_RUNTIME = 0,
@@ -179,6 +180,39 @@ static void choose_way(struct mp_python *python, const struct image *image)
 		python->way = MP_PYTHON_PENDING_CALL;
 }
 
+/*
+ * Where _PyRuntime has "int preinitializing, preinitialized, core_initialized, initialized": at its
+ * beginning, behind one more from 3.11 on; from 3.13 on just before what its table calls
+ * `finalizing`.
+ */
+static int find_flags(const struct mp_python *python, uint64_t *ret)
+{
+	uint64_t finalizing;
+	int err = 0;
+
+	if (python->minor < 11) {
+		*ret = 0;
+	} else if (python->minor < 13) {
+		*ret = sizeof(int32_t);
+	} else {
+		err = mp_memory_read(python->pid, python->runtime + FINALIZING_AT, &finalizing,
+				     sizeof(finalizing));
+		*ret = finalizing - sizeof(uint64_t) - 3 * sizeof(int32_t);
+	}
+	return err;
+}
+
+int mp_python_is_up(const struct mp_python *python)
+{
+	static const int32_t up[] = {0, 1, 1, 1};
+	int32_t flags[MP_ARRAY_SIZE(up)];
+	uint64_t at = 0;
+	int err = find_flags(python, &at);
+
+	err = err ?: mp_memory_read(python->pid, python->runtime + at, flags, sizeof(flags));
+	return err ? err : memcmp(flags, up, sizeof(up)) == 0 ? 0 : -EAGAIN;
+}
+
 static int find_interpreter(const struct mp_fsroot *fs, struct search *s)
 {
 	int r = mp_process_binaries(fs, s->python->pid, look_at, s);
@@ -217,12 +251,10 @@ int mp_python_inspect(const struct mp_fsroot *fs, pid_t pid, struct mp_python *r
 	if (error == -EACCES || error == -EPERM)
 		return mp_fail(
 			err, MP_EXIT_PRIVILEGE, -error,
-			"process %d: its memory cannot be read: CAP_SYS_PTRACE is needed, run "
-			"with sudo",
-			(int)pid);
+			"its memory cannot be read: CAP_SYS_PTRACE is needed, run with sudo");
 	if (error)
-		return mp_fail(err, MP_EXIT_TARGET, -error, "process %d: %s", (int)pid,
-			       error == -ENOENT ? "no CPython" : strerror(-error));
+		return mp_fail(err, MP_EXIT_TARGET, -error, "%s",
+			       error == -ENOENT ? "it is no CPython" : strerror(-error));
 	*ret = python;
 	return 0;
 }

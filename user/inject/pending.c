@@ -41,7 +41,6 @@
 struct functions {
 	struct mp_call_code code;
 	uint64_t errno_location;
-	uint64_t is_initialized;
 	uint64_t add_pending_call;
 	uint64_t run_simple_string;
 };
@@ -59,7 +58,6 @@ struct plan {
 	struct mp_call_saved saved;
 	struct mp_call_frame frame;
 	char page[PAGE_BYTES];
-	bool has_libc;
 };
 
 /* --- before the target is stopped ------------------------------------------------------ */
@@ -67,18 +65,16 @@ struct plan {
 static int find_python(struct plan *plan)
 {
 	const struct mp_python *python = plan->python;
-	struct mp_elf_wanted wanted[] = {{.name = "Py_IsInitialized"},
-					 {.name = "Py_AddPendingCall"},
+	struct mp_elf_wanted wanted[] = {{.name = "Py_AddPendingCall"},
 					 {.name = "PyRun_SimpleString"}};
 	int err = mp_elf_lookup(python->binary, wanted, MP_ARRAY_SIZE(wanted), NULL);
 
 	if (err)
 		return err;
-	if (!wanted[0].addr || !wanted[1].addr || !wanted[2].addr)
+	if (!wanted[0].addr || !wanted[1].addr)
 		return -ENOTSUP;
-	plan->f.is_initialized = python->bias + wanted[0].addr;
-	plan->f.add_pending_call = python->bias + wanted[1].addr;
-	plan->f.run_simple_string = python->bias + wanted[2].addr;
+	plan->f.add_pending_call = python->bias + wanted[0].addr;
+	plan->f.run_simple_string = python->bias + wanted[1].addr;
 	return 0;
 }
 
@@ -117,7 +113,6 @@ static int look_into_libc(void *data, const struct mp_binary *binary)
 	/* A program that is linked statically has it in itself. */
 	if (!binary->is_exe && !is_libc(binary))
 		return 0;
-	plan->has_libc |= is_libc(binary);
 	if (!plan->f.errno_location && !mp_elf_lookup(binary->open_path, &wanted, 1, NULL) &&
 	    wanted.addr &&
 	    !mp_elf_bias(binary->open_path, binary->start, binary->file_offset, &bias))
@@ -135,7 +130,7 @@ static int find_libc(struct plan *plan)
 	/* On some processors what restores a thread is the kernel's, not the libc's. */
 	if (vdso && plan->f.errno_location && search_code(plan, vdso, vdso + VDSO_CODE_BYTES))
 		return 0;
-	return r > 0 ? 0 : r ? r : plan->has_libc ? -ENOTSUP : -EAGAIN;
+	return r > 0 ? 0 : r ? r : -ENOTSUP;
 }
 
 static int note_code(struct plan *plan)
@@ -150,12 +145,14 @@ static int note_code(struct plan *plan)
 
 static int make_plan(struct plan *plan, struct mp_error *err)
 {
-	int error = find_python(plan);
+	int error = mp_python_is_up(plan->python);
 
+	error = error ?: find_python(plan);
 	error = error ?: find_libc(plan);
 	error = error ?: note_code(plan);
 	if (error == -EAGAIN)
-		return mp_fail(err, MP_EXIT_TARGET, EAGAIN, "it has no C library mapped (yet)");
+		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
+			       "the interpreter is just starting or ending");
 	if (error == -ENOTSUP)
 		return mp_fail(err, MP_EXIT_TARGET, ENOTSUP,
 			       "its C library is none that a call can be made with (known: glibc, "
@@ -262,6 +259,8 @@ static int prepare_thread(const struct mp_tracee *t, struct plan *plan, struct m
 	if (error)
 		return mp_fail(err, MP_EXIT_TARGET, ESRCH,
 			       "the process has ended, or executed another program");
+	if (mp_python_is_up(plan->python))
+		return mp_fail(err, MP_EXIT_TARGET, EAGAIN, "the interpreter is just ending");
 	error = mp_call_save(t, &plan->saved, err);
 	if (error)
 		return error;
@@ -283,8 +282,10 @@ static int make_syscall(struct mp_tracee *t, const struct plan *plan, long nr,
 	struct user_regs_struct regs;
 	int err;
 
+	/* An earlier call has put a return address of its own where the frame has one. */
+	err = mp_tracee_write(t, plan->frame.addr, plan->frame.bytes, sizeof(uint64_t));
 	mp_call_regs_syscall(&plan->saved, &plan->frame, &plan->f.code, nr, args, &regs);
-	err = mp_call_begin(t, &regs);
+	err = err ?: mp_call_begin(t, &regs);
 	while (!err && info.op != PTRACE_SYSCALL_INFO_EXIT)
 		err = mp_tracee_to_syscall(t, &info);
 	if (!err)
@@ -301,7 +302,7 @@ static int map_page(struct mp_tracee *t, const struct plan *plan, uint64_t *ret)
 
 	if (err)
 		return err;
-	if (result < 0 && result > -PAGE_BYTES)
+	if (result < 0)
 		return (int)result;
 	*ret = (uint64_t)result;
 	return 0;
@@ -327,7 +328,6 @@ static int add_pending_call(struct mp_tracee *t, const struct plan *plan, uint64
 	const struct mp_call_function call = {
 		.stub = page,
 		.errno_location = plan->f.errno_location,
-		.condition = plan->f.is_initialized,
 		.function = plan->f.add_pending_call,
 		.args = {plan->f.run_simple_string, page + STATEMENT_AT},
 	};
@@ -348,7 +348,7 @@ static int add_pending_call(struct mp_tracee *t, const struct plan *plan, uint64
 static int queue_statement(struct mp_tracee *t, struct plan *plan)
 {
 	struct __ptrace_syscall_info info;
-	uint64_t page;
+	uint64_t page = 0;
 	int result = 0;
 	int err = map_page(t, plan, &page);
 
@@ -360,9 +360,7 @@ static int queue_statement(struct mp_tracee *t, struct plan *plan)
 		err = add_pending_call(t, plan, page, &result);
 		if (err || !result)
 			return err;
-		err = mp_tracee_to_syscall(t, &info)
-			      ?: result == MP_CALL_NOT_MADE ? -EAGAIN
-							    : -EBUSY;
+		err = mp_tracee_to_syscall(t, &info) ?: -EBUSY;
 	}
 	unmap_page(t, plan, page);
 	return err;
@@ -379,9 +377,6 @@ static int fail_to_queue(int error, struct mp_error *err)
 	case -ETIMEDOUT:
 		return mp_fail(err, MP_EXIT_TARGET, EBUSY,
 			       "the interpreter's lock of pending calls is held: try again");
-	case -EAGAIN:
-		return mp_fail(err, MP_EXIT_TARGET, EAGAIN,
-			       "the interpreter is just starting or ending");
 	case -ESRCH:
 		return mp_fail(err, MP_EXIT_TARGET, ESRCH, "the thread has ended meanwhile");
 	case -ENAMETOOLONG:

@@ -22,6 +22,12 @@ bool mp_debug_head_valid(const struct mp_debug_head *head);
 int mp_python_still_there(const struct mp_fsroot *fs, const struct mp_python *python);
 
 /*
+ * Whether the interpreter has been initialized, and not finalized: before and afterwards nothing of
+ * it may be called. Nothing is called to learn that. 0; -EAGAIN; -ESRCH, -EPERM …
+ */
+int mp_python_is_up(const struct mp_python *python);
+
+/*
  * PEP 768: whether the target takes scripts. 0; -EACCES: that is switched off there; -ENOTSUP:
  * its table is not as it should be; -EAGAIN: it is just starting; -ESRCH, -EPERM, -EFAULT.
  */

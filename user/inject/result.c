@@ -48,7 +48,8 @@ static int take_string(const json_t *value, char **ret)
 /* null and "" are none. */
 static int take_optional(const json_t *value, char **ret)
 {
-	if (json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0))
+	if (!value || json_is_null(value) ||
+	    (json_is_string(value) && json_string_length(value) == 0))
 		return 0;
 	return take_string(value, ret);
 }

@@ -22,7 +22,7 @@
 	extern const char mp_blob_##name##_end[]
 #define BLOB_OF(name)                                                                              \
 	((struct mp_blob){mp_blob_##name##_begin,                                                  \
-			  (size_t)(mp_blob_##name##_end - mp_blob_##name##_begin)})
+			  (uintptr_t)mp_blob_##name##_end - (uintptr_t)mp_blob_##name##_begin})
 
 BLOB(source, MP_INJECT_SOURCE);
 BLOB(sitecustomize, MP_INJECT_SITECUSTOMIZE);
@@ -58,7 +58,10 @@ int mp_script_make_token(char out[MP_SCRIPT_TOKEN])
 static void add_base64(struct mp_text *out, const uint8_t *data, size_t len)
 {
 	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+	enum {
+		PADDING = 64
+	};
 
 	for (size_t i = 0; i < len; i += 3) {
 		uint32_t bits = (uint32_t)data[i] << 16;
@@ -67,8 +70,8 @@ static void add_base64(struct mp_text *out, const uint8_t *data, size_t len)
 		bits |= i + 2 < len ? data[i + 2] : 0;
 		mp_text_putc(out, digits[bits >> 18]);
 		mp_text_putc(out, digits[bits >> 12 & 63]);
-		mp_text_putc(out, i + 1 < len ? digits[bits >> 6 & 63] : '=');
-		mp_text_putc(out, i + 2 < len ? digits[bits & 63] : '=');
+		mp_text_putc(out, digits[i + 1 < len ? bits >> 6 & 63 : PADDING]);
+		mp_text_putc(out, digits[i + 2 < len ? bits & 63 : PADDING]);
 	}
 }
 
@@ -127,44 +130,69 @@ int mp_script_config_json(const struct mp_script_config *config, struct mp_text 
 /* --- scripts ---------------------------------------------------------------------------------- */
 
 /*
- * Both begin so. Returns whether the monitor that asked is still there. The page is the one
- * that the call for this script was made with, up to Python 3.13.
+ * Both begin so. A script runs at any point of the program, also in the middle of an import,
+ * whose half a module it would get. Nothing is imported before that is known not to be.
+ * _io is there from the start. Returns whether to go on: the monitor that asked is still there.
+ * Pages are those that calls for a script were made with, up to Python 3.13.
  */
-static const char common[] = "\n\ndef _memprobe_begin(folder):\n"
-			     "    import fcntl, os\n"
-			     "    page = globals().get('memprobe_page')\n"
-			     "    if page:\n"
-			     "        import ctypes\n"
-			     "        unmap = ctypes.PyDLL(None).munmap\n"
-			     "        unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t\n"
-			     "        unmap(*page)\n"
-			     "    try:\n"
-			     "        with open(folder + '/" MP_SCRIPT_LOCK "') as file:\n"
-			     "            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
-			     "    except BlockingIOError:\n"
-			     "        return True\n"
-			     "    for name in os.listdir(folder):\n"
-			     "        os.unlink(folder + '/' + name)\n"
-			     "    os.rmdir(folder)\n"
-			     "    return False\n";
+static const char common[] =
+	"\n\n"
+	"def _memprobe_is_importing():\n"
+	"    import sys\n"
+	"    needed = set('os site stat codecs encodings io abc types functools collections "
+	"operator '\n"
+	"                 'keyword reprlib enum re sre_compile sre_parse sre_constants copyreg "
+	"struct '\n"
+	"                 'ctypes json fcntl binascii zlib importlib tempfile shutil random '\n"
+	"                 'sitecustomize usercustomize'.split())\n"
+	"    for name, module in list(sys.modules.items()):\n"
+	"        spec = getattr(module, '__spec__', None)\n"
+	"        if name.partition('.')[0] in needed and getattr(spec, '_initializing', False):\n"
+	"            return True\n"
+	"    return False\n"
+	"\n\n"
+	"def _memprobe_begin(folder):\n"
+	"    import sys\n"
+	"    if 'memprobe_page' in globals():\n"
+	"        sys.__dict__.setdefault('__memprobe_pages__', []).append(memprobe_page)\n"
+	"    if _memprobe_is_importing():\n"
+	"        import _io\n"
+	"        _io.FileIO(folder + '/" MP_SCRIPT_AGAIN "', 'w').close()\n"
+	"        return False\n"
+	"    import fcntl, os\n"
+	"    for page in sys.__dict__.pop('__memprobe_pages__', []):\n"
+	"        import ctypes\n"
+	"        unmap = ctypes.PyDLL(None).munmap\n"
+	"        unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t\n"
+	"        unmap(*page)\n"
+	"    try:\n"
+	"        with open(folder + '/" MP_SCRIPT_LOCK "') as file:\n"
+	"            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
+	"    except BlockingIOError:\n"
+	"        return True\n"
+	"    for name in os.listdir(folder):\n"
+	"        os.unlink(folder + '/' + name)\n"
+	"    os.rmdir(folder)\n"
+	"    return False\n";
 
 int mp_script_install(const struct mp_script_config *config, const char *folder,
 		      struct mp_text *out)
 {
-	struct mp_blob source = mp_script_source();
 	MP_TEXT struct mp_text json = {0};
 	int err = mp_script_config_json(config, &json);
 
 	if (err)
 		return err;
-	mp_text_puts(out, "__name__ = '__memprobe_inject__'\n");
-	mp_text_add(out, source.data, source.len);
 	mp_text_puts(out, common);
-	mp_text_printf(out,
-		       "\n\nif _memprobe_begin('%s'):\n"
-		       "    import json\n"
-		       "    install(json.loads(binascii.a2b_base64('",
-		       folder);
+	mp_text_printf(
+		out,
+		"\n\nif _memprobe_begin('%s'):\n"
+		"    import binascii, json\n"
+		"    namespace = {'__name__': '__memprobe_inject__'}\n"
+		"    with open('%s/" MP_SCRIPT_SOURCE "', 'rb') as file:\n"
+		"        exec(compile(file.read(), '<memprobe>', 'exec', 0, True), namespace)\n"
+		"    namespace['install'](json.loads(binascii.a2b_base64('",
+		folder, folder);
 	add_base64(out, (const uint8_t *)json.data, json.len);
 	mp_text_puts(out, "').decode()))\n");
 	return out->failed ? -ENOMEM : 0;

@@ -16,11 +16,15 @@ struct mp_blob mp_script_sitecustomize(void);
 struct mp_blob mp_script_marker(void);
 
 /* Files of the folder that a script is in. */
+#define MP_SCRIPT_SOURCE "inject.py" /* mp_script_source() */
 #define MP_SCRIPT_INSTALL "install.py"
 #define MP_SCRIPT_REMOVE "remove.py"
 #define MP_SCRIPT_LOCK "monitor"
 #define MP_SCRIPT_RESULT "result.json"
 #define MP_SCRIPT_REMOVED "removed.json"
+#define MP_SCRIPT_AGAIN                                                                            \
+	"again" /* it came in the middle of an import of what it needs: try again                  \
+		 */
 
 #define MP_SCRIPT_TOKEN 33 /* of 16 random bytes, with the NUL */
 int mp_script_make_token(char out[MP_SCRIPT_TOKEN]);

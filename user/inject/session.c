@@ -26,6 +26,7 @@ static int write_text(const struct mp_session *s, const char *name, const struct
 
 static int write_files(struct mp_session *s)
 {
+	const struct mp_blob source = mp_script_source();
 	MP_TEXT struct mp_text readme = {0};
 	MP_TEXT struct mp_text script = {0};
 	char result[PATH_MAX];
@@ -37,6 +38,7 @@ static int write_files(struct mp_session *s)
 	snprintf(result, sizeof(result), "%s/" MP_SCRIPT_RESULT, s->folder.path);
 	mp_script_readme(s->python.pid, &readme);
 	err = write_text(s, "README", &readme);
+	err = err ?: mp_folder_write(&s->folder, MP_SCRIPT_SOURCE, source.data, source.len);
 	err = err ?: mp_script_install(&config, s->folder.path, &script);
 	err = err ?: write_text(s, MP_SCRIPT_INSTALL, &script);
 	if (err)
@@ -91,6 +93,8 @@ int mp_session_read(struct mp_session *s, struct mp_result *ret, struct mp_error
 	size_t len;
 	int error = mp_folder_read(&s->folder, MP_SCRIPT_RESULT, MP_RESULT_MAX_BYTES, &text, &len);
 
+	if (error == -EAGAIN && mp_folder_take(&s->folder, MP_SCRIPT_AGAIN))
+		error = run_script(s, MP_SCRIPT_INSTALL, err) ?: -EAGAIN;
 	if (error == -EAGAIN)
 		return error;
 	if (error)

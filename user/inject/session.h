@@ -28,8 +28,11 @@ struct mp_session_options {
 int mp_session_begin(const struct mp_session_options *options, const struct mp_python *python,
 		     struct mp_session **ret, struct mp_error *err);
 
-/* What the points are now: when the script has run, and again whenever that changes. -EAGAIN:
- * nothing new; -EBADMSG and the like: what is there makes no sense. */
+/*
+ * What the points are now: when the script has run, and again whenever that changes. -EAGAIN:
+ * nothing new; -EBADMSG and the like: what is there makes no sense. A script that came too early is
+ * asked for once more.
+ */
 int mp_session_read(struct mp_session *session, struct mp_result *ret, struct mp_error *err);
 
 /* Asks the interpreter to take the points out; as mp_session_begin(). */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 #include "base/fsroot.h"
 
 #define PATIENCE_NS 500000000ULL
-#define SPIN_NS 300000ULL
 #define NAP_NS 20000L
 #define MAX_STATUS (64U << 10)
 
@@ -87,27 +87,18 @@ static int fail_to_seize(pid_t pid, int errnum, struct mp_error *err)
 
 /* --- waiting ---------------------------------------------------------------------- */
 
-static void pause_a_little(uint64_t since_ns)
-{
-	const struct timespec nap = {.tv_nsec = NAP_NS};
-
-	if (mp_clock_now_ns() - since_ns < SPIN_NS)
-		sched_yield();
-	else
-		nanosleep(&nap, NULL);
-}
-
 /* The next stop of the thread. -ESRCH when it ended instead. */
 static int wait_stop(struct mp_tracee *t, int *ret_status)
 {
 	const uint64_t since = mp_clock_now_ns();
+	const struct timespec nap = {.tv_nsec = NAP_NS};
 	int status;
 	pid_t got;
 
 	while ((got = waitpid(t->tid, &status, __WALL | __WNOTHREAD | WNOHANG)) == 0) {
 		if (mp_clock_now_ns() - since > PATIENCE_NS)
 			return -ETIMEDOUT;
-		pause_a_little(since);
+		nanosleep(&nap, NULL); /* not sched_yield(): this thread goes before others */
 	}
 	if (got < 0 || !WIFSTOPPED(status))
 		return -ESRCH;
@@ -192,6 +183,17 @@ static int open_memory(pid_t pid, pid_t tid)
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * What is stopped waits for this thread: it goes before others meanwhile. Without the privilege
+ * for that it takes its turn.
+ */
+static void hurry(bool on)
+{
+	const struct sched_param priority = {.sched_priority = on};
+
+	pthread_setschedparam(pthread_self(), on ? SCHED_FIFO : SCHED_OTHER, &priority);
+}
+
 static int fail_to_stop(int error, struct mp_error *err)
 {
 	return mp_fail(err, MP_EXIT_TARGET, -error,
@@ -217,9 +219,10 @@ int mp_tracee_stop(pid_t pid, pid_t tid, struct mp_tracee *ret, struct mp_error 
 	struct mp_tracee tracee = {.tid = tid, .mem = -1};
 	int error;
 
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 	if (ptrace(PTRACE_SEIZE, tid, NULL, OPTIONS))
 		return fail_to_seize(pid, errno, err);
+	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	hurry(true);
 	error = mp_tracee_park(&tracee);
 	tracee.stopped_since_ns = mp_clock_now_ns();
 	error = error ? fail_to_stop(error, err) : prepare(&tracee, pid, err);
@@ -300,5 +303,6 @@ uint64_t mp_tracee_release(struct mp_tracee *t)
 	ptrace(PTRACE_DETACH, t->tid, NULL, NULL);
 	mp_close_p(&t->mem);
 	t->mem = -1;
+	hurry(false);
 	return stopped_ns;
 }

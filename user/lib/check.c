@@ -60,6 +60,25 @@ int memprobe_check_point(struct memprobe_point *point, struct memprobe_info *inf
 	return failed(err, saved);
 }
 
+int memprobe_sample(struct memprobe_info *info)
+{
+	int saved = errno;
+
+	return failed(info ? mp_lib_take_sample(mp_lib_process(), mp_lib_tick_ns(), GRACE_NS, info)
+			   : -EINVAL,
+		      saved);
+}
+
+int memprobe_severity(void)
+{
+	int saved = errno;
+	enum memprobe_severity severity =
+		mp_lib_take_severity(mp_lib_process(), mp_lib_tick_ns(), GRACE_NS);
+
+	errno = saved;
+	return (int)severity;
+}
+
 int memprobe_check(const char *name, struct memprobe_info *info)
 {
 	struct memprobe_point *point;

@@ -97,6 +97,15 @@ struct memprobe_info {
 int memprobe_check(const char *name, struct memprobe_info *info);
 int memprobe_check_point(struct memprobe_point *point, struct memprobe_info *info);
 
+/* The same for no point: always a new sample, and no monitor is told. */
+int memprobe_sample(struct memprobe_info *info);
+
+/*
+ * Only how full the limit is now, as enum memprobe_severity: half of the cost. Not known is
+ * MEMPROBE_NORMAL. Never fails.
+ */
+int memprobe_severity(void);
+
 /*
  * Whether the resident set is above `threshold_bytes`, by a sample that is at most 10 ms old
  * when calls are rare, and for up to 8 calls longer in a burst. 1, 0, or -1 with errno.

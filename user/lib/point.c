@@ -12,7 +12,7 @@
 
 #include "base/cleanup.h"
 
-#define SLOTS (2 * MP_LIB_MAX_POINTS)
+#define SLOTS (2ULL * MP_LIB_MAX_POINTS)
 #define WORD_BITS 64
 
 struct registry {

@@ -157,6 +157,23 @@ int mp_lib_take_sample(struct mp_lib_process *p, uint64_t now_ns, uint64_t max_a
 	return err;
 }
 
+enum memprobe_severity mp_lib_take_severity(struct mp_lib_process *p, uint64_t now_ns,
+					    uint64_t max_age_ns)
+{
+	enum memprobe_severity severity = MEMPROBE_NORMAL;
+	struct memprobe_info info;
+
+	arm(p);
+	if (try_hold(p)) {
+		severity = mp_lib_glance(&mp_lib_live, &p->sources, now_ns);
+		leave_files(&p->sources);
+		let_go(p);
+	} else if (mp_lib_take_sample(p, now_ns, max_age_ns, &info) == 0) {
+		severity = (enum memprobe_severity)info.severity;
+	}
+	return severity;
+}
+
 int mp_lib_take_rss(struct mp_lib_process *p, uint64_t now_ns, uint64_t max_age_ns,
 		    uint64_t *ret_rss)
 {

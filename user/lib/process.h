@@ -89,6 +89,9 @@ bool mp_lib_last_sample(const struct mp_lib_process *p, uint64_t now_ns, uint64_
  */
 int mp_lib_take_sample(struct mp_lib_process *p, uint64_t now_ns, uint64_t max_age_ns,
 		       struct memprobe_info *ret);
+/* How full the limit is now; while another thread looks, as it was at the last sample. */
+enum memprobe_severity mp_lib_take_severity(struct mp_lib_process *p, uint64_t now_ns,
+					    uint64_t max_age_ns);
 /* The same for the resident set alone, which is kept in `rss`. */
 int mp_lib_take_rss(struct mp_lib_process *p, uint64_t now_ns, uint64_t max_age_ns,
 		    uint64_t *ret_rss);

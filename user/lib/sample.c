@@ -249,15 +249,12 @@ static void fill(const struct mp_lib_sources *s, uint64_t now_ns, uint64_t rss, 
 	ret->severity = mp_lib_severity(ret->usage_ratio);
 }
 
-int mp_lib_sample(const struct mp_lib_system *system, struct mp_lib_sources *s, uint64_t now_ns,
-		  struct memprobe_info *ret)
+/* The resident set that is given only helps to tell whether what is kept is still good. */
+static uint64_t read_usage(const struct mp_lib_system *system, struct mp_lib_sources *s,
+			   uint64_t now_ns, uint64_t rss)
 {
 	uint64_t raw = MEMPROBE_UNKNOWN;
-	uint64_t rss;
-	int err = mp_lib_sample_rss(system, s, &rss);
 
-	if (err)
-		return err;
 	if (s->refreshed_ns)
 		raw = read_raw(system, s);
 	/* A group that cannot be read any more is gone. */
@@ -268,10 +265,32 @@ int mp_lib_sample(const struct mp_lib_system *system, struct mp_lib_sources *s, 
 		s->raw_then = raw;
 		s->rss_then = rss;
 	}
+	return usage_of(s, raw);
+}
+
+int mp_lib_sample(const struct mp_lib_system *system, struct mp_lib_sources *s, uint64_t now_ns,
+		  struct memprobe_info *ret)
+{
+	uint64_t usage;
+	uint64_t rss;
+	int err = mp_lib_sample_rss(system, s, &rss);
+
+	if (err)
+		return err;
+	usage = read_usage(system, s, now_ns, rss);
 	if (rss > s->peak_rss)
 		s->peak_rss = rss;
-	fill(s, now_ns, rss, usage_of(s, raw), ret);
+	fill(s, now_ns, rss, usage, ret);
 	return 0;
+}
+
+enum memprobe_severity mp_lib_glance(const struct mp_lib_system *system, struct mp_lib_sources *s,
+				     uint64_t now_ns)
+{
+	struct memprobe_info info;
+
+	fill(s, now_ns, 0, read_usage(system, s, now_ns, s->rss_then), &info);
+	return (enum memprobe_severity)info.severity;
 }
 
 void mp_lib_sources_close(struct mp_lib_sources *sources)

@@ -44,11 +44,14 @@ struct mp_lib_sources {
 int mp_lib_sample_rss(const struct mp_lib_system *system, struct mp_lib_sources *sources,
 		      uint64_t *ret_rss);
 /*
- * A whole sample. Two or three system calls; what is kept is read anew where it is
+ * A whole sample. Three or four system calls; what is kept is read anew where it is
  * MP_LIB_FRESH_NS old and could matter, and when it is MP_LIB_KEPT_NS old.
  */
 int mp_lib_sample(const struct mp_lib_system *system, struct mp_lib_sources *sources,
 		  uint64_t now_ns, struct memprobe_info *ret);
+/* How full the limit is, without the resident set: half of the system calls. */
+enum memprobe_severity mp_lib_glance(const struct mp_lib_system *system,
+				     struct mp_lib_sources *sources, uint64_t now_ns);
 void mp_lib_sources_close(struct mp_lib_sources *sources);
 
 #define MP_LIB_FRESH_NS 100000000ULL

@@ -18,7 +18,7 @@ static bool is_program(const char *path)
 }
 
 /* The search that execvp(3) does, done before so that the file can be probed. */
-static char *find_program(const char *name)
+char *mp_child_find(const char *name)
 {
 	const char *part = getenv("PATH");
 	char full[PATH_MAX];
@@ -105,7 +105,7 @@ int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *er
 	int failed[2] = {-1, -1};
 	int error;
 
-	child.path = find_program(argv[0]);
+	child.path = mp_child_find(argv[0]);
 	if (!child.path)
 		return fail_to_find(argv[0], err);
 	error = make_pipes(go, failed);

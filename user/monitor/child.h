@@ -18,6 +18,8 @@ struct mp_child {
 	int status; /* of wait(2) */
 };
 
+/* The program that execvp(3) would run, to be freed; NULL when there is none. */
+char *mp_child_find(const char *name);
 /*
  * Forks. The child waits until mp_child_release(); if this process dies before
  * that, it leaves without having run anything. Not found: exit code 5. `ret` is

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "cgroup/control.h"
+#include "monitor/preload.h"
 #include "monitor/private.h"
 
 #define LOST_EVERY_NS 100000000ULL
@@ -115,6 +116,8 @@ static void take_process(struct mp_monitor *m, struct mp_event *event, uint64_t 
 		mp_oom_exit(m->oom, event->process.pid, now);
 		mp_actions_process_gone(m->pipeline.actions, pid);
 		mp_pythons_remove(m->pythons, pid);
+		if (m->o->agent)
+			mp_preload_tidy(pid);
 	}
 	mp_pipeline_feed(&m->pipeline, event);
 }

@@ -32,6 +32,7 @@ struct mp_monitor_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;
+	bool agent;	      /* of libmemprobe, in the command */
 	char *const *command; /* run: argv; NULL: attach */
 };
 

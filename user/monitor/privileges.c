@@ -41,7 +41,7 @@ uint64_t mp_privileges_needed(const struct mp_features *features, bool acts, boo
  */
 #define INJECTING                                                                                  \
 	(BIT(CAP_SYS_PTRACE) | BIT(CAP_SYS_ADMIN) | BIT(CAP_SETUID) | BIT(CAP_SETGID) |            \
-	 BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_CHECKPOINT_RESTORE) | BIT(CAP_SYS_NICE) |              \
+	 BIT(CAP_DAC_OVERRIDE) | BIT(CAP_CHECKPOINT_RESTORE) | BIT(CAP_SYS_NICE) |                 \
 	 BIT(CAP_IPC_LOCK))
 
 uint64_t mp_privileges_injecting(void)

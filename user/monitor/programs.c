@@ -118,6 +118,15 @@ static int add_libraries(struct mp_prober *prober, const char *interpreter, cons
 	return error;
 }
 
+void mp_programs_executed(const char *path, char out[PATH_MAX])
+{
+	char interpreter[PATH_MAX];
+
+	snprintf(out, PATH_MAX, "%s", path);
+	for (int i = 0; i < MAX_SHEBANGS && script_interpreter(out, interpreter) == 0; i++)
+		memcpy(out, interpreter, PATH_MAX);
+}
+
 int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error *err)
 {
 	char program[PATH_MAX];
@@ -126,9 +135,7 @@ int mp_programs_add(struct mp_prober *prober, const char *path, struct mp_error 
 
 	if (access(path, F_OK))
 		return mp_fail(err, MP_EXIT_TARGET, errno, "%s: %s", path, strerror(errno));
-	snprintf(program, sizeof(program), "%s", path);
-	for (int i = 0; i < MAX_SHEBANGS && script_interpreter(program, interpreter) == 0; i++)
-		memcpy(program, interpreter, sizeof(program));
+	mp_programs_executed(path, program);
 	error = mp_prober_add_path(prober, program, true, err);
 	if (error == -E2BIG || error == -ENOMEM)
 		return error;

@@ -3,8 +3,13 @@
 #ifndef MP_MONITOR_PROGRAMS_H
 #define MP_MONITOR_PROGRAMS_H
 
+#include <limits.h>
+
 #include "base/error.h"
 #include "probe/prober.h"
+
+/* What the kernel executes for a path: itself, or the interpreter of a script. */
+void mp_programs_executed(const char *path, char out[PATH_MAX]);
 
 /*
  * Adds the program and the libraries that it is linked with, as its dynamic

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "monitor/private.h"
+#include "monitor/preload.h"
 #include "monitor/privileges.h"
 #include "monitor/programs.h"
 
@@ -466,16 +467,44 @@ static void offer_notify(struct mp_monitor *m)
 		m->notify_path[0] = '\0';
 }
 
+/* A command that would not start with the library does without. */
+static int offer_agent(const struct mp_monitor *m, struct mp_error *err)
+{
+	static const char own[] = "/proc/self/exe";
+	MP_FREE char *program = mp_child_find(m->o->command[0]);
+	enum mp_preload_fit fit = program ? mp_preload_fit(program, own) : MP_PRELOAD_FITS;
+	char library[PATH_MAX];
+	int error = mp_preload_find(own, library, err);
+
+	if (error)
+		return error;
+	if (fit == MP_PRELOAD_STATIC)
+		fprintf(stderr,
+			"memprobe-bpf: warning: %s is linked statically and loads no library: "
+			"only programs that it starts can have an agent\n",
+			m->o->command[0]);
+	if (fit == MP_PRELOAD_OTHER) {
+		fprintf(stderr,
+			"memprobe-bpf: warning: %s is for another processor or C library than "
+			"%s: it runs without an agent\n",
+			m->o->command[0], library);
+		return 0;
+	}
+	return mp_preload_set_environment(library);
+}
+
 /* Before there are threads. */
 static int start_processes(struct mp_monitor *m, struct mp_error *err)
 {
 	int error = 0;
 
 	offer_notify(m);
-	if (m->o->command && injects(m))
+	if (m->o->agent)
+		error = offer_agent(m, err);
+	if (m->o->command && !error && injects(m))
 		error = mp_python_env_new(m->o->points, &m->python_env, err);
-	if (m->o->command)
-		error = error ?: mp_child_start(m->o->command, &m->child, err);
+	if (m->o->command && !error)
+		error = mp_child_start(m->o->command, &m->child, err);
 	mp_python_env_leave(m->python_env);
 	return error ?: start_guardian(m, err);
 }
@@ -539,7 +568,14 @@ static int start_pythons(struct mp_monitor *m)
 	if (!injects(m))
 		return 0;
 	m->pythons = mp_pythons_new(&o);
-	return m->pythons ? 0 : -errno;
+	if (!m->pythons)
+		return -errno;
+	/* What is known by its pid need not wait until the kernel has taken the programs. */
+	for (size_t i = 0; i < m->o->n_targets; i++) {
+		if (m->o->targets[i].kind == MP_TARGET_PID)
+			mp_pythons_add(m->pythons, m->o->targets[i].pid);
+	}
+	return 0;
 }
 
 static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
@@ -567,9 +603,9 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	error = error ?: start_processes(m, err);
 	m->loop = mp_loop_new();
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
+	error = error ?: start_pythons(m);
 	error = error ?: load_bpf(m, err);
 	error = error ?: open_perf_events(m, err);
-	error = error ?: start_pythons(m);
 	/* Threads that are made after this have no more either. */
 	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */

@@ -7,6 +7,7 @@
 #include "elf/elf_file.h"
 
 #define PROVIDER "memprobe"
+#define SEMAPHORES ".probes"
 
 /* In the order in which they are attached: whose entry is seen has its exit seen, too. */
 static const struct marker {
@@ -25,18 +26,6 @@ struct finder {
 	struct mp_elf *elf;
 	const struct marker *marker; /* looked for now */
 };
-
-static bool is_library(const char *path)
-{
-	static const char *const globs[] = {"libmemprobe.so*", "memprobe-marker.so",
-					    "memfd:memprobe-marker"};
-
-	for (size_t i = 0; i < MP_ARRAY_SIZE(globs); i++) {
-		if (mp_binary_matches(path, globs[i]))
-			return true;
-	}
-	return false;
-}
 
 /* The kernel side reads arguments where a call puts them; the note has to say the same. */
 static bool takes_args(const struct mp_usdt_note *note, unsigned int n)
@@ -107,38 +96,33 @@ static int on_note(void *data, const struct mp_usdt_note *note)
 	return add_site(f, note);
 }
 
-/* A file that is broken has no markers: nothing is lost. */
 static int find_all(struct finder *f)
 {
-	for (size_t i = 0; i < MP_ARRAY_SIZE(markers); i++) {
-		int error;
+	int error = 0;
 
+	for (size_t i = 0; i < MP_ARRAY_SIZE(markers) && error != -ENOMEM; i++) {
 		f->marker = &markers[i];
 		error = mp_elf_for_each_usdt(f->elf, on_note, f);
-		if (error == -ENOMEM)
-			return error;
 	}
-	return 0;
+	return error;
 }
 
-int mp_markers_find(struct mp_sites *sites, const struct mp_binary *binary, struct mp_error *err)
+/* Any file may have been linked with them; few have semaphores, so most are passed over soon. */
+int mp_markers_find(struct mp_sites *sites, const struct mp_binary *binary)
 {
 	struct finder f = {.sites = sites, .binary = binary};
 	MP_ELF struct mp_elf *elf = NULL;
-	bool by_name = is_library(binary->path);
 	size_t first = sites->n;
-	int error;
+	struct mp_error err;
 
-	if (!by_name && !binary->is_exe)
+	/* A file that is gone, or broken, has no markers: nothing is lost. */
+	if (mp_elf_has_section(binary->open_path, SEMAPHORES) <= 0 ||
+	    mp_elf_open(binary->open_path, binary->root, &elf, &err))
 		return 0;
-	error = mp_elf_open(binary->open_path, binary->root, &elf, err);
-	if (error)
-		return by_name && error != -ENOEXEC ? error : 0;
 	f.elf = elf;
-	error = find_all(&f);
-	if (error) {
+	if (find_all(&f) == -ENOMEM) {
 		mp_sites_truncate(sites, first);
-		return error;
+		return -ENOMEM;
 	}
 	return (int)(sites->n - first);
 }

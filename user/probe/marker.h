@@ -7,17 +7,15 @@
 #ifndef MP_PROBE_MARKER_H
 #define MP_PROBE_MARKER_H
 
-#include "base/error.h"
 #include "probe/site.h"
 #include "target/target.h"
 
 /*
  * Appends a site for each marker of the file: of the library itself, of the markers alone
- * (also as a memfd), or of a program that was linked with them. Those that are not as
- * they should be are appended as failed. Returns how many were appended; 0 for any other file;
- * -ENOMEM; -EACCES and the like when a file that bears the library's name cannot be read.
+ * (also as a memfd), or of whatever was linked with them. Those that are not as they should be
+ * are appended as failed. Returns how many were appended, 0 for any other file; -ENOMEM.
  */
-int mp_markers_find(struct mp_sites *sites, const struct mp_binary *binary, struct mp_error *err);
+int mp_markers_find(struct mp_sites *sites, const struct mp_binary *binary);
 
 /* The event of a marker, or, with a point, of what has been passed by it. */
 void mp_marker_event(const struct mp_site *site, const struct mp_point *point,

@@ -117,7 +117,7 @@ int mp_prober_add_binary(struct mp_prober *p, const struct mp_binary *binary, st
 	if (n == -E2BIG || n == -ENOMEM)
 		return n;
 	note_stripped(p, binary, flags);
-	n = mp_markers_find(&p->markers, binary, err);
+	n = mp_markers_find(&p->markers, binary);
 	if (n == -ENOMEM)
 		return n;
 	/* A mapped file that is no ELF, or broken, has no points: nothing is lost. */

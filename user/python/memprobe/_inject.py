@@ -57,15 +57,20 @@ _ONLY_AST = 0x400
 
 # Strings that stand for objects until the code is compiled. Attributes of a constant may be
 # called without a warning of the compiler; the constant itself may not.
-_HOOKS, _GATE = "memprobe: hooks", "memprobe: gate"
+_HOOKS, _GATE, _IDLE = "memprobe: hooks", "memprobe: gate", "memprobe: idle"
 
+# A lambda stands for the original: its code is put in the lambda's place. So the function that
+# runs is made in each call, from the globals and free variables of that call, and the code keeps
+# none of the program alive: the garbage collector cannot see through code objects.
+_ORIGINAL = "(lambda: {free})({args})"
+_LAMBDA = "factory.<locals>.wrapper.<locals>.<lambda>"  # its name is a constant up to 3.10
 _RUN = {
-    0: ["return 'memprobe: hooks'.original({args})"],
-    _GENERATOR: ["return (yield from 'memprobe: hooks'.original({args}))"],
-    _COROUTINE: ["return await 'memprobe: hooks'.original({args})"],
+    0: ["return " + _ORIGINAL],
+    _GENERATOR: ["return (yield from %s)" % _ORIGINAL],
+    _COROUTINE: ["return await " + _ORIGINAL],
     # There is no "yield from" here. Nothing that passes through is held on to.
     _ASYNC_GENERATOR: [
-        "{agen} = 'memprobe: hooks'.original({args})",
+        "{agen} = " + _ORIGINAL,
         "{step} = 'memprobe: hooks'.first({agen})",
         "while True:",
         "    try:",
@@ -93,28 +98,45 @@ def _first_step(agen):
         sys.set_asyncgen_hooks(*hooks)
 
 
+def _nothing():
+    return None
+
+
+class Idle:
+    """What calls that find a gate at 0 are to end, and when: a time of `now()`."""
+
+    __slots__ = ("end", "now", "until", "until_if_used")
+
+    def __init__(self, end=_nothing, now=monotonic):
+        self.end = end
+        self.now = now
+        self.until = float("inf")
+        self.until_if_used = float("inf")  # what it becomes when the gate was seen open
+
+    def __reduce__(self):
+        return SimpleNamespace, (), {"end": bool, "now": int, "until": 1}
+
+
 class _Hooks:
     """What the code of a wrapper has among its constants."""
 
-    __slots__ = ("enter", "exit", "first", "idle", "original")
+    __slots__ = ("enter", "exit", "first")
 
-    def __init__(self, original, enter, exit, idle):
-        self.original = original
+    def __init__(self, enter, exit):
         self.enter = enter
         self.exit = exit
-        self.idle = idle
         self.first = _first_step
+
+    def silence(self):
+        """For code that is out of our hands: what has begun ends, and nothing begins."""
+        exit = self.exit
+        self.enter = _nothing
+        self.exit = lambda call: call is None or exit(call)
 
     def __reduce__(self):
         # Some send functions of __main__ to other processes by value: it runs bare there.
-        state = {
-            "original": self.original,
-            "enter": bool,
-            "exit": bool,
-            "idle": bool,
-            "first": methodcaller("asend", None),
-        }
-        return SimpleNamespace, (), state
+        first = methodcaller("asend", None)
+        return SimpleNamespace, (), {"enter": bool, "exit": bool, "first": first}
 
 
 class _Signature:
@@ -151,9 +173,8 @@ class _Signature:
             parts.append("**" + self.kwargs)
         return ", ".join(parts)
 
-    def passed(self):
-        """Arguments of the call. From 3.11 on a function owns what it is called with, and can
-        free it: the last one is passed so that the wrapper holds on to none."""
+    def passed(self, is_let_go):
+        """Arguments of the call; the last one so that the wrapper holds on to none, if asked."""
         parts = [("", name, name) for name in self.positional]
         if self.args:
             parts.append(("*", self.args, self.args))
@@ -162,11 +183,30 @@ class _Signature:
             parts.append(("**", self.kwargs, self.kwargs))
         if not parts:
             return ""
-        if sys.version_info >= (3, 11):
+        if is_let_go:
             prefix, name, value = parts[-1]
             dropped = ", ".join("(%s := None)" % name for name in self.names())
             parts[-1] = (prefix, name, "(%s, %s)[0]" % (value, dropped))
         return ", ".join(prefix + value for prefix, _, value in parts)
+
+
+def _lets_go(code):
+    """Whether a function may free what it is called with while it runs: from 3.11 on it owns that
+    alone. It has to assign to a parameter, or delete it; what is not known is taken for both."""
+    if not (3, 11) <= sys.version_info < (3, 15):
+        return sys.version_info >= (3, 15)
+    from opcode import opname
+
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & _VARARGS) + bool(code.co_flags & _VARKEYWORDS)
+    for op, argument in zip(code.co_code[::2], code.co_code[1::2]):
+        name = opname[op]
+        if name.startswith("DELETE_") or name == "STORE_DEREF" or count > 0xFF:
+            return True
+        # Some store two, one in each half of the argument.
+        if "STORE_FAST" in name and min(argument, argument >> 4, argument & 0xF) < count:
+            return True
+    return False
 
 
 def _locals_for(code):
@@ -194,10 +234,10 @@ def _source(code, has_gate, has_idle):
     signature = _Signature(code)
     names = _locals_for(code)
     kind = code.co_flags & (_GENERATOR | _COROUTINE | _ASYNC_GENERATOR)
-    run = [line.format(args=signature.passed(), **names) for line in _RUN[kind]]
+    free = "(%s)" % "".join(name + ", " for name in code.co_freevars)
+    args = signature.passed(_lets_go(code))
+    run = [line.format(args=args, free=free, **names) for line in _RUN[kind]]
     body = _docstring(code)
-    if code.co_freevars:
-        body.append("if 0: %s" % ", ".join(code.co_freevars))
     watched = ["%s = 'memprobe: hooks'.enter()" % names["call"], "try:"]
     watched += ["    " + line for line in run]
     watched += ["finally:", "    'memprobe: hooks'.exit(%s)" % names["call"]]
@@ -206,7 +246,9 @@ def _source(code, has_gate, has_idle):
         body += ["    " + line for line in watched]
         if kind == _ASYNC_GENERATOR:
             body.append("    return")
-        body += ["'memprobe: hooks'.idle()"] if has_idle else []
+        if has_idle:
+            body.append("if 'memprobe: idle'.now() >= 'memprobe: idle'.until:")
+            body.append("    'memprobe: idle'.end()")
         body += run
     else:
         body += watched
@@ -245,22 +287,24 @@ def _compile(source, line):
     return next(_nested_code(next(_nested_code(code))))
 
 
-def _wrapper_code(code, hooks, gate):
+def _wrapper_code(code, name, hooks, gate, idle):
     """A code object that stands for `code`, with hooks around it."""
-    new = _compile(_source(code, gate is not None, hooks.idle is not None), code.co_firstlineno)
-    if (new.co_flags ^ code.co_flags) & _SHAPE:
+    new = _compile(_source(code, gate is not None, idle is not None), code.co_firstlineno)
+    if (new.co_flags ^ code.co_flags) & _SHAPE or new.co_freevars != code.co_freevars:
         raise Unsupported("is of a kind that is not known")
-    stand_ins = {_HOOKS: hooks, _GATE: gate}
-    consts = tuple(
-        stand_ins.get(const, const) if type(const) is str else const for const in new.co_consts
-    )
+    stand_ins = {_HOOKS: hooks, _GATE: gate, _IDLE: idle, _LAMBDA: name}
+
+    def filled_in(const):
+        if type(const) is CodeType:
+            return code
+        return stand_ins.get(const, const) if type(const) is str else const
+
     fields = {
         "co_name": code.co_name,
         "co_filename": code.co_filename,
         "co_firstlineno": code.co_firstlineno,
         "co_flags": (new.co_flags & ~_COPIED) | (code.co_flags & _COPIED),
-        "co_consts": consts,
-        "co_freevars": code.co_freevars,
+        "co_consts": tuple(map(filled_in, new.co_consts)),
     }
     if hasattr(code, "co_qualname"):
         fields["co_qualname"] = code.co_qualname
@@ -269,8 +313,8 @@ def _wrapper_code(code, hooks, gate):
 
 class Hook:
     """What is run around a function: `enter()` before, whose result `exit()` is given after,
-    however it ends. Not when `gate.value` is 0: `idle()` is called then. An exception of enter()
-    is the caller's; exit() and idle() must not raise."""
+    however it ends. Not when `gate.value` is 0: it is the turn of `idle` then, an Idle. An
+    exception of enter() is the caller's; others must not raise."""
 
     __slots__ = ("enter", "exit", "gate", "idle")
 
@@ -299,8 +343,8 @@ def _together(hooks):
             raise
         if not entered:
             for hook in hooks:
-                if hook.idle is not None:
-                    hook.idle()
+                if hook.idle is not None and hook.idle.now() >= hook.idle.until:
+                    hook.idle.end()
         return entered
 
     def leave(entered):
@@ -318,28 +362,28 @@ class _Wrapped:
         self.original = func.__code__
         self.code = func.__code__
         self.hooks = []
+        self._live = None
 
     def put(self, func):
-        """Gives the function the code that its hooks call for. A function whose code someone
-        else has changed since is left alone; ours does nothing in there once it is idle."""
+        """Gives the function the code that its hooks call for. One whose code someone else has
+        changed since is left alone: ours may be in there, but does nothing any more."""
         if func.__code__ is not self.code:
+            if self._live is not None:
+                self._live.silence()
             return False
-        code = self._build(func) if self.hooks else self.original
+        code, live = self._build(func) if self.hooks else (self.original, None)
         try:
             func.__code__ = code
         except Exception as problem:  # an audit hook says so
             raise Unsupported("may not be changed: %s" % problem) from None
-        self.code = code
+        self.code, self._live = code, live
         return True
 
     def _build(self, func):
         hook = self.hooks[0] if len(self.hooks) == 1 else _together(tuple(self.hooks))
-        original = FunctionType(
-            self.original, func.__globals__, func.__name__, None, func.__closure__
-        )
-        original.__qualname__ = func.__qualname__
-        hooks = _Hooks(original, hook.enter, hook.exit, hook.idle)
-        return _wrapper_code(self.original, hooks, hook.gate)
+        hooks = _Hooks(hook.enter, hook.exit)
+        name = func.__qualname__
+        return _wrapper_code(self.original, name, hooks, hook.gate, hook.idle), hooks
 
 
 class _Functions:
@@ -379,19 +423,18 @@ class _Functions:
                 self._by_id.pop(key, None)
         return left
 
-    def hooks_of(self, func):
-        wrapped = self._by_id.get(id(func))
-        return list(wrapped.hooks) if wrapped and wrapped.ref() is func else []
-
 
 # --- from a path to functions ---------------------------------------------------------------
+
+
+_CACHE = getattr(functools, "_lru_cache_wrapper", FunctionType)
 
 
 def _own_dict(thing):
     """Its dictionary, without asking the thing."""
     if issubclass(type(thing), type):
         return type.__getattribute__(thing, "__dict__")
-    if issubclass(type(thing), (ModuleType, FunctionType)):
+    if issubclass(type(thing), (ModuleType, FunctionType, _CACHE)):
         return object.__getattribute__(thing, "__dict__")
     return {}
 
@@ -401,24 +444,21 @@ def _is_class(thing):
 
 
 def _kind_name(thing):
-    return "%s.%s" % (type(thing).__module__, type(thing).__qualname__)
-
-
-_CACHE = getattr(functools, "_lru_cache_wrapper", FunctionType)
+    kind = type(thing)
+    return "%s.%s" % (type.__dict__["__module__"].__get__(kind), _class_name(kind))
 
 
 def _chain(thing):
     """The function and those that it wraps, outermost first, as functools.wraps() tells."""
     chain = []
-    while len(chain) < _CHAIN_MAX and thing not in chain:
+    while len(chain) < _CHAIN_MAX:
         if issubclass(type(thing), (staticmethod, classmethod)):
             thing = thing.__func__
         elif type(thing) in (FunctionType, _CACHE):
             chain.append(thing)
-            inner = object.__getattribute__(thing, "__dict__").get("__wrapped__")
-            if inner is None:
+            if "__wrapped__" not in _own_dict(thing):
                 break
-            thing = inner
+            thing = _own_dict(thing)["__wrapped__"]
         else:
             break
     return chain, thing
@@ -448,10 +488,10 @@ def _function_of(name, thing, namespace):
 def _classes_of(namespace, module_name, seen):
     """Classes that were made in a module, and those within them."""
     for thing in list(namespace.values()):
-        if not _is_class(thing) or thing in seen:
+        if not _is_class(thing) or id(thing) in seen:
             continue
         if _own_dict(thing).get("__module__") == module_name:
-            seen.append(thing)
+            seen.add(id(thing))
             yield thing
             yield from _classes_of(_own_dict(thing), module_name, seen)
 
@@ -466,7 +506,7 @@ class _Found:
     def __init__(self):
         self.functions = []  # (name, function)
         self.problems = []
-        self.is_waiting = False
+        self.absence = ""  # why there is nothing at all
 
     def take(self, name, thing, namespace):
         try:
@@ -481,13 +521,14 @@ class _Found:
 def _look_anywhere(found, module_name, namespace, attribute):
     if attribute in namespace:
         found.take("%s.%s" % (module_name, attribute), namespace[attribute], namespace)
-    for cls in _classes_of(namespace, namespace.get("__name__"), []):
+    for cls in _classes_of(namespace, namespace.get("__name__"), set()):
         if attribute in _own_dict(cls):
             name = "%s.%s.%s" % (module_name, _class_name(cls), attribute)
             found.take(name, _own_dict(cls)[attribute], namespace)
     if not found.functions and not found.problems:
-        found.problems.append(
-            "module %s has no function %s, nor has any of its classes" % (module_name, attribute)
+        found.absence = "module %s has no function %s, nor has any of its classes" % (
+            module_name,
+            attribute,
         )
 
 
@@ -500,16 +541,14 @@ def _inherited(cls, attribute):
 
 
 def _look_in_class(found, module_name, namespace, rest):
-    scope, where = namespace, module_name
-    cls = None
+    scope, where, cls = namespace, module_name, None
     for part in rest[:-1]:
-        cls = scope.get(part)
-        if cls is None:
-            found.problems.append("%s has no %s" % (where, part))
+        if part not in scope:
+            found.absence = "%s has no %s" % (where, part)
             return
-        where = "%s.%s" % (where, part)
+        cls, where = scope[part], "%s.%s" % (where, part)
         if not _is_class(cls):
-            found.problems.append("%s is no class" % where)
+            found.absence = "%s is no class" % where
             return
         scope = _own_dict(cls)
     name = "%s.%s" % (where, rest[-1])
@@ -517,7 +556,7 @@ def _look_in_class(found, module_name, namespace, rest):
         found.take(name, scope[rest[-1]], namespace)
         return
     base = _inherited(cls, rest[-1])
-    found.problems.append(
+    found.absence = (
         "%s is inherited: name %s.%s" % (name, base, rest[-1])
         if base
         else "%s has no function %s" % (where, rest[-1])
@@ -569,12 +608,13 @@ def _prefixes(path):
 
 
 def _look(module, name, rest):
+    """None: the path leads on to a module of this package that is not there yet."""
     found = _Found()
     namespace = _own_dict(module)
     if len(rest) == 1:
         _look_anywhere(found, name, namespace, rest[0])
     elif "__path__" in namespace and rest[0] not in namespace:
-        found.is_waiting = True
+        return None
     else:
         _look_in_class(found, name, namespace, rest)
     return found
@@ -587,17 +627,22 @@ def resolve(path, fresh=_NO_MODULE):
     """What a path, module[.Class].function, leads to now: functions, as (name, function) pairs,
     and a reason when there are none or not all. Reason None without functions: not loaded."""
     for prefix, rest in _prefixes(path):
-        functions, problems = [], []
+        functions, problems, absences = [], [], []
         for name, module in _modules_named(prefix, fresh):
             is_loading = module is not fresh[1] and _is_loading(module)
             if is_loading and type(module).__name__ == "_LazyModule":
                 continue
             found = _look(module, name, rest)
+            if found is None:
+                continue
             functions += found.functions
-            if not found.is_waiting and not is_loading:
+            if not is_loading:
                 problems += found.problems
+                absences += [found.absence] if found.absence else []
         if functions or problems:
             return functions, "; ".join(problems)
+        if absences:
+            return [], absences[0]
     return [], None
 
 
@@ -996,12 +1041,8 @@ class Injector:
         return self._locked(self._discard, points)
 
     def _discard(self, points):
-        left = []
-        for point in points:
-            left += ["%s.%s" % (f.__module__, f.__qualname__)
-                     for f in self._functions.discard(point.hook)]
-            point.status = "removed"
         self.points = [point for point in self.points if point not in points]
+        left = [func for point in points for func in self._let_go(point)]
         self._want()
         if not self.points:
             self._script.stop()
@@ -1012,6 +1053,16 @@ class Injector:
             self._specs = []
             if sys.__dict__.get(_HOME) is self:
                 del sys.__dict__[_HOME]
+        return ["%s.%s" % (func.__module__, func.__qualname__) for func in left]
+
+    def _let_go(self, point):
+        point.status = "removed"
+        others = [other for other in self.points if other.hook is point.hook]
+        if any(other.path == point.path for other in others):
+            return []
+        left = self._functions.discard(point.hook)
+        for other in others:
+            self._update(other)
         return left
 
     def _want(self):
@@ -1046,8 +1097,12 @@ class Injector:
             spec = _own_dict(module).get("__spec__")
             if type(spec) is _Spec:
                 spec.__class__ = _LoadingSpec
-                spec.watch(functools.partial(self.loaded, name, module))
+                spec.watch(functools.partial(self._was_loading, name, module))
                 self._specs.append(spec)
+
+    def _was_loading(self, name, module):
+        if sys.modules.get(name) is module:  # or else that has failed
+            self.loaded(name, module)
 
     def loaded(self, name, module):
         """A module's body has run."""
@@ -1089,7 +1144,7 @@ def injector():
 def add(path, enter, exit, gate=None, name=None):
     """Runs hooks (see Hook) around what a path leads to, now and when its modules load. Returns
     a Point, whose `status` is attached, waiting, or failed for a `reason`."""
-    point = Point(name or path, path, Hook(enter, exit, gate))
+    point = Point(str(name or path), str(path), Hook(enter, exit, gate))
     try:
         _check_path(path)
         injector().add([point])
@@ -1216,47 +1271,46 @@ def _load_marker(marker):
     return _load_library(zlib.decompress(binascii.a2b_base64(marker)))
 
 
+def _markers_of(library):
+    from ctypes import c_ushort
+
+    enter, exit = library.memprobe_marker_enter, library.memprobe_marker_exit
+    enter.restype = exit.restype = None
+    gates = [c_ushort.in_dll(library, "memprobe_%s_semaphore" % name) for name in ("enter", "exit")]
+    return Markers(enter, exit, *gates)
+
+
+def _load_markers(marker):
+    return _markers_of(_load_marker(marker))
+
+
 class Markers:
     """The marker functions, and whether a monitor is on them."""
 
-    def __init__(self, library):
-        import ctypes
+    def __init__(self, enter, exit, gate, exit_gate):
+        self._enter = enter
+        self._exit = exit
+        self.gate = gate
+        self._exit_gate = exit_gate
+        # Others in the process count their calls from 1.
+        start = 1 << 28 | int.from_bytes(os.urandom(3), "big")
+        self._next_call = itertools.count(start).__next__
 
-        self._ctypes = ctypes
-        word, pointer = ctypes.c_uint64, ctypes.c_void_p
-        self._enter = library.memprobe_marker_enter
-        self._exit = library.memprobe_marker_exit
-        for function, arguments in (
-            (self._enter, [word, pointer, word, word, word]),
-            (self._exit, [word, pointer, word, word]),
-        ):
-            function.argtypes, function.restype = arguments, None
-        self.gate = ctypes.c_ushort.in_dll(library, "memprobe_enter_semaphore")
-        self._exit_gate = ctypes.c_ushort.in_dll(library, "memprobe_exit_semaphore")
-        # Calls of other libraries in the thread are counted from 1 as well.
-        start = int.from_bytes(os.urandom(3), "big") << 40 | 1 << 63
-        self._next_call = itertools.count(start + 1).__next__
-        # When a call that finds nobody on the markers is to end it all.
-        self.until = 0.0
-        self.until_if_on = 0.0
+    def hook(self, name, level, idle):
+        """A hook that calls the markers for a point. Arguments are what ctypes passes on with
+        the least work: bytes as their address, and integers as 32 bits."""
+        from ctypes import c_uint64
 
-    def hook(self, name, level, idle=None):
-        """A hook that calls the markers for a point."""
-        word = self._ctypes.c_uint64
-        data = name.encode("utf-8", "surrogateescape")
-        buffer = self._ctypes.create_string_buffer(data)
-        point = word(_fnv1a(data))
-        text = self._ctypes.c_void_p(self._ctypes.addressof(buffer))
-        text.buffer = buffer
-        grade = word(level | MARKER_PYTHON)
-        nothing = word(0)
+        text = os.fsencode(name)
+        point = c_uint64(_fnv1a(text))
+        grade = level | MARKER_PYTHON
         marker_enter, marker_exit, next_call = self._enter, self._exit, self._next_call
         exit_gate = self._exit_gate
 
         def enter():
-            self.until = self.until_if_on
+            idle.until = idle.until_if_used
             call = next_call()
-            marker_enter(point, text, grade, call, nothing)
+            marker_enter(point, text, grade, call, 0)
             return call
 
         def exit(call):
@@ -1278,21 +1332,17 @@ class _Session:
         self.markers = markers
         self.pid = os.getpid()
         self.results = {}  # token -> path
-        self._clock = clock
-
-        def idle():
-            if clock() >= markers.until:
-                self.end(None)
-
-        def on_import():
-            if markers.gate.value:
-                markers.until = markers.until_if_on
-            else:
-                idle()
-
-        self.idle = idle
-        self._on_import = on_import
+        self.idle = Idle(functools.partial(self.end, None), clock)
+        self._on_import = self.check
         self._on_change = self.write_results
+
+    def check(self):
+        """At imports, and before another monitor comes."""
+        idle = self.idle
+        if self.markers.gate.value:
+            idle.until = idle.until_if_used
+        elif idle.now() >= idle.until:
+            idle.end()
 
     def points(self, token=None):
         return [
@@ -1301,13 +1351,20 @@ class _Session:
             if point.owner is not None and token in (None, point.owner)
         ]
 
+    def hook(self, name, level):
+        """The one of a point of that name, if there is: its calls are told once, to all."""
+        for point in self.points():
+            if point.name == name:
+                return point.hook
+        return self.markers.hook(name, level, self.idle)
+
     def begin(self, token, points, wait_s, is_starting):
         """Points of a monitor that is about to attach: no semaphore is up for it yet. One that
         goes now must not take these along."""
-        self.drop(token)
-        now = self._clock()
-        self.markers.until_if_on = now + _SETTLE_S if self.points() else 0.0
-        self.markers.until = now + wait_s
+        others = [point for point in self.points() if point.owner != token]
+        now = self.idle.now()
+        self.idle.until_if_used = now + _SETTLE_S if others else 0.0
+        self.idle.until = now + wait_s
         if self._on_import not in self.injector.idlers:
             self.injector.idlers.append(self._on_import)
             self.injector.changed.append(self._on_change)
@@ -1356,12 +1413,11 @@ def _result(token, points, error=None):
 
 
 def _interpreters():
-    for name in ("_interpreters", "_xxsubinterpreters"):
-        try:
-            return __import__(name)
-        except ImportError:
-            pass
-    return None
+    name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    try:
+        return __import__(name)
+    except ImportError:
+        return None
 
 
 def _notes():
@@ -1382,8 +1438,7 @@ def write_result(path, result):
     import json
 
     name = "%s.%d" % (path, os.getpid())
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o600)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with open(fd, "w") as file:
             json.dump(result, file)
@@ -1393,7 +1448,7 @@ def write_result(path, result):
         raise
 
 
-def _point_of(markers, session, token, entry):
+def _point_of(session, token, entry):
     name, level, path = entry.get("name"), entry.get("level"), entry.get("python")
     point = Point(str(name), str(path), None, token)
     try:
@@ -1405,15 +1460,17 @@ def _point_of(markers, session, token, entry):
     except Unsupported as problem:
         point.fail(str(problem))
         return point
-    point.hook = markers.hook(name, level, session.idle)
+    point.hook = session.hook(name, level)
     return point
 
 
 def _session(config):
     shared = injector()
     if shared.session is not None:
+        shared.session.check()
+    if shared.session is not None:
         return shared.session
-    return _Session(shared, Markers(_load_marker(config["marker"])))
+    return _Session(shared, _load_markers(config["marker"]))
 
 
 class _Uninterrupted:
@@ -1456,10 +1513,12 @@ def _install(config, token):
     if config["version"] != VERSION:
         raise ValueError("version %r of a configuration is not known" % (config["version"],))
     _check_interpreter()
-    session = _session(config)
-    points = [_point_of(session.markers, session, token, entry) for entry in config["points"]]
-    good = [point for point in points if point.hook is not None]
+    entries = [dict(entry) for entry in config["points"]]
     wait_s = float(config.get("wait_s", _WAIT_S))
+    session = _session(config)
+    session.drop(token)
+    points = [_point_of(session, token, entry) for entry in entries]
+    good = [point for point in points if point.hook is not None]
     session.begin(token, good, wait_s, bool(config.get("is_starting")))
     if config.get("result"):
         session.results[token] = _result_path(config)
