@@ -71,7 +71,7 @@ has_sites() {
 
 # attached SYMBOL [N]: until N sites of it have been; what was told instead is shown.
 attached() {
-	wait_until 20 has_sites_or_failed "$1" "${2:-1}"
+	wait_until 60 has_sites_or_failed "$1" "${2:-1}"
 	has_sites "$1" attached "${2:-1}" || fail "$(grep '"status": *"failed"' "$T/out.json")"
 }
 
@@ -213,7 +213,8 @@ function_redefined() {
 		'1009 + 1511 <= point("count").hits <= 1009 + 1511 + 8'
 }
 
-# Where threads take turns, some interpreters read it again: at most 1 % of these.
+# Where threads take turns some interpreters read it again. A thread that is watched twice
+# would add a sixth, or a third, to the count.
 test_threads_started_before_and_after() {
 	retried threads_started_before_and_after
 }
@@ -225,7 +226,7 @@ threads_started_before_and_after() {
 	attached count
 	finish_watched
 	end_monitor
-	check calls=$((6 * 10007)) 'calls <= point("count").hits <= calls * 1.01'
+	check calls=$((6 * 10007)) 'calls <= point("count").hits <= calls * 1.1'
 }
 
 test_threads_that_start_all_the_time() {
@@ -239,7 +240,7 @@ threads_that_start_all_the_time() {
 	attached count
 	finish_watched
 	end_monitor
-	check calls=$((3 * 3001)) 'calls <= point("count").hits <= calls * 1.01 + 4'
+	check calls=$((3 * 3001)) 'calls <= point("count").hits <= calls * 1.1'
 }
 
 test_children_are_followed_from_their_fork() {

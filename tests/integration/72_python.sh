@@ -51,9 +51,9 @@ said() {
 	wait_until 20 has_line "^$1" "$T/target.out"
 }
 
-# What is left of any session in a /tmp: $1.
+# What is left of any session in /tmp.
 folders() {
-	find "${1:-/tmp}" -maxdepth 1 \( -name '.memprobe-????????????' -o -name 'memprobe-run.*' \) -user "$(id -u)"
+	find /tmp -maxdepth 1 \( -name '.memprobe-????????????' -o -name 'memprobe-run.*' \) -user "$(id -u)"
 }
 
 readonly CALLS='[point(n).hits for n in ("top", "held", "put", "size", "make", "grow", "fetch", "arrive")]'
@@ -69,7 +69,7 @@ expect_exact_calls() {
 	stop_monitor
 	expect_eq 0 "$MONITOR_CODE" 'exit code of the monitor'
 	check "$CALLS == $PRIMES" "$RETURNS == $PRIMES" 'summary.complete is True' \
-		'[s.status for s in of("site") if s.point == "nowhere"] == ["waiting", "failed"]' \
+		'[s.status for s in of("site") if s.point == "nowhere"][-1] == "failed"' \
 		'{s.symbol for s in of("site") if s.point == "put" and s.status == "attached"} == {"shelf.Box.put"}'
 	release
 	said 'codes same'
@@ -263,6 +263,18 @@ test_already_traced() {
 	release
 	said 'codes same'
 	finish_target
+}
+
+# What is called from outside is not what the filter is for, and is not what it kills.
+test_filter_of_system_calls() {
+	need_python
+	[ "$(uname -m)" = x86_64 ] || skip 'the filter is written for x86-64'
+	start_app filtered 47
+	watch
+	attached held
+	finish_target
+	end_monitor
+	check 'point("held").hits == 47'
 }
 
 # An interpreter of which nothing can be found is left alone.

@@ -233,7 +233,7 @@ extern const uint8_t mp_call_stub_end[];
 size_t mp_call_stub(const uint8_t **ret)
 {
 	*ret = mp_call_stub_begin;
-	return (size_t)(mp_call_stub_end - mp_call_stub_begin);
+	return (uintptr_t)mp_call_stub_end - (uintptr_t)mp_call_stub_begin;
 }
 
 void mp_call_regs_function(const struct mp_call_saved *saved, const struct mp_call_frame *frame,

@@ -334,7 +334,7 @@ extern const uint8_t mp_call_stub_end[];
 size_t mp_call_stub(const uint8_t **ret)
 {
 	*ret = mp_call_stub_begin;
-	return (size_t)(mp_call_stub_end - mp_call_stub_begin);
+	return (uintptr_t)mp_call_stub_end - (uintptr_t)mp_call_stub_begin;
 }
 
 /* rt_sigreturn looks for the frame where the stack pointer is behind its return address. */

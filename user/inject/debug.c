@@ -98,7 +98,7 @@ static int find_places(const struct mp_python *python, struct places *places)
 
 static int check_enabled(const struct mp_python *python, const struct places *places)
 {
-	int32_t enabled;
+	int32_t enabled = 0;
 	int err = mp_memory_read(python->pid, places->interpreter + places->table[ENABLED],
 				 &enabled, sizeof(enabled));
 
@@ -191,7 +191,7 @@ static int write_request(const struct mp_python *python, const struct places *pl
 	const uint64_t support = places->thread + places->table[SUPPORT];
 	const uint64_t breaker_at = places->thread + places->table[EVAL_BREAKER];
 	int32_t pending = 0;
-	uint64_t breaker;
+	uint64_t breaker = 0;
 	int err = mp_memory_read(python->pid, support + places->table[PENDING], &pending,
 				 sizeof(pending));
 

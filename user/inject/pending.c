@@ -282,8 +282,10 @@ static int make_syscall(struct mp_tracee *t, const struct plan *plan, long nr,
 	struct user_regs_struct regs;
 	int err;
 
+	/* An earlier call has put a return address of its own where the frame has one. */
+	err = mp_tracee_write(t, plan->frame.addr, plan->frame.bytes, sizeof(uint64_t));
 	mp_call_regs_syscall(&plan->saved, &plan->frame, &plan->f.code, nr, args, &regs);
-	err = mp_call_begin(t, &regs);
+	err = err ?: mp_call_begin(t, &regs);
 	while (!err && info.op != PTRACE_SYSCALL_INFO_EXIT)
 		err = mp_tracee_to_syscall(t, &info);
 	if (!err)
@@ -300,7 +302,7 @@ static int map_page(struct mp_tracee *t, const struct plan *plan, uint64_t *ret)
 
 	if (err)
 		return err;
-	if (result < 0 && result > -PAGE_BYTES)
+	if (result < 0)
 		return (int)result;
 	*ret = (uint64_t)result;
 	return 0;
@@ -346,7 +348,7 @@ static int add_pending_call(struct mp_tracee *t, const struct plan *plan, uint64
 static int queue_statement(struct mp_tracee *t, struct plan *plan)
 {
 	struct __ptrace_syscall_info info;
-	uint64_t page;
+	uint64_t page = 0;
 	int result = 0;
 	int err = map_page(t, plan, &page);
 

@@ -22,7 +22,7 @@
 	extern const char mp_blob_##name##_end[]
 #define BLOB_OF(name)                                                                              \
 	((struct mp_blob){mp_blob_##name##_begin,                                                  \
-			  (size_t)(mp_blob_##name##_end - mp_blob_##name##_begin)})
+			  (uintptr_t)mp_blob_##name##_end - (uintptr_t)mp_blob_##name##_begin})
 
 BLOB(source, MP_INJECT_SOURCE);
 BLOB(sitecustomize, MP_INJECT_SITECUSTOMIZE);
@@ -58,7 +58,10 @@ int mp_script_make_token(char out[MP_SCRIPT_TOKEN])
 static void add_base64(struct mp_text *out, const uint8_t *data, size_t len)
 {
 	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
+	enum {
+		PADDING = 64
+	};
 
 	for (size_t i = 0; i < len; i += 3) {
 		uint32_t bits = (uint32_t)data[i] << 16;
@@ -67,8 +70,8 @@ static void add_base64(struct mp_text *out, const uint8_t *data, size_t len)
 		bits |= i + 2 < len ? data[i + 2] : 0;
 		mp_text_putc(out, digits[bits >> 18]);
 		mp_text_putc(out, digits[bits >> 12 & 63]);
-		mp_text_putc(out, i + 1 < len ? digits[bits >> 6 & 63] : '=');
-		mp_text_putc(out, i + 2 < len ? digits[bits & 63] : '=');
+		mp_text_putc(out, digits[i + 1 < len ? bits >> 6 & 63 : PADDING]);
+		mp_text_putc(out, digits[i + 2 < len ? bits & 63 : PADDING]);
 	}
 }
 

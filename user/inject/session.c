@@ -93,10 +93,10 @@ int mp_session_read(struct mp_session *s, struct mp_result *ret, struct mp_error
 	size_t len;
 	int error = mp_folder_read(&s->folder, MP_SCRIPT_RESULT, MP_RESULT_MAX_BYTES, &text, &len);
 
+	if (error == -EAGAIN && mp_folder_take(&s->folder, MP_SCRIPT_AGAIN))
+		error = run_script(s, MP_SCRIPT_INSTALL, err) ?: -EAGAIN;
 	if (error == -EAGAIN)
-		return mp_folder_take(&s->folder, MP_SCRIPT_AGAIN)
-			       ? run_script(s, MP_SCRIPT_INSTALL, err) ?: -EAGAIN
-			       : -EAGAIN;
+		return error;
 	if (error)
 		return mp_fail(err, MP_EXIT_TARGET, -error,
 			       "what the script answered cannot be read: %s", strerror(-error));

@@ -46,7 +46,9 @@ static char state_of(const struct mp_fsroot *fs, pid_t pid, pid_t tid)
 	if (mp_read_file_at(fs, MAX_PROC_FILE, &text, NULL, "/proc/%d/task/%d/stat", pid, tid))
 		return 0;
 	close = strrchr(text, ')');
-	return close && close[1] == ' ' ? close[2] : 0;
+	if (!close || close[1] != ' ')
+		return '\0';
+	return close[2];
 }
 
 /* Number of the system call that it sleeps in; negative: none. */

@@ -107,6 +107,7 @@ static void finish(struct mp_monitor *m, int exit_code)
 static void tear_down(struct mp_monitor *m)
 {
 	mp_mmap_watch_free(m->mmaps);
+	mp_pythons_end(m->pythons, PYTHON_END_NS);
 	mp_pythons_free(m->pythons);
 	mp_python_env_free(m->python_env);
 	mp_prober_free(m->prober);

@@ -13,8 +13,11 @@
 struct mp_pythons {
 	struct mp_pythons_options o;
 	struct mp_injector *injector;
-	bool *attached; /* by point, in any process */
-	void *told;	/* tsearch tree of strings: what was told, told once for all processes */
+	struct told {
+		bool any;
+		bool attached; /* in any process */
+	} * points;
+	void *told; /* tsearch tree of strings: what was told, told once for all processes */
 	size_t n_told;
 };
 
@@ -84,9 +87,10 @@ static void emit(struct mp_pythons *p, size_t index, const struct mp_injected *i
 			},
 	};
 
-	p->attached[index] |= attached;
+	p->points[index].any = true;
+	p->points[index].attached |= attached;
 	/* In another process it may not be loaded: no news of a point that is in use. */
-	if (injected->status == MP_SITE_WAITING && p->attached[index])
+	if (injected->status == MP_SITE_WAITING && p->points[index].attached)
 		return;
 	if (is_new(p, &event.site))
 		p->o.emit(p->o.data, &event);
@@ -133,8 +137,9 @@ void mp_pythons_emit_waiting(struct mp_pythons *p)
 		.reason = "no Python process with it yet",
 	};
 
+	on_ready(p);
 	for (size_t i = 0; i < p->o.points->n; i++) {
-		if (p->o.points->items[i].python)
+		if (p->o.points->items[i].python && !p->points[i].any)
 			tell(p, i, &waiting);
 	}
 }
@@ -155,8 +160,8 @@ static int start(struct mp_pythons *p)
 		.on_start = keep_privileges,
 	};
 
-	p->attached = calloc(p->o.points->n + 1, sizeof(*p->attached));
-	if (!p->attached)
+	p->points = calloc(p->o.points->n + 1, sizeof(*p->points));
+	if (!p->points)
 		return -ENOMEM;
 	p->injector = mp_injector_new(&o);
 	if (!p->injector)
@@ -210,6 +215,6 @@ void mp_pythons_free(struct mp_pythons *p)
 		mp_loop_remove(p->o.loop, mp_injector_fd(p->injector));
 	mp_injector_free(p->injector);
 	tdestroy(p->told, free);
-	free(p->attached);
+	free(p->points);
 	free(p);
 }

@@ -39,7 +39,10 @@ struct mp_pythons *mp_pythons_new(const struct mp_pythons_options *options);
 void mp_pythons_add(struct mp_pythons *pythons, pid_t pid);
 void mp_pythons_remove(struct mp_pythons *pythons, pid_t pid);
 
-/* Tells of the points that are Python functions: they wait for a process that has them. */
+/*
+ * Tells of the points that are Python functions: what is known already, and of the others that they
+ * wait for a process that has them.
+ */
 void mp_pythons_emit_waiting(struct mp_pythons *pythons);
 /* Has the points taken out of all processes, for at most that long. */
 void mp_pythons_end(struct mp_pythons *pythons, uint64_t timeout_ns);

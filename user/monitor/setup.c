@@ -418,7 +418,6 @@ static int drop_privileges(const struct mp_monitor *m)
 {
 	static const char *const acting[] = {"relieve", "reclaim", NULL};
 	bool acts = m->o->enforce || names_any(m->o->policy, acting);
-
 	bool opens_events = m->o->python_mode == MP_PYTHON_WATCHPOINT && is_paranoid(&m->fs);
 
 	return mp_privileges_keep(mp_privileges_needed(&m->features, acts, opens_events));
@@ -573,7 +572,14 @@ static int start_pythons(struct mp_monitor *m)
 	if (!injects(m))
 		return 0;
 	m->pythons = mp_pythons_new(&o);
-	return m->pythons ? 0 : -errno;
+	if (!m->pythons)
+		return -errno;
+	/* What is known by its pid need not wait until the kernel has taken the programs. */
+	for (size_t i = 0; i < m->o->n_targets; i++) {
+		if (m->o->targets[i].kind == MP_TARGET_PID)
+			mp_pythons_add(m->pythons, m->o->targets[i].pid);
+	}
+	return 0;
 }
 
 static int require_watchpoints(const struct mp_monitor *m, struct mp_error *err)
@@ -601,9 +607,9 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	error = error ?: start_processes(m, err);
 	m->loop = mp_loop_new();
 	error = error ?: (m->loop ? mp_monitor_block_signals(m) : -ENOMEM);
+	error = error ?: start_pythons(m);
 	error = error ?: load_bpf(m, err);
 	error = error ?: open_perf_events(m, err);
-	error = error ?: start_pythons(m);
 	/* Threads that are made after this have no more either. */
 	error = error ?: drop_privileges(m);
 	/* Before the first hit can stop a process. */
