@@ -58,9 +58,8 @@ const struct mp_command mp_cmd_attach = {
 	.details =
 		"Every call of an injection point is counted; events are shown as often as the\n"
 		"point's level allows. Stops at SIGINT, SIGTERM, --duration, or when the last pid\n"
-		"target ends, with a summary of exact totals. The targets are not changed (but "
-		"for\n"
-		"Python functions that are points: --python-mode), and not stopped unless\n"
+		"target ends, with a summary of exact totals. The targets are not changed, but\n"
+		"for Python functions that are points (--python-mode), and not stopped unless\n"
 		"--enforce lets the policy do so.\n",
 	.examples =
 		"  sudo memprobe-bpf attach --target 1234\n"
