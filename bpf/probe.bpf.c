@@ -118,10 +118,20 @@ MP_PROGRAM("uretprobe", mp_return, mp_on_return, mp_no_more)
 MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt, mp_no_more)
 MP_PROGRAM("uprobe", mp_marker, mp_on_marker, mp_gate_stop)
 
-/* Entries of Python functions; no return is seen. */
+/*
+ * Entries of Python functions; no return is seen. In the exception's handler interrupts are
+ * off, so both are alone on their CPU; the second is for kernels that lack what the first loads by.
+ */
 SEC("perf_event")
 int mp_watch(struct bpf_perf_event_data *ctx)
 {
-	mp_on_watch(&ctx->regs, ctx->addr);
+	mp_on_watch(&ctx->regs, ctx->addr, true);
+	return 0;
+}
+
+SEC("perf_event")
+int mp_watch_preemptible(struct bpf_perf_event_data *ctx)
+{
+	mp_on_watch(&ctx->regs, ctx->addr, false);
 	return 0;
 }

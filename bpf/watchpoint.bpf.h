@@ -36,10 +36,9 @@ static __always_inline bool mp_watch_is_alive(const struct mp_watched *w)
 	return head.type == w->type && (u32)head.references && !(head.references >> 32 & 0xffff);
 }
 
-static __always_inline void mp_on_watch(bpf_user_pt_regs_t *ctx, u64 addr)
+static __always_inline void mp_on_watch(bpf_user_pt_regs_t *ctx, u64 addr, bool alone)
 {
-	/* In the exception's handler, interrupts are off: nothing else runs here meanwhile. */
-	struct mp_hit hit = {.alone = true, .origin = MP_ORIGIN_WATCH};
+	struct mp_hit hit = {.alone = alone, .origin = MP_ORIGIN_WATCH};
 	const struct mp_watched *w = bpf_map_lookup_elem(&watched, &addr);
 
 	if (!w || !mp_hit_thread(&hit, ctx, MP_PHASE_ENTER) || !mp_watch_is_alive(w))

@@ -51,7 +51,7 @@ write_points() {
 start_python() {
 	printf '#!/bin/sh\nexec %s %s "$@"\n' "$PYTHON" "$PWD/$WATCHED/main.py" >"$T/python"
 	chmod +x "$T/python"
-	PYTHONDONTWRITEBYTECODE=1 start_target "$T/python" "$@"
+	PYTHONDONTWRITEBYTECODE=1 start_target "$T/python" "$@" || fail "$(cat "$T/target.err")"
 }
 
 # watch POINT…: the monitor on the target, with these points.
@@ -69,8 +69,14 @@ has_sites() {
 	[ "$(sites "$1" "$2")" -ge "$3" ]
 }
 
+# attached SYMBOL [N]: until N sites of it have been; what was told instead is shown.
 attached() {
-	wait_until 20 has_sites "$1" attached "${2:-1}"
+	wait_until 60 has_sites_or_failed "$1" "${2:-1}"
+	has_sites "$1" attached "${2:-1}" || fail "$(grep '"status": *"failed"' "$T/out.json")"
+}
+
+has_sites_or_failed() {
+	has_sites "$1" attached "$2" || has_sites "$1" failed 1
 }
 
 # Lets the target do its next step, until it has told N lines.
@@ -207,7 +213,8 @@ function_redefined() {
 		'1009 + 1511 <= point("count").hits <= 1009 + 1511 + 8'
 }
 
-# Where threads take turns, some interpreters read it again: at most 1 % of these.
+# Where threads take turns some interpreters read it again. A thread that is watched twice
+# would add a sixth, or a third, to the count.
 test_threads_started_before_and_after() {
 	retried threads_started_before_and_after
 }
@@ -219,7 +226,7 @@ threads_started_before_and_after() {
 	attached count
 	finish_watched
 	end_monitor
-	check calls=$((6 * 10007)) 'calls <= point("count").hits <= calls * 1.01'
+	check calls=$((6 * 10007)) 'calls <= point("count").hits <= calls * 1.1'
 }
 
 test_threads_that_start_all_the_time() {
@@ -233,7 +240,7 @@ threads_that_start_all_the_time() {
 	attached count
 	finish_watched
 	end_monitor
-	check calls=$((3 * 3001)) 'calls <= point("count").hits <= calls * 1.01 + 4'
+	check calls=$((3 * 3001)) 'calls <= point("count").hits <= calls * 1.1'
 }
 
 test_children_are_followed_from_their_fork() {

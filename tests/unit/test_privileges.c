@@ -18,7 +18,7 @@
 static void test_observer_keeps_what_attaching_needs(void **state)
 {
 	const struct mp_features features = {.uprobe_multi = true};
-	uint64_t needed = mp_privileges_needed(&features, false);
+	uint64_t needed = mp_privileges_needed(&features, false, false);
 
 	(void)state;
 	assert_true(needed & BIT(CAP_BPF));
@@ -37,14 +37,23 @@ static void test_old_kernels_need_more(void **state)
 	const struct mp_features features = {.uprobe_multi = false};
 
 	(void)state;
-	assert_true(mp_privileges_needed(&features, false) & BIT(CAP_SYS_ADMIN));
+	assert_true(mp_privileges_needed(&features, false, false) & BIT(CAP_SYS_ADMIN));
+}
+
+static void test_perf_events_may_need_more(void **state)
+{
+	const struct mp_features features = {.uprobe_multi = true};
+
+	(void)state;
+	assert_false(mp_privileges_needed(&features, false, false) & BIT(CAP_SYS_ADMIN));
+	assert_true(mp_privileges_needed(&features, false, true) & BIT(CAP_SYS_ADMIN));
 }
 
 static void test_acting_needs_more(void **state)
 {
 	const struct mp_features features = {.uprobe_multi = true};
-	uint64_t more =
-		mp_privileges_needed(&features, true) ^ mp_privileges_needed(&features, false);
+	uint64_t more = mp_privileges_needed(&features, true, false) ^
+			mp_privileges_needed(&features, false, false);
 
 	(void)state;
 	assert_int_equal(more, BIT(CAP_KILL) | BIT(CAP_SYS_NICE) | BIT(CAP_DAC_OVERRIDE));
@@ -79,6 +88,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_observer_keeps_what_attaching_needs),
 		cmocka_unit_test(test_old_kernels_need_more),
+		cmocka_unit_test(test_perf_events_may_need_more),
 		cmocka_unit_test(test_acting_needs_more),
 		cmocka_unit_test(test_keeps_no_more_than_asked),
 	};

@@ -170,7 +170,7 @@ static int allocate(struct mp_pycode_search *s)
 	return 0;
 }
 
-static int end(struct mp_pycode_search *s, int r)
+static int finish(struct mp_pycode_search *s, int r)
 {
 	free(s->window);
 	s->window = NULL;
@@ -311,14 +311,14 @@ int mp_pycode_search_step(struct mp_pycode_search *s, uint64_t bytes, mp_pycode_
 		int64_t n = look_at_window(&l);
 
 		if (n < 0)
-			return end(s, (int)n);
+			return finish(s, (int)n);
 		seen += (uint64_t)n;
 		if (n == 0) {
 			s->region++;
 			s->addr = 0;
 		}
 	}
-	return s->region == s->n_regions ? end(s, 1) : 0;
+	return s->region == s->n_regions ? finish(s, 1) : 0;
 }
 
 int mp_pycode_search_check(const struct mp_pycode_search *s, const struct mp_pycode *code)
@@ -344,7 +344,8 @@ static int find_type(const struct mp_python *python, uint64_t *ret, struct mp_er
 	int error = mp_elf_lookup(python->binary, &type, 1, NULL);
 
 	if (error || !type.addr)
-		return mp_fail(err, MP_EXIT_UNSUPPORTED, error ? -error : ENOENT,
+		return mp_fail(err, MP_EXIT_UNSUPPORTED,
+			       error && error != -ENOENT ? -error : ENOTSUP,
 			       "process %d: its interpreter %s has no symbol PyCode_Type: it is "
 			       "stripped, and functions cannot be found in it from outside",
 			       (int)python->pid, python->binary);

@@ -10,8 +10,8 @@ struct mp_pycode_search;
 
 /*
  * Gets ready to search the process for functions of `paths`, which stay the caller's. -ENOTSUP:
- * see mp_pycode_layout(); -ENOENT: the interpreter does not show where its types are; -ESRCH,
- * -EACCES, -EPERM.
+ * see mp_pycode_layout(), or the interpreter does not show where its types are; -ESRCH, -EACCES,
+ * -EPERM.
  */
 int mp_pycode_search_new(const struct mp_fsroot *fs, const struct mp_python *python,
 			 const char *const *paths, size_t n_paths, struct mp_pycode_search **ret,

@@ -52,13 +52,4 @@ int mp_python_inspect(const struct mp_fsroot *fs, pid_t pid, struct mp_python *r
 int mp_python_run(const struct mp_python *python, const char *script, uint64_t *ret_stopped_ns,
 		  struct mp_error *err);
 
-/*
- * Address of the first instruction of the bytecode of a function, for a hardware watchpoint: `path`
- * is module[.Class].function, as in a point. Functions of the same name in several classes of the
- * module are all found. Returns how many (at most `max`), 0 when none is loaded yet, -ENOTSUP with
- * the versions that are supported.
- */
-int mp_python_find_code(const struct mp_python *python, const char *path, uint64_t *ret_addrs,
-			size_t max, struct mp_error *err);
-
 #endif

@@ -186,6 +186,8 @@ static int add_process(void *data, pid_t pid)
 	struct mp_error err = {0};
 
 	mp_pythons_add(m->pythons, pid);
+	if (m->watchpoints)
+		mp_watchpoints_mapped(m->watchpoints, pid);
 	/* Too many sites in a library that came late: told once, the others go on. */
 	if (mp_prober_add_process(m->prober, pid, &err) == -E2BIG)
 		fprintf(stderr, "memprobe-bpf: warning: %s\n", err.text);

@@ -26,11 +26,11 @@
 /* Signals; process_madvise(2); control files and sockets of other users. */
 #define ACTING (BIT(CAP_KILL) | BIT(CAP_SYS_NICE) | BIT(CAP_DAC_OVERRIDE))
 
-uint64_t mp_privileges_needed(const struct mp_features *features, bool acts)
+uint64_t mp_privileges_needed(const struct mp_features *features, bool acts, bool opens_events)
 {
 	uint64_t needed = WATCHING;
 
-	if (!features->uprobe_multi)
+	if (!features->uprobe_multi || opens_events)
 		needed |= BIT(CAP_SYS_ADMIN);
 	return acts ? needed | ACTING : needed;
 }

@@ -10,10 +10,10 @@
 
 /*
  * The capabilities that are needed from here on, a bit each. CAP_SYS_ADMIN only
- * where the kernel has no uprobe_multi; what acts on processes and groups only
- * with a policy that acts. Pure.
+ * where the kernel has no uprobe_multi, or perf events are opened that it asks for; what acts on
+ * processes and groups only with a policy that acts. Pure.
  */
-uint64_t mp_privileges_needed(const struct mp_features *features, bool acts);
+uint64_t mp_privileges_needed(const struct mp_features *features, bool acts, bool opens_events);
 
 /* Of the thread that puts points into Pythons: ptrace(2), and files as the user of a target. */
 uint64_t mp_privileges_injecting(void);

@@ -400,13 +400,23 @@ static int start_guardian(struct mp_monitor *m, struct mp_error *err)
 	return mp_guardian_start(m->undo, &m->guardian, err);
 }
 
+/* Debian's kernels have a level on which CAP_PERFMON is not enough. */
+static bool is_paranoid(const struct mp_fsroot *fs)
+{
+	MP_FREE char *text = NULL;
+
+	return mp_read_file_at(fs, 64, &text, NULL, "/proc/sys/kernel/perf_event_paranoid") == 0 &&
+	       strtol(text, NULL, 10) > 2;
+}
+
 /* What actions that are only `would` do not need is given up. */
 static int drop_privileges(const struct mp_monitor *m)
 {
 	static const char *const acting[] = {"relieve", "reclaim", NULL};
 	bool acts = m->o->enforce || names_any(m->o->policy, acting);
+	bool opens_events = m->o->python_mode == MP_PYTHON_WATCHPOINT && is_paranoid(&m->fs);
 
-	return mp_privileges_keep(mp_privileges_needed(&m->features, acts));
+	return mp_privileges_keep(mp_privileges_needed(&m->features, acts, opens_events));
 }
 
 static int guard_gates(struct mp_monitor *m)

@@ -584,9 +584,9 @@ uint64_t mp_watchpoints_run(struct mp_watchpoints *w, uint64_t now)
 
 	if (w->n && due_ns(w->pythons[i]) <= now && !run_python(w->pythons[i], now))
 		remove_at(w, i);
-	if (!w->n)
+	due = w->n ? due_ns(w->pythons[next_due(w)]) : UINT64_MAX;
+	if (due > now + CHECK_NS)
 		return CHECK_NS;
-	due = due_ns(w->pythons[next_due(w)]);
 	return due > now + NS_PER_MS ? due - now : NS_PER_MS;
 }
 
@@ -642,17 +642,21 @@ static struct python *find(const struct mp_watchpoints *w, pid_t pid)
 static int open_python(struct python *p, struct mp_error *err)
 {
 	struct mp_watchpoints *w = p->owner;
-	int error = mp_pycode_search_new(w->o.fs, &p->info, w->paths, w->n_paths, &p->search, err);
+	int error;
 
 	p->told_missing = calloc(w->n_paths, sizeof(*p->told_missing));
-	if (!error && !p->told_missing)
-		error = -ENOMEM;
-	error = error ?: begin_look(p);
-	if (!error && MP_RESERVE_ONE(w->pythons, w->n, w->cap))
-		error = -ENOMEM;
-	if (!error)
-		w->pythons[w->n++] = p;
-	return error;
+	if (!p->told_missing)
+		return -ENOMEM;
+	error = mp_pycode_search_new(w->o.fs, &p->info, w->paths, w->n_paths, &p->search, err);
+	return error ? error : begin_look(p);
+}
+
+/* Kept, so that it is told once. */
+static void refuse(struct python *p, int error, const struct mp_error *err)
+{
+	p->look_ns = UINT64_MAX;
+	p->check_ns = UINT64_MAX;
+	fail_all(p->owner, err->text[0] ? err->text : strerror(-error));
 }
 
 void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid)
@@ -668,13 +672,23 @@ void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid)
 	p->owner = w;
 	p->pause_ns = FIRST_PAUSE_NS;
 	error = mp_python_inspect(w->o.fs, pid, &p->info, &err);
-	if (error != -ENOENT && error != -ESRCH) {
-		error = error ?: open_python(p, &err);
-		if (error && error != -ESRCH)
-			fail_all(w, err.text[0] ? err.text : strerror(-error));
-	}
-	if (error)
+	error = error ?: open_python(p, &err);
+	/* It is none, or not yet, or no more. */
+	if (error == -ENOENT || error == -EFAULT || error == -ESRCH ||
+	    MP_RESERVE_ONE(w->pythons, w->n, w->cap)) {
 		free_python(p);
+		return;
+	}
+	p->info.pid = pid;
+	w->pythons[w->n++] = p;
+	if (error)
+		refuse(p, error, &err);
+}
+
+void mp_watchpoints_mapped(struct mp_watchpoints *w, pid_t pid)
+{
+	if (!find(w, pid))
+		mp_watchpoints_add(w, pid);
 }
 
 /* The child has the same memory, and the same watchpoints on it. */

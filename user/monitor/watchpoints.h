@@ -30,6 +30,8 @@ void mp_watchpoints_detach(struct mp_watchpoints *w);
 
 /* A process has come under watch, or runs another program. Others than Pythons are passed over. */
 void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid);
+/* … or has mapped something that makes it a Python: the interpreter may be a library. */
+void mp_watchpoints_mapped(struct mp_watchpoints *w, pid_t pid);
 /* A process under watch has forked at that time. */
 void mp_watchpoints_fork(struct mp_watchpoints *w, pid_t parent, pid_t child, uint64_t ts_ns);
 void mp_watchpoints_remove(struct mp_watchpoints *w, pid_t pid);

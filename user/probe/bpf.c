@@ -77,7 +77,8 @@ static void choose_others(struct memprobe *skel, const struct mp_bpf_options *o)
 		bool load;
 	} all[] = {
 		{skel->progs.mp_setup, o->features->rss_per_cpu},
-		{skel->progs.mp_watch, o->watchpoints},
+		{skel->progs.mp_watch, o->watchpoints && o->features->preempt_disable},
+		{skel->progs.mp_watch_preemptible, o->watchpoints && !o->features->preempt_disable},
 		{skel->progs.mp_fork, track && takes_children},
 		{skel->progs.mp_exec, track},
 		{skel->progs.mp_exit, track},
@@ -314,7 +315,9 @@ static void keep_programs(struct mp_bpf *bpf, const struct mp_features *features
 		bpf->programs[i] =
 			fd_of(uprobe_program(bpf->skel, features, (enum mp_program)i, &other));
 	}
-	bpf->programs[MP_PROGRAM_WATCH] = fd_of(bpf->skel->progs.mp_watch);
+	bpf->programs[MP_PROGRAM_WATCH] =
+		fd_of(features->preempt_disable ? bpf->skel->progs.mp_watch
+						: bpf->skel->progs.mp_watch_preemptible);
 }
 
 /*
