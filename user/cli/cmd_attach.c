@@ -65,8 +65,7 @@ const struct mp_command mp_cmd_attach = {
 		"  sudo memprobe-bpf attach --target 1234\n"
 		"  sudo memprobe-bpf attach --target comm:redis-server -d 10 \\\n"
 		"      --point 'alloc=high@libjemalloc.so*:malloc'\n"
-		"  sudo memprobe-bpf attach --target 1234 --points app.yaml --python-mode "
-		"watchpoint\n"
+		"  sudo memprobe-bpf attach --target 1234 --python-mode watchpoint\n"
 		"  sudo memprobe-bpf attach --target cgroup:/app --policy strict.yaml --enforce\n"
 		"  sudo memprobe-bpf attach --target 1234 --record run.ndjson\n"
 		"  memprobe-bpf attach --replay run.ndjson --policy stricter.yaml\n",
