@@ -51,9 +51,11 @@ said() {
 	wait_until 20 has_line "^$1" "$T/target.out"
 }
 
-# What is left of any session in /tmp.
+# What is left of any session in /tmp. Arguments: more of find(1).
+# shellcheck disable=SC2120
 folders() {
-	find /tmp -maxdepth 1 \( -name '.memprobe-????????????' -o -name 'memprobe-run.*' \) -user "$(id -u)"
+	find /tmp -maxdepth 1 -regextype posix-extended -user "$(id -u)" \
+		-regex '/tmp/(\.memprobe-[0-9a-f]{12}|memprobe-run\..*)' "$@"
 }
 
 readonly CALLS='[point(n).hits for n in ("top", "held", "put", "size", "make", "grow", "fetch", "arrive")]'
@@ -101,7 +103,7 @@ test_kill9_of_the_monitor() {
 	said 'codes same'
 	said 'finders same'
 	finish_target
-	find /tmp -maxdepth 1 -name '.memprobe-????????????' -newer "$T/app" -exec rm -r {} +
+	folders -newer "$T/app" -exec rm -r {} +
 }
 
 # Two monitors, one after the other is there: each has its own count.

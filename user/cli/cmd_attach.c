@@ -58,16 +58,14 @@ const struct mp_command mp_cmd_attach = {
 	.details =
 		"Every call of an injection point is counted; events are shown as often as the\n"
 		"point's level allows. Stops at SIGINT, SIGTERM, --duration, or when the last pid\n"
-		"target ends, with a summary of exact totals. The targets are not changed (but "
-		"for\n"
-		"Python functions that are points: --python-mode), and not stopped unless\n"
+		"target ends, with a summary of exact totals. The targets are not changed, but\n"
+		"for Python functions that are points (--python-mode), and not stopped unless\n"
 		"--enforce lets the policy do so.\n",
 	.examples =
 		"  sudo memprobe-bpf attach --target 1234\n"
 		"  sudo memprobe-bpf attach --target comm:redis-server -d 10 \\\n"
 		"      --point 'alloc=high@libjemalloc.so*:malloc'\n"
-		"  sudo memprobe-bpf attach --target 1234 --points app.yaml --python-mode "
-		"watchpoint\n"
+		"  sudo memprobe-bpf attach --target 1234 --python-mode watchpoint\n"
 		"  sudo memprobe-bpf attach --target cgroup:/app --policy strict.yaml --enforce\n"
 		"  sudo memprobe-bpf attach --target 1234 --record run.ndjson\n"
 		"  memprobe-bpf attach --replay run.ndjson --policy stricter.yaml\n",
