@@ -124,7 +124,10 @@ def main():
         script.write("import ctypes\n"
                      "unmap = ctypes.CDLL(None).munmap\n"
                      "unmap.argtypes = ctypes.c_void_p, ctypes.c_size_t\n"
-                     "if 'memprobe_page' in globals(): unmap(*memprobe_page)\n")
+                     "import sys\n"
+                     "pages = sys.__dict__.setdefault('pages', [])\n"
+                     "pages.extend([memprobe_page] if 'memprobe_page' in globals() else [])\n"
+                     "while len(pages) > 1: unmap(*pages.pop(0))\n")
         script.flush()
         os.chmod(script.name, 0o644)
         command = [tool, "run", str(pid), script.name]

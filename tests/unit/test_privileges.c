@@ -66,7 +66,7 @@ static void test_guardian_keeps_what_undoing_needs(void **state)
 	uint64_t kept = mp_privileges_of_guardian();
 
 	(void)state;
-	assert_int_equal(kept & ~mp_privileges_needed(&features, true), 0);
+	assert_int_equal(kept & ~mp_privileges_needed(&features, true, false), 0);
 	assert_true(kept & BIT(CAP_KILL));
 	assert_true(kept & BIT(CAP_DAC_OVERRIDE));
 	assert_false(kept & BIT(CAP_PERFMON));

@@ -5,7 +5,9 @@
  * statement in its main thread at the next safe point.
  *
  * The statement needs a place that lasts until then: a page of its own, mapped by the same
- * thread, which the script gives back (its address is handed to it).
+ * thread, whose address is handed to the script. The call returns into that page, maybe
+ * later than the statement begins to run in another thread: so a script gives back the pages
+ * of those before it, and not its own. One stays.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -120,13 +120,13 @@ static void forget_pages(struct mp_pycode_search *s)
 /* "7f00-7f01 rw-p …": private, to be read and written. */
 static bool parse_region(const char *line, struct region *ret)
 {
-	unsigned long long start, end;
-	char perms[5];
+	char *rest;
+	uint64_t start = strtoull(line, &rest, 16);
+	uint64_t until = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
 
-	if (sscanf(line, "%llx-%llx %4s", &start, &end, perms) != 3 || start >= end ||
-	    perms[0] != 'r' || perms[1] != 'w' || perms[3] != 'p')
+	if (start >= until || strncmp(rest, " rw", 3) != 0 || rest[4] != 'p')
 		return false;
-	*ret = (struct region){start, end};
+	*ret = (struct region){start, until};
 	return true;
 }
 

@@ -675,6 +675,7 @@ void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid)
 	error = error ?: open_python(p, &err);
 	/* It is none, or not yet, or no more. */
 	if (error == -ENOENT || error == -EFAULT || error == -ESRCH ||
+	    /* The array is of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 	    MP_RESERVE_ONE(w->pythons, w->n, w->cap)) {
 		free_python(p);
 		return;
