@@ -120,14 +120,13 @@ static void forget_pages(struct mp_pycode_search *s)
 /* "7f00-7f01 rw-p …": private, to be read and written. */
 static bool parse_region(const char *line, struct region *ret)
 {
-	unsigned long long start, end;
-	char perms[5];
+	char *at;
 
-	if (sscanf(line, "%llx-%llx %4s", &start, &end, perms) != 3 || start >= end ||
-	    perms[0] != 'r' || perms[1] != 'w' || perms[3] != 'p')
+	ret->start = strtoull(line, &at, 16);
+	if (*at != '-')
 		return false;
-	*ret = (struct region){start, end};
-	return true;
+	ret->end = strtoull(at + 1, &at, 16);
+	return strncmp(at, " rw", 3) == 0 && at[3] && at[4] == 'p' && ret->start < ret->end;
 }
 
 static int read_regions(struct mp_pycode_search *s)

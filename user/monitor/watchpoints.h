@@ -39,9 +39,6 @@ void mp_watchpoints_remove(struct mp_watchpoints *w, pid_t pid);
 /* What a watchpoint may do to a process here, to be said before; NULL: nothing is known of. */
 const char *mp_watchpoints_warning(const struct mp_watchpoints *w);
 
-/* What a watchpoint may do to a process here, to be said before; NULL: nothing is known of. */
-const char *mp_watchpoints_warning(const struct mp_watchpoints *w);
-
 /* How many functions of a point, by its index, are watched now, in all processes (or would be). */
 size_t mp_watchpoints_point_functions(const struct mp_watchpoints *w, size_t point);
 
