@@ -120,14 +120,13 @@ static void forget_pages(struct mp_pycode_search *s)
 /* "7f00-7f01 rw-p …": private, to be read and written. */
 static bool parse_region(const char *line, struct region *ret)
 {
-	char *rest;
-	uint64_t start = strtoull(line, &rest, 16);
-	uint64_t until = *rest == '-' ? strtoull(rest + 1, &rest, 16) : 0;
+	char *at;
 
-	if (start >= until || strncmp(rest, " rw", 3) != 0 || rest[4] != 'p')
+	ret->start = strtoull(line, &at, 16);
+	if (*at != '-')
 		return false;
-	*ret = (struct region){start, until};
-	return true;
+	ret->end = strtoull(at + 1, &at, 16);
+	return strncmp(at, " rw", 3) == 0 && at[3] && at[4] == 'p' && ret->start < ret->end;
 }
 
 static int read_regions(struct mp_pycode_search *s)

@@ -651,6 +651,15 @@ static int open_python(struct python *p, struct mp_error *err)
 	return error ? error : begin_look(p);
 }
 
+static bool keep_python(struct mp_watchpoints *w, struct python *p)
+{
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers, on purpose */
+	if (MP_RESERVE_ONE(w->pythons, w->n, w->cap))
+		return false;
+	w->pythons[w->n++] = p;
+	return true;
+}
+
 /* Kept, so that it is told once. */
 static void refuse(struct python *p, int error, const struct mp_error *err)
 {
@@ -674,14 +683,11 @@ void mp_watchpoints_add(struct mp_watchpoints *w, pid_t pid)
 	error = mp_python_inspect(w->o.fs, pid, &p->info, &err);
 	error = error ?: open_python(p, &err);
 	/* It is none, or not yet, or no more. */
-	if (error == -ENOENT || error == -EFAULT || error == -ESRCH ||
-	    /* The array is of pointers. NOLINTNEXTLINE(bugprone-sizeof-expression) */
-	    MP_RESERVE_ONE(w->pythons, w->n, w->cap)) {
+	if (error == -ENOENT || error == -EFAULT || error == -ESRCH || !keep_python(w, p)) {
 		free_python(p);
 		return;
 	}
 	p->info.pid = pid;
-	w->pythons[w->n++] = p;
 	if (error)
 		refuse(p, error, &err);
 }
