@@ -72,6 +72,9 @@ struct mp_event_start {
 	size_t n_targets;
 	const char *const *features; /* e.g. "uprobe_multi" */
 	size_t n_features;
+	/* Of the policy, percent of a limit, from 1 on; less in [MP_SEVERITY_WARNING]: not known.
+	 */
+	double threshold_pct[MP_SEVERITY_COUNT];
 };
 
 struct mp_event_site {

@@ -29,6 +29,12 @@ void mp_domains_follow(struct mp_domains *domains, pid_t pid);
 /* Samples the host and every domain, and tells BPF. Limits that moved make other domains. */
 void mp_domains_refresh(struct mp_domains *domains, uint64_t now_ns);
 
+/* What the last refresh found of each domain that is watched; NULL is the host. */
+void mp_domains_each(const struct mp_domains *domains,
+		     void (*fn)(void *data, const char *path,
+				const struct mp_domain_sample *sample),
+		     void *data);
+
 /*
  * Fills in cgroup, limit_cgroup, working_set and usage_pct of a decoded probe or
  * pressure event. When they would cross a threshold on an old sample, a new one

@@ -168,6 +168,14 @@ void mp_monitor_look_again(struct mp_monitor *m)
 
 /* --- the clock, actions, signals, ends ------------------------------------------- */
 
+static void gather_sample(void *data, const char *domain, const struct mp_domain_sample *sample)
+{
+	struct mp_monitor *m = data;
+
+	mp_gather_sample(m->o->gather, domain, mp_clock_now_ns(), sample->working_set,
+			 sample->limit);
+}
+
 static void on_tick(void *data)
 {
 	struct mp_monitor *m = data;
@@ -175,6 +183,8 @@ static void on_tick(void *data)
 
 	mp_timer_clear(m->tick);
 	mp_domains_refresh(m->domains, now);
+	if (m->o->gather)
+		mp_domains_each(m->domains, gather_sample, m);
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);

@@ -7,6 +7,7 @@
 #include "config/points.h"
 #include "config/policy_file.h"
 #include "monitor/output.h"
+#include "report/gather.h"
 #include "target/target.h"
 
 struct mp_monitor_options {
@@ -20,6 +21,8 @@ struct mp_monitor_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;
+	struct mp_gather
+		*gather;      /* takes what a report of the run is made of; NULL: none is made */
 	char *const *command; /* run: argv; NULL: attach */
 };
 

@@ -42,12 +42,16 @@ static bool parse_address(const char *s, uint64_t *ret)
 static void read_start(const struct mp_fields *o, struct mp_event *event)
 {
 	struct mp_event_start *e = &event->start;
+	struct mp_fields thresholds = mp_fields_object(o, "thresholds");
 
 	e->version = mp_fields_string(o, "version");
 	e->kernel = mp_fields_string(o, "kernel");
 	e->cgroup_mode = mp_fields_string(o, "cgroup_mode");
 	e->targets = mp_fields_list(o, "targets", &e->n_targets);
 	e->features = mp_fields_list(o, "features", &e->n_features);
+	e->threshold_pct[MP_SEVERITY_WARNING] = mp_fields_pct(&thresholds, "warning");
+	e->threshold_pct[MP_SEVERITY_GC] = mp_fields_pct(&thresholds, "gc");
+	e->threshold_pct[MP_SEVERITY_CRITICAL] = mp_fields_pct(&thresholds, "critical");
 }
 
 static void read_site(const struct mp_fields *o, struct mp_event *event)
