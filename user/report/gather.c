@@ -153,8 +153,10 @@ int mp_gather_sample(struct mp_gather *g, const char *path, uint64_t ts_ns, uint
 	d = find_domain(g, path);
 	if (!d)
 		return 0;
-	if (d->n == MAX_SAMPLES)
-		d->n = mp_samples_thin(d->samples, d->n);
+	if (d->n == MAX_SAMPLES) {
+		qsort(d->samples, d->n, sizeof(*d->samples), mp_samples_compare);
+		d->n = mp_samples_thin(d->samples, d->n, MAX_SAMPLES / 2);
+	}
 	if (MP_RESERVE_ONE(d->samples, d->n, d->cap))
 		return -ENOMEM;
 	d->limit = limit;
@@ -217,22 +219,30 @@ static struct point *find_point(struct mp_gather *g, const char *name)
 	return p;
 }
 
-/* Of each two neighbours the one that says more. Returns how many went. */
-static size_t thin_marks(struct marks *m, bool owned)
+/* To half as many. The texts of those that go are freed with them when they are owned. */
+static int thin_marks(struct mp_gather *g, struct marks *m, bool owned)
 {
-	size_t n = 0;
-	size_t went;
+	MP_FREE const struct mp_report_mark **sorted = calloc(m->n, sizeof(*sorted));
+	struct mp_report_mark *kept = calloc(m->cap, sizeof(*kept));
+	size_t n;
 
-	for (size_t i = 0; i < m->n; i += 2) {
-		bool second = i + 1 < m->n && mp_mark_outranks(&m->items[i + 1], &m->items[i]);
-
-		if (owned && i + 1 < m->n)
-			mp_report_mark_free(&m->items[second ? i : i + 1]);
-		m->items[n++] = m->items[second ? i + 1 : i];
+	if (!sorted || !kept) {
+		free(kept);
+		return -ENOMEM;
 	}
-	went = m->n - n;
+	for (size_t i = 0; i < m->n; i++)
+		sorted[i] = &m->items[i];
+	qsort(sorted, m->n, sizeof(*sorted), mp_marks_compare);
+	n = mp_marks_thin(sorted, m->n, m->n / 2);
+	for (size_t i = 0; i < n; i++)
+		kept[i] = *sorted[i];
+	for (size_t i = n; owned && i < m->n; i++)
+		mp_report_mark_free((struct mp_report_mark *)sorted[i]);
+	g->left_out += m->n - n;
+	free(m->items);
+	m->items = kept;
 	m->n = n;
-	return went;
+	return 0;
 }
 
 static int add_call(struct mp_gather *g, const char *point, const struct mp_report_mark *call)
@@ -243,8 +253,8 @@ static int add_call(struct mp_gather *g, const char *point, const struct mp_repo
 		g->left_out++;
 		return 0;
 	}
-	if (p->calls.n == MAX_CALLS)
-		g->left_out += thin_marks(&p->calls, false);
+	if (p->calls.n == MAX_CALLS && thin_marks(g, &p->calls, false))
+		return -ENOMEM;
 	if (MP_RESERVE_ONE(p->calls.items, p->calls.n, p->calls.cap))
 		return -ENOMEM;
 	p->calls.items[p->calls.n] = *call;
@@ -257,8 +267,8 @@ static int add_mark(struct mp_gather *g, const struct mp_event *event)
 	struct marks *m = &g->marks;
 	int is_one;
 
-	if (m->n == MAX_MARKS)
-		g->left_out += thin_marks(m, true);
+	if (m->n == MAX_MARKS && thin_marks(g, m, true))
+		return -ENOMEM;
 	if (MP_RESERVE_ONE(m->items, m->n, m->cap))
 		return -ENOMEM;
 	is_one = mp_report_mark_of(event, 0, &m->items[m->n]);
@@ -351,7 +361,7 @@ static int take_oom(struct mp_gather *g, const struct mp_event *event)
 	for (size_t i = 0; i < e->n_in_flight && !error; i++)
 		error = add_in_flight(g, event, &e->in_flight[i]);
 	if (e->is_target && !g->victim &&
-	    asprintf(&g->victim, "%s[%u]%s%s", e->comm ?: "a process", e->pid,
+	    asprintf(&g->victim, "%s[%u] was OOM-killed%s%s", e->comm ?: "a process", e->pid,
 		     e->n_in_flight ? " inside " : "",
 		     e->n_in_flight ? e->in_flight[e->n_in_flight - 1].point ?: "?" : "") < 0) {
 		g->victim = NULL;
@@ -448,25 +458,6 @@ int mp_gather_event(struct mp_gather *g, const struct mp_event *event)
 
 /* --- the end ---------------------------------------------------------------------------- */
 
-static int compare_samples(const void *a, const void *b)
-{
-	const struct mp_memory_sample *x = a;
-	const struct mp_memory_sample *y = b;
-
-	return (x->t_ns > y->t_ns) - (x->t_ns < y->t_ns);
-}
-
-/* By time; of those that begin together the longer is the outer one. */
-static int compare_marks(const void *a, const void *b)
-{
-	const struct mp_report_mark *x = a;
-	const struct mp_report_mark *y = b;
-
-	if (x->t_ns != y->t_ns)
-		return x->t_ns > y->t_ns ? 1 : -1;
-	return (x->duration_ns < y->duration_ns) - (x->duration_ns > y->duration_ns);
-}
-
 /* The fullest is where the trouble was, if there was any. NULL: nothing was measured. */
 static struct domain *busiest(struct mp_gather *g)
 {
@@ -487,7 +478,7 @@ static void close_samples(struct mp_gather *g, struct domain *d)
 
 	if (!d)
 		return;
-	qsort(d->samples, d->n, sizeof(*d->samples), compare_samples);
+	qsort(d->samples, d->n, sizeof(*d->samples), mp_samples_compare);
 	for (size_t i = 0; i < d->n; i++)
 		d->samples[i].t_ns -= g->begin_ns;
 	r->samples = d->samples;
@@ -519,6 +510,11 @@ static int add_all(struct mp_gather *g, const struct marks *marks)
 	return 0;
 }
 
+static int compare_marks(const void *a, const void *b)
+{
+	return mp_marks_compare(&a, &b);
+}
+
 static int close_marks(struct mp_gather *g)
 {
 	int error = add_all(g, &g->marks);
@@ -533,6 +529,18 @@ static int close_marks(struct mp_gather *g)
 	return error;
 }
 
+/* What the policy said, or would have by its thresholds where it was not asked. */
+static enum mp_severity worst_of(const struct mp_gather *g, const struct domain *d)
+{
+	enum mp_severity worst = g->worst;
+
+	for (int s = MP_SEVERITY_WARNING; d && s < MP_SEVERITY_COUNT; s++) {
+		if (d->peak_pct >= g->threshold_pct[s] && s > (int)worst)
+			worst = (enum mp_severity)s;
+	}
+	return worst;
+}
+
 /* "Memory was ample: peak 45.2 % of 2.00 GiB, 3 incidents of pressure, 2 actions freed 1 MiB" */
 static void say_verdict(struct mp_gather *g, const struct domain *d)
 {
@@ -544,11 +552,11 @@ static void say_verdict(struct mp_gather *g, const struct domain *d)
 	char size[MP_HUMAN_LEN];
 
 	if (g->victim)
-		mp_text_printf(&text, "Memory ran out, %s was OOM-killed", g->victim);
+		mp_text_printf(&text, "Memory ran out: %s", g->victim);
 	else
-		mp_text_puts(&text, d ? states[g->worst] : "Nothing was measured");
+		mp_text_puts(&text, d ? states[worst_of(g, d)] : "Nothing was measured");
 	if (d)
-		mp_text_printf(&text, ": peak %.1f %% of %s", d->peak_pct,
+		mp_text_printf(&text, "%s peak %.1f %% of %s", g->victim ? "," : ":", d->peak_pct,
 			       mp_size_format(d->limit, size));
 	if (r->pressure.incidents)
 		mp_text_printf(&text, ", %llu incident%s of pressure",
@@ -564,6 +572,7 @@ static void say_verdict(struct mp_gather *g, const struct domain *d)
 
 static void say_recommendation(struct mp_gather *g, const struct domain *d)
 {
+	enum mp_severity worst = worst_of(g, d);
 	const char *text = "Nothing needs to be done";
 
 	if (g->victim)
@@ -572,11 +581,11 @@ static void say_recommendation(struct mp_gather *g, const struct domain *d)
 	else if (!d)
 		text = "No point was called and nothing came under pressure: see probes list "
 		       "for what the points resolve to";
-	else if (g->worst >= MP_SEVERITY_GC && g->n_would)
+	else if (worst >= MP_SEVERITY_GC && g->n_would)
 		text = "The policy would have acted: --enforce lets it, or raise the limit";
-	else if (g->worst >= MP_SEVERITY_GC)
+	else if (worst >= MP_SEVERITY_GC)
 		text = "Raise the limit, or lower what is kept in memory: the room left is small";
-	else if (g->worst == MP_SEVERITY_WARNING)
+	else if (worst == MP_SEVERITY_WARNING)
 		text = "There is room yet: keep an eye on the calls that grow most";
 	snprintf(g->recommendation, sizeof(g->recommendation), "%s", text);
 	g->report.recommendation = g->recommendation;

@@ -74,8 +74,7 @@ static void put_samples(struct mp_json *j, const struct mp_memory_report *r)
 	}
 	if (n)
 		memcpy(samples, r->samples, n * sizeof(*samples));
-	while (n > MAX_SAMPLES)
-		n = mp_samples_thin(samples, n);
+	n = mp_samples_thin(samples, n, MAX_SAMPLES);
 	mp_json_object(j, "series");
 	mp_json_array(j, "t");
 	for (size_t i = 0; i < n; i++)
@@ -88,22 +87,6 @@ static void put_samples(struct mp_json *j, const struct mp_memory_report *r)
 }
 
 /* --- calls and marks ---------------------------------------------------------------------- */
-
-/* Of each two neighbours the one that says more, until few enough are left. */
-static size_t thin(const struct mp_report_mark **marks, size_t n, size_t most)
-{
-	while (n > most) {
-		size_t kept = 0;
-
-		for (size_t i = 0; i < n; i += 2) {
-			bool second = i + 1 < n && mp_mark_outranks(marks[i + 1], marks[i]);
-
-			marks[kept++] = marks[second ? i + 1 : i];
-		}
-		n = kept;
-	}
-	return n;
-}
 
 static int by_point(const void *a, const void *b)
 {
@@ -144,7 +127,7 @@ static void put_point(struct mp_json *j, const struct mp_report_mark **calls, si
 	mp_json_u64(j, "n", n);
 	mp_json_u64(j, "longest_ns", longest);
 	mp_json_s64(j, "grown", grown);
-	n = thin(calls, n, most);
+	n = mp_marks_thin(calls, n, most);
 	mp_json_array(j, "spans");
 	for (size_t i = 0; i < n; i++)
 		put_span(j, calls[i]);
@@ -194,7 +177,7 @@ static void put_mark(struct mp_json *j, const struct mp_report_mark *m)
 static void put_marks(struct mp_json *j, const struct mp_report_mark **marks, size_t n)
 {
 	mp_json_u64(j, "n_marks", n);
-	n = thin(marks, n, MAX_MARKS);
+	n = mp_marks_thin(marks, n, MAX_MARKS);
 	mp_json_array(j, "marks");
 	for (size_t i = 0; i < n; i++)
 		put_mark(j, marks[i]);
