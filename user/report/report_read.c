@@ -157,7 +157,7 @@ static void read_samples(const struct mp_fields *o, struct mp_memory_report *r)
 	r->n_samples = samples ? n : 0;
 }
 
-static void read_phase(const struct mp_fields *o, struct mp_memory_phase *p)
+static void read_phase(const struct mp_fields *o, uint64_t limit, struct mp_memory_phase *p)
 {
 	struct mp_fields requested = mp_fields_object(o, "requested");
 	struct mp_fields achieved = mp_fields_object(o, "achieved");
@@ -169,7 +169,9 @@ static void read_phase(const struct mp_fields *o, struct mp_memory_phase *p)
 	p->requested = mp_fields_u64(&requested, "bytes");
 	p->requested_pct = number(&requested, "percent");
 	p->achieved = mp_fields_u64(&achieved, "bytes");
-	p->achieved_pct = number(&achieved, "percent");
+	p->achieved_pct = p->achieved == MP_UNKNOWN || !limit
+				  ? (double)NAN
+				  : (double)p->achieved * 100 / (double)limit;
 	p->error_pct = number(&achieved, "error_pct");
 }
 
@@ -182,7 +184,7 @@ static void read_phases(const struct mp_fields *o, struct mp_memory_report *r)
 	for (size_t i = 0; phases && i < n && !o->reading->status; i++) {
 		struct mp_fields item = mp_fields_item(o, "phases", array, i);
 
-		read_phase(&item, &phases[i]);
+		read_phase(&item, r->limit, &phases[i]);
 	}
 	r->phases = phases;
 	r->n_phases = phases ? n : 0;
