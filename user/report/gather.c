@@ -28,6 +28,7 @@ struct domain {
 	double peak_pct;
 	struct mp_memory_sample *samples;
 	size_t n, cap;
+	bool is_thinned;
 };
 
 struct marks {
@@ -143,6 +144,13 @@ static uint64_t largest_rss(const struct mp_gather *g)
 	return largest ? largest : MP_UNKNOWN;
 }
 
+static void thin_samples(struct domain *d)
+{
+	qsort(d->samples, d->n, sizeof(*d->samples), mp_samples_compare);
+	d->n = mp_samples_thin(d->samples, d->n, MAX_SAMPLES / 2);
+	d->is_thinned = true;
+}
+
 int mp_gather_sample(struct mp_gather *g, const char *path, uint64_t ts_ns, uint64_t working_set,
 		     uint64_t limit)
 {
@@ -153,10 +161,8 @@ int mp_gather_sample(struct mp_gather *g, const char *path, uint64_t ts_ns, uint
 	d = find_domain(g, path);
 	if (!d)
 		return 0;
-	if (d->n == MAX_SAMPLES) {
-		qsort(d->samples, d->n, sizeof(*d->samples), mp_samples_compare);
-		d->n = mp_samples_thin(d->samples, d->n, MAX_SAMPLES / 2);
-	}
+	if (d->n == MAX_SAMPLES)
+		thin_samples(d);
 	if (MP_RESERVE_ONE(d->samples, d->n, d->cap))
 		return -ENOMEM;
 	d->limit = limit;
@@ -479,6 +485,9 @@ static void close_samples(struct mp_gather *g, struct domain *d)
 	if (!d)
 		return;
 	qsort(d->samples, d->n, sizeof(*d->samples), mp_samples_compare);
+	/* Those of the end are closer together than the others were left. */
+	if (d->is_thinned)
+		thin_samples(d);
 	for (size_t i = 0; i < d->n; i++)
 		d->samples[i].t_ns -= g->begin_ns;
 	r->samples = d->samples;
