@@ -2,6 +2,7 @@
 #include "report/thin.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* --- samples ------------------------------------------------------------------------- */
 
@@ -119,5 +120,9 @@ int mp_marks_compare(const void *a, const void *b)
 
 	if (x->t_ns != y->t_ns)
 		return x->t_ns > y->t_ns ? 1 : -1;
-	return (x->duration_ns < y->duration_ns) - (x->duration_ns > y->duration_ns);
+	if (x->kind != y->kind)
+		return x->kind > y->kind ? 1 : -1;
+	if (x->duration_ns != y->duration_ns)
+		return x->duration_ns < y->duration_ns ? 1 : -1;
+	return strcmp(x->name ?: "", y->name ?: "");
 }

@@ -17,8 +17,8 @@ size_t mp_samples_thin(struct mp_memory_sample *samples, size_t n, size_t most);
 /* For marks by time: the one of each cell that says most. Those that go stand behind the others. */
 size_t mp_marks_thin(const struct mp_report_mark **marks, size_t n, size_t most);
 
-/* For qsort(3), of samples, and of pointers to marks: by time; of marks that begin together the
- * longer is the first. */
+/* For qsort(3), of samples, and of pointers to marks: by time; of marks that begin together by
+ * kind, cause before effect, and the longer call is the first. */
 int mp_samples_compare(const void *a, const void *b);
 int mp_marks_compare(const void *a, const void *b);
 
