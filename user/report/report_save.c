@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "report/memory_report.h"
 
+#define MAX_NUMBER 1000 /* of reports of one second */
+
 static const struct {
 	enum mp_report_format format;
 	const char *extension;
@@ -25,8 +27,10 @@ static const struct {
 
 static int fail_save(struct mp_error *err, int error, const char *path)
 {
-	return mp_fail(err, error == -EACCES || error == -EROFS ? MP_EXIT_PRIVILEGE : MP_EXIT_CHECK,
-		       -error, "cannot save the report: %s: %s%s", path, strerror(-error),
+	bool is_denied = error == -EACCES || error == -EPERM || error == -EROFS;
+
+	return mp_fail(err, is_denied ? MP_EXIT_PRIVILEGE : MP_EXIT_CHECK, -error,
+		       "cannot save the report: %s: %s%s", path, strerror(-error),
 		       error == -ENOSPC ? ": make room, or give another --output-dir" : "");
 }
 
@@ -45,8 +49,26 @@ static int write_all(int fd, const char *data, size_t len)
 	return 0;
 }
 
-/* The rename is what makes it visible: whoever reads sees the old one or the new one, whole. */
-static int replace(const char *path, const struct mp_text *text)
+/* A name that nobody has: the link fails where the rename would replace. */
+static int publish_new(const char *temporary, const char *path)
+{
+	if (link(temporary, path) == 0)
+		return unlink(temporary) ? -errno : 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	/* No links on this file system. */
+	return rename(temporary, path) ? -errno : 0;
+}
+
+/* Whoever reads sees the old one or the new one, whole. */
+static int publish(const char *temporary, const char *path, bool is_new)
+{
+	if (is_new)
+		return publish_new(temporary, path);
+	return rename(temporary, path) ? -errno : 0;
+}
+
+static int put_file(const char *path, const struct mp_text *text, bool is_new)
 {
 	char temporary[PATH_MAX];
 	MP_CLOSE int fd = -1;
@@ -58,8 +80,9 @@ static int replace(const char *path, const struct mp_text *text)
 	if (fd < 0)
 		return -errno;
 	error = write_all(fd, text->data, text->len);
-	if (!error && (fchmod(fd, 0644) || fsync(fd) || rename(temporary, path)))
+	if (!error && (fchmod(fd, 0644) || fsync(fd)))
 		error = -errno;
+	error = error ?: publish(temporary, path, is_new);
 	if (error)
 		unlink(temporary);
 	return error;
@@ -67,7 +90,7 @@ static int replace(const char *path, const struct mp_text *text)
 
 int mp_report_save_text(const char *path, const struct mp_text *text, struct mp_error *err)
 {
-	int error = text->failed ? -ENOMEM : replace(path, text);
+	int error = text->failed ? -ENOMEM : put_file(path, text, false);
 
 	return error ? fail_save(err, error, path) : 0;
 }
@@ -90,8 +113,30 @@ static int make_dir(const char *dir)
 	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
 }
 
-/* Two runs of a second do not overwrite each other: the later one gets a number. */
-static int choose_name(const struct mp_memory_report *r, const char *dir,
+int mp_report_check_dir(const char *dir, struct mp_error *err)
+{
+	int error = make_dir(dir);
+
+	/* As who this is now, not who started it. */
+	if (!error && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS))
+		error = -errno;
+	return error ? fail_save(err, error, dir) : 0;
+}
+
+static bool is_taken(const char *stem)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < MP_ARRAY_SIZE(writers); i++) {
+		snprintf(path, sizeof(path), "%s.%s", stem, writers[i].extension);
+		if (access(path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The first free one from `*number` on: a later run of the same second gets a number. */
+static int choose_name(const struct mp_memory_report *r, const char *dir, int *number,
 		       struct mp_report_name *name)
 {
 	time_t seconds = (time_t)(r->begin_realtime_ns / 1000000000);
@@ -100,31 +145,51 @@ static int choose_name(const struct mp_memory_report *r, const char *dir,
 
 	localtime_r(&seconds, &tm);
 	strftime(stamp, sizeof(stamp), "%Y%m%d_%H%M%S", &tm);
-	for (int n = 0; n < 1000; n++) {
-		char number[16] = "";
-		char path[PATH_MAX];
+	for (; *number < MAX_NUMBER; ++*number) {
+		char suffix[16] = "";
 
-		if (n)
-			snprintf(number, sizeof(number), "_%d", n);
+		if (*number)
+			snprintf(suffix, sizeof(suffix), "_%d", *number);
 		if ((size_t)snprintf(name->stem, sizeof(name->stem), "%s/%s%s_%s_memory_test", dir,
-				     stamp, number, r->test_mode) >= sizeof(name->stem))
+				     stamp, suffix, r->test_mode) >= sizeof(name->stem))
 			return -ENAMETOOLONG;
-		snprintf(path, sizeof(path), "%s.json", name->stem);
-		if (access(path, F_OK))
+		if (!is_taken(name->stem))
 			return 0;
 	}
 	return -EEXIST;
 }
 
 static int save_one(const struct mp_memory_report *r, size_t i, const struct mp_report_name *name,
-		    struct mp_error *err)
+		    bool is_new, struct mp_error *err)
 {
 	struct mp_text MP_TEXT text = {0};
 	char path[PATH_MAX];
+	int error;
 
 	snprintf(path, sizeof(path), "%s.%s", name->stem, writers[i].extension);
 	writers[i].write(&text, r);
-	return mp_report_save_text(path, &text, err);
+	error = text.failed ? -ENOMEM : put_file(path, &text, is_new);
+	if (error == -EEXIST)
+		return error;
+	return error ? fail_save(err, error, path) : 0;
+}
+
+/* The first file takes the name; another process may have been faster. */
+static int save_first(const struct mp_memory_report *r, const char *dir, size_t i,
+		      struct mp_report_name *name, struct mp_error *err)
+{
+	int number = 0;
+	int error;
+
+	do {
+		error = choose_name(r, dir, &number, name);
+		if (error)
+			return fail_save(err, error, dir);
+		error = save_one(r, i, name, true, err);
+	} while (error == -EEXIST);
+	if (error)
+		name->stem[0] = '\0';
+	return error;
 }
 
 int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
@@ -132,13 +197,15 @@ int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned i
 {
 	int error = make_dir(dir);
 
-	if (!error && !name->stem[0])
-		error = choose_name(r, dir, name);
 	if (error)
 		return fail_save(err, error, dir);
 	for (size_t i = 0; i < MP_ARRAY_SIZE(writers) && !error; i++) {
-		if (formats & (unsigned int)writers[i].format)
-			error = save_one(r, i, name, err);
+		if (!(formats & (unsigned int)writers[i].format))
+			continue;
+		if (name->stem[0])
+			error = save_one(r, i, name, false, err);
+		else
+			error = save_first(r, dir, i, name, err);
 	}
 	return error;
 }
