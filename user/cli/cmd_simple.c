@@ -5,6 +5,7 @@
 
 #include "base/names.h"
 #include "base/size.h"
+#include "cli/profile.h"
 #include "cli/save.h"
 #include "harness/harness.h"
 
@@ -232,21 +233,6 @@ static void set_defaults(struct simple_args *args)
 	p->duration_ns = p->duration_ns ?: 5000000000;
 }
 
-static int find_profile(const struct mp_cli *cli, struct simple_args *args, struct mp_error *err)
-{
-	MP_FREE char *path = NULL;
-	int error;
-
-	if (!args->env)
-		return 0;
-	error = mp_cli_find_config(cli, "low_mem_env.yaml", &path, err);
-	error = error ?: mp_profiles_load(&args->profiles, path, err);
-	if (error)
-		return error;
-	args->o.profile = mp_profile_find(&args->profiles, args->env, err);
-	return args->o.profile ? 0 : -ENOENT;
-}
-
 static void print_phases(const struct mp_memory_report *r)
 {
 	char duration[MP_HUMAN_LEN];
@@ -274,7 +260,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 			       "--mode is needed: staircase, burst, sawtooth or allocate_full");
 	set_defaults(args);
 	args->o.command = rest[0] ? rest : NULL;
-	error = find_profile(cli, args, err);
+	error = mp_cli_find_profile(cli, args->env, &args->profiles, &args->o.profile, err);
 	error = error ?: mp_harness_run(&args->o, &result, err);
 	if (error)
 		return error;

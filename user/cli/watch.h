@@ -24,6 +24,7 @@ struct mp_watch_args {
 	enum mp_format format;
 	const char *record;
 	const char *replay;
+	const struct mp_child_place *place; /* of the command, or NULL */
 };
 
 int mp_watch_set_target(void *args, const char *value, struct mp_error *err);

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "config/points.h"
 #include "config/policy_file.h"
+#include "monitor/child.h"
 #include "monitor/output.h"
 #include "target/target.h"
 
@@ -20,7 +21,8 @@ struct mp_monitor_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;
-	char *const *command; /* run: argv; NULL: attach */
+	char *const *command;		    /* run: argv; NULL: attach */
+	const struct mp_child_place *place; /* of the command; NULL: where this runs */
 };
 
 /*

@@ -391,7 +391,7 @@ static int start_processes(struct mp_monitor *m, struct mp_error *err)
 
 	offer_notify(m);
 	if (m->o->command)
-		error = mp_child_start(m->o->command, &m->child, err);
+		error = mp_child_start_in(m->o->command, m->o->place, &m->child, err);
 	return error ?: start_guardian(m, err);
 }
 

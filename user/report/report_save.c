@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reports on disk: there is always a whole one. */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "report/memory_report.h"
 
@@ -30,64 +28,11 @@ static int fail_save(struct mp_error *err, int error, const char *path)
 		       error == -ENOSPC ? ": make room, or give another --output-dir" : "");
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* The rename is what makes it visible: whoever reads sees the old one or the new one, whole. */
-static int replace(const char *path, const struct mp_text *text)
-{
-	char temporary[PATH_MAX];
-	MP_CLOSE int fd = -1;
-	int error;
-
-	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, text->data, text->len);
-	if (!error && (fchmod(fd, 0644) || fsync(fd) || rename(temporary, path)))
-		error = -errno;
-	if (error)
-		unlink(temporary);
-	return error;
-}
-
 int mp_report_save_text(const char *path, const struct mp_text *text, struct mp_error *err)
 {
-	int error = text->failed ? -ENOMEM : replace(path, text);
+	int error = text->failed ? -ENOMEM : mp_file_replace(path, text->data, text->len, 0644);
 
 	return error ? fail_save(err, error, path) : 0;
-}
-
-/* mkdir -p */
-static int make_dir(const char *dir)
-{
-	char path[PATH_MAX];
-	size_t len = strlen(dir);
-
-	if (len == 0 || len >= sizeof(path))
-		return len ? -ENAMETOOLONG : -ENOENT;
-	memcpy(path, dir, len + 1);
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
 }
 
 /* Two runs of a second do not overwrite each other: the later one gets a number. */
@@ -130,7 +75,7 @@ static int save_one(const struct mp_memory_report *r, size_t i, const struct mp_
 int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
 		   struct mp_report_name *name, struct mp_error *err)
 {
-	int error = make_dir(dir);
+	int error = mp_make_dirs(dir);
 
 	if (!error && !name->stem[0])
 		error = choose_name(r, dir, name);
