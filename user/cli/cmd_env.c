@@ -147,13 +147,12 @@ static int print_json(struct mp_text *text)
 	return MP_EXIT_OK;
 }
 
-static int list(struct mp_cli *cli, struct env_args *args, char **rest, struct mp_error *err)
+static int list(struct mp_cli *cli, struct env_args *args, struct mp_error *err)
 {
 	struct mp_text MP_TEXT text = {0};
 	struct mp_json j = {.out = &text};
 
 	(void)cli;
-	(void)rest;
 	(void)err;
 	if (args->format == MP_FORMAT_TEXT) {
 		print_rows(&args->profiles);
@@ -219,7 +218,7 @@ static void print_profile(const struct mp_profile *p, const struct here *here)
 	printf("  docker      %s\n", here->docker.data);
 }
 
-static int show(struct mp_cli *cli, struct env_args *args, char **rest, struct mp_error *err)
+static int show(struct mp_cli *cli, struct env_args *args, struct mp_error *err)
 {
 	const struct mp_profile *p = args->job.device.profile;
 	struct here HERE here = {0};
@@ -228,7 +227,6 @@ static int show(struct mp_cli *cli, struct env_args *args, char **rest, struct m
 	int error = look_here(&args->job, &here, err);
 
 	(void)cli;
-	(void)rest;
 	if (error)
 		return error;
 	if (args->format == MP_FORMAT_TEXT) {
@@ -249,33 +247,44 @@ static int show(struct mp_cli *cli, struct env_args *args, char **rest, struct m
 
 /* --- docker, create-scripts and run --------------------------------------------------- */
 
-static int print_docker(struct mp_cli *cli, struct env_args *args, char **rest,
-			struct mp_error *err)
+static int print_command(const struct mp_engine *engine, const struct mp_engine_job *job,
+			 struct mp_error *err)
 {
-	const struct mp_engine *engine = args->engine ?: mp_engine_find("docker", err);
 	struct mp_text MP_TEXT text = {0};
-	int error;
+	int error = mp_engine_command(engine, job, &text, err);
 
-	(void)cli;
-	(void)rest;
-	if (!engine->is_container)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--engine %s has no command line: docker or podman", engine->name);
-	error = mp_engine_command(engine, &args->job, &text, err);
 	if (error || text.failed)
 		return error ? error : -ENOMEM;
 	printf("%s\n", text.data);
-	return MP_EXIT_OK;
+	return 0;
 }
 
-static int create_scripts(struct mp_cli *cli, struct env_args *args, char **rest,
-			  struct mp_error *err)
+/* Of one profile, or of all. */
+static int print_docker(struct mp_cli *cli, struct env_args *args, struct mp_error *err)
+{
+	const struct mp_engine *engine = args->engine ?: mp_engine_find("docker", err);
+	int error = 0;
+
+	(void)cli;
+	if (!engine->is_container)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--engine %s has no command line: docker or podman", engine->name);
+	if (args->job.device.profile)
+		return print_command(engine, &args->job, err);
+	for (size_t i = 0; i < args->profiles.n && !error; i++) {
+		args->job.device.profile = &args->profiles.items[i];
+		printf("# %s\n", args->profiles.items[i].name);
+		error = print_command(engine, &args->job, err);
+	}
+	return error;
+}
+
+static int create_scripts(struct mp_cli *cli, struct env_args *args, struct mp_error *err)
 {
 	const char *dir = args->output_dir ? args->output_dir : "memory_env";
 	int error = mp_scripts_create(dir, &args->profiles, err);
 
 	(void)cli;
-	(void)rest;
 	for (size_t i = 0; i < args->profiles.n && !error; i++) {
 		char path[PATH_MAX];
 
@@ -285,11 +294,10 @@ static int create_scripts(struct mp_cli *cli, struct env_args *args, char **rest
 	return error ? error : MP_EXIT_OK;
 }
 
-static int run_in(struct mp_cli *cli, struct env_args *args, char **rest, struct mp_error *err)
+static int run_in(struct mp_cli *cli, struct env_args *args, struct mp_error *err)
 {
 	const struct mp_engine *engine = args->engine ?: mp_engine_find("cgroup", err);
 
-	(void)rest;
 	args->job.tell = mp_cli_note;
 	args->job.data = cli;
 	return engine->run(engine, &args->job, err);
@@ -306,24 +314,25 @@ enum {
 	VERB_COUNT
 };
 static const char *const verbs[] = {
-	[VERB_LIST] = "list",
-	[VERB_SHOW] = "show",
-	[VERB_DOCKER] = "docker",
-	[VERB_CREATE_SCRIPTS] = "create-scripts",
-	[VERB_RUN] = "run",
-	NULL,
+	[VERB_LIST] = "list",	  [VERB_SHOW] = "show",
+	[VERB_DOCKER] = "docker", [VERB_CREATE_SCRIPTS] = "create-scripts",
+	[VERB_RUN] = "run",	  NULL,
 };
 
 static const struct {
-	bool takes_name;
+	enum {
+		NO_NAME,
+		A_NAME,
+		A_NAME_OR_ALL
+	} name;
 	bool takes_command;
-	int (*run)(struct mp_cli *cli, struct env_args *args, char **rest, struct mp_error *err);
+	int (*run)(struct mp_cli *cli, struct env_args *args, struct mp_error *err);
 } verb_rows[VERB_COUNT] = {
-	[VERB_LIST] = {false, false, list},
-	[VERB_SHOW] = {true, false, show},
-	[VERB_DOCKER] = {true, true, print_docker},
-	[VERB_CREATE_SCRIPTS] = {false, false, create_scripts},
-	[VERB_RUN] = {true, true, run_in},
+	[VERB_LIST] = {NO_NAME, false, list},
+	[VERB_SHOW] = {A_NAME, false, show},
+	[VERB_DOCKER] = {A_NAME_OR_ALL, true, print_docker},
+	[VERB_CREATE_SCRIPTS] = {NO_NAME, false, create_scripts},
+	[VERB_RUN] = {A_NAME, true, run_in},
 };
 
 static int take_words(struct mp_cli *cli, struct env_args *args, char **rest, struct mp_error *err)
@@ -331,20 +340,17 @@ static int take_words(struct mp_cli *cli, struct env_args *args, char **rest, st
 	const char *verb = verbs[cli->verb];
 	int error;
 
-	if (verb_rows[cli->verb].takes_name && !rest[0])
+	if (verb_rows[cli->verb].name == A_NAME && !rest[0])
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "env %s: the name of a profile is needed: see memprobe-bpf env list",
 			       verb);
-	if (verb_rows[cli->verb].takes_name) {
-		error = mp_cli_find_profile(cli, *rest++, &args->profiles, &args->job.device.profile,
-					    err);
-		if (error)
-			return error;
-	} else {
+	if (verb_rows[cli->verb].name != NO_NAME && rest[0])
+		error = mp_cli_find_profile(cli, *rest++, &args->profiles,
+					    &args->job.device.profile, err);
+	else
 		error = mp_cli_load_profiles(cli, &args->profiles, err);
-		if (error)
-			return error;
-	}
+	if (error)
+		return error;
 	args->job.command = rest;
 	if (rest[0] && !verb_rows[cli->verb].takes_command)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
@@ -357,7 +363,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 {
 	int error = take_words(cli, state, rest, err);
 
-	return error ?: verb_rows[cli->verb].run(cli, state, rest, err);
+	return error ?: verb_rows[cli->verb].run(cli, state, err);
 }
 
 static void end(void *state)
@@ -367,14 +373,17 @@ static void end(void *state)
 
 const struct mp_command mp_cmd_env = {
 	.name = "env",
-	.usage = "env list|show NAME|docker NAME|create-scripts|run NAME [OPTION]... [-- COMMAND...]",
+	.usage = "env list|show|docker|run|create-scripts [NAME] [OPTION]...\n"
+		 "                            [-- COMMAND [ARG]...]",
 	.summary = "devices with little memory: list them, run a program in one",
 	.details =
 		"Profiles are in low_mem_env.yaml; NAME is the name of one or its id. run makes a\n"
 		"cgroup with the profile's limits, or a container with --engine docker or podman,\n"
-		"and exits with the command's exit code, 128 + N when signal N ended it, or 7 when\n"
-		"it was OOM-killed. docker prints the command line of a container.\n"
-		"create-scripts writes a shell script for each profile, which needs nothing else.\n",
+		"and exits with the command's exit code, 128 + N when signal N ended it, or 7 "
+		"when\n"
+		"it was OOM-killed. docker prints the command line of a container, or of all.\n"
+		"create-scripts writes a shell script for each profile, which needs nothing "
+		"else.\n",
 	.examples = "  memprobe-bpf env list\n"
 		    "  sudo memprobe-bpf env run 2gb-extreme -- python3 app.py\n"
 		    "  memprobe-bpf env docker phone --image python:3.12 -- python3 app.py\n"

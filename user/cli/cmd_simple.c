@@ -168,6 +168,14 @@ static int set_env(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+static int set_force(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct simple_args *)args)->o.force = true;
+	return 0;
+}
+
 static int set_no_monitor(void *args, const char *value, struct mp_error *err)
 {
 	(void)value;
@@ -213,6 +221,8 @@ static const struct mp_option options[] = {
 	{"entropy", 0, "PCT", "of the content: 0 zeros to 100 random (0)", set_entropy},
 	{"cold", 0, NULL, "do not touch memory again once it is filled", set_cold},
 	{"env", 0, "PROFILE", "in a device profile: see env list", set_env},
+	{"force", 0, NULL, "--env: also when there is less memory here than the profile allows",
+	 set_force},
 	{"save-report", 0, NULL, "keep a report of the run", set_save},
 	{"report-format", 0, "FORMAT", "json, csv, html or all (all)", set_report_format},
 	{"output-dir", 0, "DIR", "where reports go (logs/memory_tests)", set_output_dir},

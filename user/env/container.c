@@ -58,8 +58,9 @@ static int add_limits(struct mp_words *words, const struct mp_container *c)
 	const struct mp_profile *p = c->profile;
 	int error = add_option(words, "--memory=%" PRIu64, p->limit_bytes);
 
-	error = error ?: add_option(words, "--memory-swap=%" PRIu64,
-				    p->limit_bytes + p->swap_bytes);
+	error = error
+			?: add_option(words, "--memory-swap=%" PRIu64,
+				      p->limit_bytes + p->swap_bytes);
 	if (c->swappiness && p->swap_bytes == 0)
 		error = error ?: add(words, "--memory-swappiness=0");
 	if (p->cpus > 0)

@@ -12,10 +12,10 @@
 struct mp_container {
 	const char *program; /* "docker", "podman" */
 	const struct mp_profile *profile;
-	const char *image;	     /* NULL: MP_CONTAINER_IMAGE */
-	char *const *command;	     /* NULL or without words: what the image runs by itself */
-	bool tty;		     /* of the caller's terminal */
-	bool swappiness;	     /* the host's cgroups have it: version 1 */
+	const char *image;    /* NULL: MP_CONTAINER_IMAGE */
+	char *const *command; /* NULL or without words: what the image runs by itself */
+	bool tty;	      /* of the caller's terminal */
+	bool swappiness;      /* the host's cgroups have it: version 1 */
 };
 
 /* Words, NULL-terminated. */

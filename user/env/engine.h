@@ -8,8 +8,8 @@
 
 struct mp_engine_job {
 	struct mp_device_options device;
-	const char *image;     /* of a container; NULL: the default */
-	char *const *command;  /* without words: a container runs what its image does by itself */
+	const char *image;    /* of a container; NULL: the default */
+	char *const *command; /* without words: a container runs what its image does by itself */
 	mp_tell_fn tell;      /* what does not hold here */
 	void *data;
 };
@@ -18,9 +18,9 @@ struct mp_engine {
 	const char *name;
 	bool is_container;
 	/*
-	 * Runs the command to its end. Returns its exit code, 7 when it was OOM-killed, or a negative
-	 * errno. A container's program takes the place of this one, and its exit codes are its own;
-	 * where it is not installed: exit code 6.
+	 * Runs the command to its end. Returns its exit code, 7 when it was OOM-killed, or a
+	 * negative errno. A container's program takes the place of this one, and its exit codes are
+	 * its own; where it is not installed: exit code 6.
 	 */
 	int (*run)(const struct mp_engine *engine, const struct mp_engine_job *job,
 		   struct mp_error *err);

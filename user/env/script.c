@@ -17,7 +17,8 @@
 /* By this line such a script is known again. */
 #define FIRST_LINES                                                                                \
 	"#!/bin/sh\n"                                                                              \
-	"# Made by memprobe-bpf env create-scripts, which writes it anew when it is called again.\n"
+	"# Made by memprobe-bpf env create-scripts, which writes it anew when it is called "       \
+	"again.\n"
 
 MP_INCLUDE_BYTES(run_in_profile, "user/env/run_in_profile.sh");
 
@@ -41,8 +42,9 @@ void mp_script_write(struct mp_text *out, const struct mp_profile *profile)
 		       *description ? ", " : "", description);
 	mp_text_puts(out, "#   sudo SCRIPT COMMAND [ARG]...\nset -u\n\nname=");
 	mp_shell_quote(out, profile->name);
-	mp_text_printf(out, "\nlimit=%" PRIu64 "\nswap=%" PRIu64 "\ncpu_quota=",
-		       profile->limit_bytes, profile->swap_bytes);
+	mp_text_printf(out,
+		       "\nlimit=%" PRIu64 "\nswap=%" PRIu64 "\ncpu_quota=", profile->limit_bytes,
+		       profile->swap_bytes);
 	if (profile->cpus > 0)
 		mp_text_printf(out, "%ld", lround(profile->cpus * CPU_PERIOD_US));
 	mp_text_putc(out, '\n');

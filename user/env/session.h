@@ -25,7 +25,8 @@ void mp_session_tell(const struct mp_session *session, mp_tell_fn tell, void *da
  */
 void mp_session_close(struct mp_session *session, mp_tell_fn tell, void *data);
 
-/* Runs a command inside, to its end. Returns its exit code as CONTRACT has them, or a negative errno. */
+/* Runs a command inside, to its end. Returns its exit code as CONTRACT has them, or a negative
+ * errno. */
 int mp_session_run(struct mp_session *session, char *const argv[], struct mp_error *err);
 
 #endif

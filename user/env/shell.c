@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+:,./-_";
+static const char plain[] =
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@%+:,./-_";
 
 /* A word with '=' could be an assignment, but an option cannot. */
 static bool is_plain(const char *word)

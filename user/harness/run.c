@@ -92,7 +92,7 @@ static int set_stage(struct mp_harness *h, struct mp_error *err)
 
 static int make_device(struct mp_harness *h, const char *parent, struct mp_error *err)
 {
-	const struct mp_device_options o = {.profile = h->o->profile};
+	const struct mp_device_options o = {.profile = h->o->profile, .force = h->o->force};
 	int error = mp_device_make(&h->cg, parent, &o, h->undo, &h->device, err);
 
 	if (!error)
