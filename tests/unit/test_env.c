@@ -133,11 +133,10 @@ static void test_container_commands(void **state)
 					      .tty = true},
 		       "podman run --rm -it --memory=3006477107 --memory-swap=3543348019 "
 		       "python:3.12 sh -c 'exit '\\''3'\\''' --rm");
-	expect_command(&(struct mp_container){.program = "docker",
-					      .profile = &no_swap,
-					      .command = none},
-		       "docker run --rm -i --memory=67108864 --memory-swap=67108864 --cpus=1.5 "
-		       "debian:stable-slim");
+	expect_command(
+		&(struct mp_container){.program = "docker", .profile = &no_swap, .command = none},
+		"docker run --rm -i --memory=67108864 --memory-swap=67108864 --cpus=1.5 "
+		"debian:stable-slim");
 	expect_command(&(struct mp_container){.program = "docker",
 					      .profile = &no_swap,
 					      .swappiness = true},
@@ -222,13 +221,12 @@ static void test_script(void **state)
 				   "cpu_quota=\n");
 	mp_text_reset(&text);
 	mp_script_write(&text, &no_swap);
-	expect_begins(&text,
-		      FIRST "# Runs a command in the device \"it's $HOME; `rm`\", "
-			    "two\\nlines \\e[31m:\n"
-			    "#   sudo SCRIPT COMMAND [ARG]...\n"
-			    "set -u\n\n"
-			    "name='it'\\''s $HOME; `rm`'\nlimit=67108864\nswap=0\n"
-			    "cpu_quota=150000\n");
+	expect_begins(&text, FIRST "# Runs a command in the device \"it's $HOME; `rm`\", "
+				   "two\\nlines \\e[31m:\n"
+				   "#   sudo SCRIPT COMMAND [ARG]...\n"
+				   "set -u\n\n"
+				   "name='it'\\''s $HOME; `rm`'\nlimit=67108864\nswap=0\n"
+				   "cpu_quota=150000\n");
 }
 
 static void expect_file(const struct dir *dir, const char *name, mode_t mode)

@@ -6,22 +6,42 @@
 
 #include "base/size.h"
 
-int mp_group_remember(const struct mp_group *group, struct mp_undo *undo, enum mp_undo_kind kind,
-		      int slots[MP_GROUP_TREES])
+static int note_folder(void *data, const char *folder)
 {
-	for (size_t i = 0; i < MP_GROUP_TREES; i++)
-		slots[i] = -1;
-	for (size_t i = 0; i < group->n_folders; i++) {
-		struct mp_undo_what what = {.kind = kind, .path = group->folders[i]};
+	struct mp_group_notes *notes = data;
+	const struct mp_undo_what what = {.kind = notes->kind, .path = folder};
+	int slot = mp_undo_arm(notes->undo, &what);
 
-		slots[i] = mp_undo_arm(undo, &what);
-		if (slots[i] >= 0)
-			continue;
-		for (size_t done = 0; done < i; done++)
-			mp_undo_disarm(undo, slots[done]);
-		return slots[i];
-	}
+	if (slot < 0)
+		return slot;
+	notes->slots[notes->n++] = slot;
 	return 0;
+}
+
+static void forget_last(void *data)
+{
+	struct mp_group_notes *notes = data;
+
+	mp_undo_disarm(notes->undo, notes->slots[--notes->n]);
+}
+
+void mp_group_forget(struct mp_group_notes *notes)
+{
+	while (notes->n)
+		forget_last(notes);
+}
+
+int mp_group_make_noted(const struct mp_cgroups *cg, const char *parent, const char *name,
+			const struct mp_group_limits *limits, struct mp_group_notes *notes,
+			struct mp_group *ret, struct mp_group_held *ret_held, struct mp_error *err)
+{
+	const struct mp_group_hook hook = {
+		.before = note_folder, .not_made = forget_last, .data = notes};
+	int error = mp_group_make(cg, parent, name, limits, &hook, ret, ret_held, err);
+
+	if (error)
+		mp_group_forget(notes);
+	return error;
 }
 
 int mp_device_room(const struct mp_cgroups *cg, const char *parent, uint64_t *ret_bytes)
@@ -99,18 +119,15 @@ int mp_device_make(const struct mp_cgroups *cg, const char *parent,
 		.limit_bytes = p->limit_bytes, .swap_bytes = p->swap_bytes, .cpus = p->cpus};
 	int error = check_room(cg, parent, o, err);
 
-	*device = (struct mp_device){.group = {.fd = -1}, .undo = undo};
+	*device = (struct mp_device){
+		.group = {.fd = -1},
+		.journal = {.undo = undo, .kind = MP_UNDO_RMDIR_LATER},
+	};
 	error = error
-			?: mp_group_make(cg, parent, "env", &limits, &device->group, &device->held,
-					 err);
+			?: mp_group_make_noted(cg, parent, "env", &limits, &device->journal,
+					       &device->group, &device->held, err);
 	if (error)
 		return error;
-	error = mp_group_remember(&device->group, undo, MP_UNDO_RMDIR_LATER, device->slots);
-	if (error) {
-		mp_group_remove(&device->group, 0);
-		mp_group_free(&device->group);
-		return error;
-	}
 	note_room(device, p);
 	mp_lxcfs_find(&device->lxcfs, o->no_lxcfs, p->cpus > 0);
 	device->place = (struct mp_child_place){
@@ -123,8 +140,8 @@ int mp_device_leave(struct mp_device *device)
 	int error = 0;
 
 	/* All its folders have the same processes in them: the first says it for all. */
-	for (size_t i = 0; i < device->group.n_folders && !error; i++)
-		error = mp_undo_run(device->undo, device->slots[i]);
+	for (size_t i = 0; i < device->journal.n && !error; i++)
+		error = mp_undo_run(device->journal.undo, device->journal.slots[i]);
 	mp_group_free(&device->group);
 	return error;
 }
@@ -133,9 +150,7 @@ void mp_device_clear(struct mp_device *device, int wait_ms)
 {
 	if (!device->group.n_folders)
 		return;
-	if (mp_group_remove(&device->group, wait_ms) == 0) {
-		for (size_t i = 0; i < device->group.n_folders; i++)
-			mp_undo_disarm(device->undo, device->slots[i]);
-	}
+	if (mp_group_remove(&device->group, wait_ms) == 0)
+		mp_group_forget(&device->journal);
 	mp_group_free(&device->group);
 }

@@ -11,6 +11,21 @@
 #include "env/lxcfs.h"
 #include "monitor/child.h"
 
+/* A group's folders in the journal. */
+struct mp_group_notes {
+	struct mp_undo *undo;
+	enum mp_undo_kind kind;
+	int slots[MP_GROUP_TREES];
+	size_t n;
+};
+
+/* mp_group_make() whose folders are in the journal from before they are made. */
+int mp_group_make_noted(const struct mp_cgroups *cg, const char *parent, const char *name,
+			const struct mp_group_limits *limits, struct mp_group_notes *notes,
+			struct mp_group *ret, struct mp_group_held *ret_held, struct mp_error *err);
+/* The folders are gone. */
+void mp_group_forget(struct mp_group_notes *notes);
+
 struct mp_device_options {
 	const struct mp_profile *profile;
 	bool force;    /* also when this machine has less memory than the profile allows */
@@ -23,8 +38,7 @@ struct mp_device {
 	char notes[1024];	     /* what does not hold here, or "" */
 	struct mp_child_place place; /* for commands inside */
 	struct mp_lxcfs lxcfs;
-	struct mp_undo *undo;
-	int slots[MP_GROUP_TREES];
+	struct mp_group_notes journal;
 };
 
 /*
@@ -52,9 +66,5 @@ int mp_device_make(const struct mp_cgroups *cg, const char *parent,
 int mp_device_leave(struct mp_device *device);
 /* Ends whatever is inside, waits for it, and removes the group. */
 void mp_device_clear(struct mp_device *device, int wait_ms);
-
-/* Remembers the folders of a group in the journal, to be removed. A negative errno: none is. */
-int mp_group_remember(const struct mp_group *group, struct mp_undo *undo, enum mp_undo_kind kind,
-		      int slots[MP_GROUP_TREES]);
 
 #endif

@@ -46,7 +46,7 @@ struct mp_harness {
 	struct mp_guardian *guardian;
 	struct mp_device device; /* of the profile; with no folders there is none */
 	struct mp_group room;	 /* of the filler */
-	int slots[MP_GROUP_TREES];
+	struct mp_group_notes room_notes;
 
 	struct mp_filler *filler;
 	struct mp_child command;

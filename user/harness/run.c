@@ -112,10 +112,9 @@ static int make_groups(struct mp_harness *h, struct mp_error *err)
 		error = make_device(h, parent, err);
 	if (error)
 		return error;
-	error = mp_group_make(&h->cg, h->device.group.path ? h->device.group.path : parent,
-			      "filler", &none, &h->room, &held, err);
-	/* So that it goes even when this process is killed: the guardian finds it there. */
-	return error ? error : mp_group_remember(&h->room, h->undo, MP_UNDO_RMDIR, h->slots);
+	h->room_notes = (struct mp_group_notes){.undo = h->undo, .kind = MP_UNDO_RMDIR};
+	return mp_group_make_noted(&h->cg, h->device.group.path ? h->device.group.path : parent,
+				   "filler", &none, &h->room_notes, &h->room, &held, err);
 }
 
 static void remove_room(struct mp_harness *h)
@@ -123,8 +122,7 @@ static void remove_room(struct mp_harness *h)
 	if (!h->room.n_folders)
 		return;
 	mp_group_remove(&h->room, REMOVE_MS);
-	for (size_t i = 0; i < h->room.n_folders; i++)
-		mp_undo_disarm(h->undo, h->slots[i]);
+	mp_group_forget(&h->room_notes);
 	mp_group_free(&h->room);
 }
 
