@@ -256,6 +256,7 @@ test_out_of_memory_is_exit_code_7() {
 	device 64 0
 	mapfile -t command < <(filler_takes $((200 * MB)))
 	in_device 7 -- "${command[@]}"
+	expect_err 'memory ran out in the device: OOM kills: 1'
 	expect_no_group
 	# Told by a shell of its child.
 	in_device 7 -- sh -c '"$@"; exit $?' sh "${command[@]}"

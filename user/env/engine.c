@@ -26,7 +26,7 @@ static int run_native(const struct mp_engine *engine, const struct mp_engine_job
 	if (result)
 		return result;
 	mp_session_tell(&session, job->tell, job->data);
-	result = mp_session_run(&session, job->command, err);
+	result = mp_session_run(&session, job->command, job->tell, job->data, err);
 	mp_session_close(&session, job->tell, job->data);
 	return result;
 }

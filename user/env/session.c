@@ -93,22 +93,27 @@ static void wait_for_end(int signals, struct mp_child *child)
 	}
 }
 
-/* A shell tells the same of its own child. */
-static int exit_code(const struct mp_device *device, const struct mp_child *child)
+static uint64_t tell_oom_kills(const struct mp_group *group, mp_tell_fn tell, void *data)
 {
-	int code = mp_child_exit_code(child);
 	uint64_t kills = 0;
+	char note[128];
 
-	if (code == 128 + SIGKILL)
-		mp_cgroup_oom_kills(&device->group.cg, device->group.path, &kills);
-	return kills ? MP_EXIT_OOM : code;
+	if (mp_cgroup_oom_kills(&group->cg, group->path, &kills) || !kills)
+		return 0;
+	snprintf(note, sizeof(note), "memory ran out in the device: OOM kills: %llu",
+		 (unsigned long long)kills);
+	tell(data, note);
+	return kills;
 }
 
-int mp_session_run(struct mp_session *session, char *const argv[], struct mp_error *err)
+int mp_session_run(struct mp_session *session, char *const argv[], mp_tell_fn tell, void *data,
+		   struct mp_error *err)
 {
 	MP_CLOSE int signals = take_signals();
 	struct mp_child child;
+	uint64_t kills;
 	int error;
+	int code;
 
 	if (signals < 0)
 		return signals;
@@ -118,8 +123,11 @@ int mp_session_run(struct mp_session *session, char *const argv[], struct mp_err
 	signal(SIGPIPE, SIG_IGN);
 	error = mp_child_release(&child, argv[0], err);
 	wait_for_end(signals, &child);
-	if (!error)
-		error = exit_code(&session->device, &child);
+	code = mp_child_exit_code(&child);
 	mp_child_free(&child);
-	return error;
+	if (error)
+		return error;
+	kills = tell_oom_kills(&session->device.group, tell, data);
+	/* A shell tells of its own child that it was killed by the same code. */
+	return kills && code == 128 + SIGKILL ? MP_EXIT_OOM : code;
 }

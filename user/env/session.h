@@ -25,8 +25,12 @@ void mp_session_tell(const struct mp_session *session, mp_tell_fn tell, void *da
  */
 void mp_session_close(struct mp_session *session, mp_tell_fn tell, void *data);
 
-/* Runs a command inside, to its end. Returns its exit code as CONTRACT has them, or a negative
- * errno. */
-int mp_session_run(struct mp_session *session, char *const argv[], struct mp_error *err);
+/*
+ * Runs a command inside, to its end. Returns its exit code, 128 + N when signal N ended it, 7 when
+ * it was OOM-killed, or a negative errno. That memory ran out is told, whatever became of the
+ * command.
+ */
+int mp_session_run(struct mp_session *session, char *const argv[], mp_tell_fn tell, void *data,
+		   struct mp_error *err);
 
 #endif
