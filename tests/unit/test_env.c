@@ -80,12 +80,14 @@ static void test_a_shell_reads_what_was_quoted(void **state)
 		mp_shell_quote(&script, word);
 		mp_text_printf(&expected, "%s\n", word);
 	}
-	for (size_t i = 0; i < sizeof(special) * sizeof(special); i++) {
-		char word[] = {special[i / sizeof(special)], special[i % sizeof(special)], '\0'};
+	for (const char *first = special; *first; first++) {
+		for (const char *second = special; *second; second++) {
+			char word[] = {*first, *second, '\0'};
 
-		mp_text_putc(&script, ' ');
-		mp_shell_quote(&script, word);
-		mp_text_printf(&expected, "%s\n", word);
+			mp_text_putc(&script, ' ');
+			mp_shell_quote(&script, word);
+			mp_text_printf(&expected, "%s\n", word);
+		}
 	}
 	snprintf(path, sizeof(path), "%s/script", dir->path);
 	f = fopen(path, "w");

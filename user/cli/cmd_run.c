@@ -106,9 +106,8 @@ const struct mp_command mp_cmd_run = {
 		"The probes are in place before the command starts. Exits with the command's exit\n"
 		"code, or 128 + N when signal N ended it. A signal sent to memprobe-bpf is passed\n"
 		"on to the command; a second one ends the watch and leaves the command running.\n"
-		"With --env the command begins inside a cgroup with the profile's limits, which "
-		"goes\n"
-		"with the last process in it.\n",
+		"With --env the command begins inside a cgroup with the profile's limits, which\n"
+		"goes with the last process in it.\n",
 	.examples =
 		"  sudo memprobe-bpf run -- ./server --port 8080\n"
 		"  sudo memprobe-bpf run --point 'step=high@libsqlite3.so*:sqlite3_step' -- \\\n"
