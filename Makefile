@@ -98,6 +98,9 @@ $(BUILD)/obj/%.o: %.c $(SKEL)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(MODE_FLAGS) -MMD -MP -c $< -o $@
 
+# What create-scripts writes.
+$(BUILD)/obj/user/env/script.o $(SAN)/obj/user/env/script.o: user/env/run_in_profile.sh
+
 # What is put into the report's page.
 $(BUILD)/obj/user/report/report_html.o $(SAN)/obj/user/report/report_html.o: $(wildcard user/report/page/*) \
 	$(DYGRAPHS)/dygraph.min.js

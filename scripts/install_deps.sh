@@ -18,7 +18,7 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
 	universal-ctags python3 python3-psutil mypy libsqlite3-0 bpftrace systemtap-sdt-dev util-linux
-	procps libjemalloc2 tcmalloc mimalloc chromium stress-ng)
+	procps libjemalloc2 tcmalloc mimalloc chromium stress-ng lxcfs)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 
@@ -93,11 +93,11 @@ apt_forbid_services() {
 
 # policy-rc.d keeps a service from starting now; this keeps it from the next boot.
 apt_disable_services() {
-	local unit=redis-server.service
-	case " $* " in *" redis-server "*) ;; *) return 0 ;; esac
-	if command -v systemctl >/dev/null; then
-		systemctl disable "$unit" >/dev/null 2>&1 || true
-	fi
+	local name
+	command -v systemctl >/dev/null || return 0
+	for name in redis-server lxcfs; do
+		case " $* " in *" $name "*) systemctl disable "$name.service" >/dev/null 2>&1 || true ;; esac
+	done
 }
 
 apt_refresh() {

@@ -124,6 +124,36 @@ static void test_no_files_leak(void **state)
 			 0);
 }
 
+/* What is done first is done in the child, and before anything can see it run. */
+static void write_to_pipe(void *data)
+{
+	pid_t pid = getpid();
+
+	(void)!write(*(int *)data, &pid, sizeof(pid));
+}
+
+static void test_prepared(void **state)
+{
+	char *argv[] = {(char *)"true", NULL};
+	struct mp_child child;
+	struct mp_error err;
+	int pipes[2];
+	const struct mp_child_place place = {.prepare = write_to_pipe, .data = &pipes[1]};
+	pid_t pid = 0;
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_int_equal(mp_child_start_in(argv, &place, &child, &err), 0);
+	assert_int_equal(read(pipes[0], &pid, sizeof(pid)), sizeof(pid));
+	assert_int_equal(pid, child.pid);
+	assert_int_equal(mp_child_release(&child, "true", &err), 0);
+	wait_end(&child);
+	assert_int_equal(mp_child_exit_code(&child), 0);
+	mp_child_free(&child);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 static void test_held_until_released(void **state)
 {
 	const struct dir *dir = *state;
@@ -341,6 +371,7 @@ int main(void)
 		cmocka_unit_test(test_exit_codes),
 		cmocka_unit_test(test_signal_mask),
 		cmocka_unit_test(test_no_files_leak),
+		cmocka_unit_test(test_prepared),
 		cmocka_unit_test_setup_teardown(test_held_until_released, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_parent_gone, make_dir, remove_dir),
 		cmocka_unit_test(test_killed_while_held),

@@ -163,6 +163,47 @@ static void files_and_empty_folders_go(void **state)
 	assert_int_equal(access(folder, F_OK), -1);
 }
 
+/* What outlives the monitor is left to whoever waits for it. */
+static void what_takes_its_time_stays_armed(void **state)
+{
+	const struct fixture *f = *state;
+	char folder[PATH_MAX];
+	char file[PATH_MAX];
+	const struct mp_undo_what what = {.kind = MP_UNDO_RMDIR_LATER, .path = folder};
+	int slot;
+
+	tree_write(&f->tree, "/made/here", "x");
+	tree_path(&f->tree, "/made/here", file);
+	tree_path(&f->tree, "/made", folder);
+	assert_false(mp_undo_has_later(f->undo));
+	slot = mp_undo_arm(f->undo, &what);
+	assert_int_equal(mp_undo_run_all(f->undo), 0);
+	assert_int_equal(mp_undo_run(f->undo, slot), -ENOTEMPTY);
+	assert_true(mp_undo_has_later(f->undo));
+	assert_int_equal(unlink(file), 0);
+	mp_undo_run_later(f->undo);
+	assert_int_equal(access(folder, F_OK), -1);
+	assert_false(mp_undo_has_later(f->undo));
+	assert_true(mp_undo_arm(f->undo, &what) >= 0);
+	mp_undo_disarm(f->undo, 0);
+	assert_false(mp_undo_has_later(f->undo));
+}
+
+/* Nobody but the processes of a group says when it can go: for what else is in the way it gives up.
+ */
+static void what_never_goes_is_given_up(void **state)
+{
+	const struct fixture *f = *state;
+	char folder[PATH_MAX];
+	const struct mp_undo_what what = {.kind = MP_UNDO_RMDIR_LATER, .path = folder};
+
+	tree_write(&f->tree, "/made/here", "x");
+	tree_path(&f->tree, "/made", folder);
+	assert_true(mp_undo_arm(f->undo, &what) >= 0);
+	mp_undo_run_later(f->undo);
+	assert_false(mp_undo_has_later(f->undo));
+}
+
 static void a_stopped_process_goes_on(void **state)
 {
 	const struct fixture *f = *state;
@@ -301,6 +342,8 @@ int main(void)
 		TEST(what_does_not_fit_is_refused),
 		TEST(what_is_gone_already_is_undone),
 		TEST(files_and_empty_folders_go),
+		TEST(what_takes_its_time_stays_armed),
+		TEST(what_never_goes_is_given_up),
 		TEST(a_stopped_process_goes_on),
 		TEST(a_reused_pid_is_another_process),
 		TEST(a_group_gets_sigterm),

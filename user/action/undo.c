@@ -18,6 +18,7 @@
 #define MP_UNDO_TEXT 64
 #define PATIENCE_NS 1000000000ULL /* between SIGTERM and SIGKILL; for a group to become empty */
 #define POLL_NS 10000000L
+#define LATER_POLL_NS 500000000L
 
 enum entry_state {
 	ENTRY_FREE = 0,
@@ -123,9 +124,9 @@ void mp_undo_disarm(struct mp_undo *undo, int slot)
 
 /* --- undoing ------------------------------------------------------------------ */
 
-static void pause_shortly(void)
+static void pause_for(long ns)
 {
-	nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+	nanosleep(&(struct timespec){.tv_nsec = ns}, NULL);
 }
 
 /* Whether the pid is still the process with that start time. -ESRCH: it is not. */
@@ -184,7 +185,7 @@ static int kill_group(const struct entry *entry, uint64_t deadline_ns)
 	while (is_our_group(entry) && kill(-entry->pid, 0) == 0) {
 		if (mp_clock_now_ns() >= deadline_ns)
 			return kill(-entry->pid, SIGKILL) < 0 && errno != ESRCH ? -errno : 0;
-		pause_shortly();
+		pause_for(POLL_NS);
 	}
 	return 0;
 }
@@ -202,7 +203,7 @@ static int remove_folder(const char *path, uint64_t deadline_ns)
 			return 0;
 		if (errno != EBUSY || mp_clock_now_ns() >= deadline_ns)
 			return -errno;
-		pause_shortly();
+		pause_for(POLL_NS);
 	}
 	return 0;
 }
@@ -219,9 +220,10 @@ static int undo_entry(struct entry *entry, uint64_t deadline_ns)
 		err = kill_group(entry, deadline_ns);
 	else if (entry->kind == MP_UNDO_UNLINK)
 		err = remove_file(entry->path);
-	else if (entry->kind == MP_UNDO_RMDIR)
+	else if (entry->kind == MP_UNDO_RMDIR || entry->kind == MP_UNDO_RMDIR_LATER)
 		err = remove_folder(entry->path, deadline_ns);
-	set_state(entry, ENTRY_FREE);
+	if (!err || entry->kind != MP_UNDO_RMDIR_LATER)
+		set_state(entry, ENTRY_FREE);
 	return err;
 }
 
@@ -252,8 +254,8 @@ static struct entry *latest(struct mp_undo *undo, bool holds_only)
 	for (size_t i = 0; i < MP_UNDO_SLOTS; i++) {
 		struct entry *entry = &undo->entries[i];
 
-		if (is_armed(entry) && (!holds_only || is_a_hold(entry)) &&
-		    (!found || entry->order > found->order))
+		if (is_armed(entry) && entry->kind != MP_UNDO_RMDIR_LATER &&
+		    (!holds_only || is_a_hold(entry)) && (!found || entry->order > found->order))
 			found = entry;
 	}
 	return found;
@@ -284,4 +286,34 @@ size_t mp_undo_run_all(struct mp_undo *undo)
 			terminate_group(entry);
 	}
 	return n + undo_each(undo, false, deadline_ns);
+}
+
+/* --- what takes its time -------------------------------------------------------- */
+
+static bool is_later(struct entry *entry)
+{
+	return is_armed(entry) && entry->kind == MP_UNDO_RMDIR_LATER;
+}
+
+bool mp_undo_has_later(struct mp_undo *undo)
+{
+	for (size_t i = 0; i < MP_UNDO_SLOTS; i++) {
+		if (is_later(&undo->entries[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Version 1 tells nobody that a group has become empty, so it is tried: one call each half second.
+ */
+void mp_undo_run_later(struct mp_undo *undo)
+{
+	for (; mp_undo_has_later(undo); pause_for(LATER_POLL_NS)) {
+		for (size_t i = 0; i < MP_UNDO_SLOTS; i++) {
+			struct entry *entry = &undo->entries[i];
+
+			if (is_later(entry) && remove_folder(entry->path, 0) != -EBUSY)
+				set_state(entry, ENTRY_FREE);
+		}
+	}
 }

@@ -18,11 +18,13 @@
 
 enum mp_undo_kind {
 	MP_UNDO_NONE = 0,
-	MP_UNDO_CONTINUE,   /* SIGCONT to a process that was stopped */
-	MP_UNDO_WRITE,	    /* text into a control file: thaw, memory.high */
-	MP_UNDO_KILL_GROUP, /* a process group that was started here: SIGTERM, then SIGKILL */
-	MP_UNDO_UNLINK,	    /* a file or socket that was made here */
-	MP_UNDO_RMDIR,	    /* a folder or cgroup that was made here, when it is empty */
+	MP_UNDO_CONTINUE,    /* SIGCONT to a process that was stopped */
+	MP_UNDO_WRITE,	     /* text into a control file: thaw, memory.high */
+	MP_UNDO_KILL_GROUP,  /* a process group that was started here: SIGTERM, then SIGKILL */
+	MP_UNDO_UNLINK,	     /* a file or socket that was made here */
+	MP_UNDO_RMDIR,	     /* a folder or cgroup that was made here, when it is empty */
+	MP_UNDO_RMDIR_LATER, /* a cgroup that others live in, who may outlive the monitor: when the
+				last of them has left, however long that takes */
 	MP_UNDO_KIND_COUNT
 };
 
@@ -44,14 +46,22 @@ void mp_undo_free(struct mp_undo *undo);
 int mp_undo_arm(struct mp_undo *undo, const struct mp_undo_what *what);
 /* What the slot was for has been undone, or was not done after all. A negative slot is ignored. */
 void mp_undo_disarm(struct mp_undo *undo, int slot);
-/* Undoes an armed slot and disarms it. Returns 0 or a negative errno (it is disarmed all the same).
+/*
+ * Undoes an armed slot and disarms it. Returns 0 or a negative errno (it is disarmed all the same;
+ * but RMDIR_LATER stays armed, and the guardian will see to it).
  */
 int mp_undo_run(struct mp_undo *undo, int slot);
 /*
  * Undoes all that is armed, latest first; what holds somebody up (CONTINUE, WRITE)
- * before what only lies around and may take a second. Returns how many there were.
+ * before what only lies around and may take a second. What may take longer (RMDIR_LATER) stays
+ * armed. Returns how many there were.
  */
 size_t mp_undo_run_all(struct mp_undo *undo);
+
+/* Whether mp_undo_run_later() has something to wait for. */
+bool mp_undo_has_later(struct mp_undo *undo);
+/* Waits for what takes its time, and undoes it. */
+void mp_undo_run_later(struct mp_undo *undo);
 
 /* SIGCONT, if the pid is still the process with that start time. -ESRCH: it is not. */
 int mp_undo_continue(pid_t pid, uint64_t start_time);

@@ -231,63 +231,72 @@ static int set_limits(const struct mp_group *group, const struct mp_group_limits
 
 /* --- making one ------------------------------------------------------------------ */
 
-static int add_folder(struct mp_group *group, const char *tree, const char *parent,
-		      const char *name)
+struct making {
+	struct mp_group *group;
+	const struct mp_group_hook *hook; /* or NULL */
+	char name[NAME_MAX];
+};
+
+static int make_folder(const char *folder, const struct mp_group_hook *hook)
 {
-	char *folder;
+	int error = hook ? hook->before(hook->data, folder) : 0;
 
-	if (asprintf(&folder, "%s%s%s/%s", group->cg.fs.root, tree,
-		     strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
-		return -ENOMEM;
-	if (mkdir(folder, 0755)) {
-		int error = -errno;
-
-		free(folder);
+	if (error || mkdir(folder, 0755) == 0)
 		return error;
+	error = -errno;
+	if (hook)
+		hook->not_made(hook->data);
+	return error;
+}
+
+static int add_folder(struct making *m, const char *tree, const char *parent)
+{
+	MP_FREE char *folder = NULL;
+	int error;
+
+	if (asprintf(&folder, "%s%s%s/%s", m->group->cg.fs.root, tree,
+		     strcmp(parent, "/") == 0 ? "" : parent, m->name) < 0) {
+		folder = NULL;
+		return -ENOMEM;
 	}
-	group->folders[group->n_folders++] = folder;
-	return 0;
+	error = make_folder(folder, m->hook);
+	if (!error)
+		m->group->folders[m->group->n_folders++] = MP_TAKE(folder);
+	return error;
 }
 
 /* The same name below the caller's group of another tree; without it goes, too. */
-static void add_other_tree(struct mp_group *group, const char *controller, const char *name)
+static void add_other_tree(struct making *m, const char *controller)
 {
 	struct mp_cgroup_tree tree;
 	MP_FREE char *parent = NULL;
 
-	if (mp_cgroup_find_tree(&group->cg.fs, controller, &tree) || !tree.point[0])
+	if (mp_cgroup_find_tree(&m->group->cg.fs, controller, &tree) || !tree.point[0])
 		return;
-	if (mp_cgroup_path_of_pid(&group->cg.fs, getpid(), controller, tree.root, &parent))
+	if (mp_cgroup_path_of_pid(&m->group->cg.fs, getpid(), controller, tree.root, &parent))
 		return;
-	add_folder(group, tree.point, parent, name);
+	add_folder(m, tree.point, parent);
 }
 
-/* Stall figures of a hybrid's v2 tree are looked for at the memory group's own path. */
-static void add_unified(struct mp_group *group, const char *parent, const char *name)
-{
-	add_folder(group, group->cg.unified_mount, parent, name);
-}
-
-static int make_folders(struct mp_group *group, const char *parent, const char *prefix,
-			char name[NAME_MAX])
+static int make_folders(struct making *m, const char *parent, const char *prefix)
 {
 	int error = -EEXIST;
 
 	for (unsigned int i = 0; i < MAX_TRIES && error == -EEXIST; i++) {
-		snprintf(name, NAME_MAX, "memprobe-%.100s-%d-%u", prefix, getpid(), i);
-		error = add_folder(group, group->cg.memory_mount, parent, name);
+		snprintf(m->name, sizeof(m->name), "memprobe-%.100s-%d-%u", prefix, getpid(), i);
+		error = add_folder(m, m->group->cg.memory_mount, parent);
 	}
 	return error;
 }
 
-static int make(struct mp_group *group, const char *parent, const char *prefix, double cpus)
+static int make(struct making *m, const char *parent, const char *prefix, double cpus)
 {
-	char name[NAME_MAX];
-	int error = make_folders(group, parent, prefix, name);
+	struct mp_group *group = m->group;
+	int error = make_folders(m, parent, prefix);
 
 	if (error)
 		return error;
-	if (asprintf(&group->path, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0) {
+	if (asprintf(&group->path, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, m->name) < 0) {
 		group->path = NULL;
 		return -ENOMEM;
 	}
@@ -296,19 +305,21 @@ static int make(struct mp_group *group, const char *parent, const char *prefix, 
 		return group->fd < 0 ? -errno : 0;
 	}
 	if (cpus > 0)
-		add_other_tree(group, "cpu", name);
+		add_other_tree(m, "cpu");
+	/* Stall figures of a hybrid's v2 tree are looked for at the memory group's own path. */
 	if (group->cg.mode == MP_CGROUP_HYBRID)
-		add_unified(group, parent, name);
+		add_folder(m, group->cg.unified_mount, parent);
 	return 0;
 }
 
 int mp_group_make(const struct mp_cgroups *cg, const char *parent, const char *name,
-		  const struct mp_group_limits *limits, struct mp_group *ret,
-		  struct mp_group_held *ret_held, struct mp_error *err)
+		  const struct mp_group_limits *limits, const struct mp_group_hook *hook,
+		  struct mp_group *ret, struct mp_group_held *ret_held, struct mp_error *err)
 {
 	struct mp_group group = {.cg = *cg, .fd = -1};
+	struct making m = {.group = &group, .hook = hook};
 	struct mp_group_held held = {0};
-	int error = make(&group, parent, name, limits->cpus);
+	int error = make(&m, parent, name, limits->cpus);
 
 	if (error)
 		fail_group(err, error, "cannot make a group below", parent);

@@ -37,6 +37,13 @@ struct mp_group {
 	int fd; /* of the first, when it is of v2: to clone into; else -1 */
 };
 
+/* For who wants to know of a folder before it is there, so that it goes when he is killed. */
+struct mp_group_hook {
+	int (*before)(void *data, const char *folder); /* a negative errno: it is not made */
+	void (*not_made)(void *data);		       /* the last one was not, after all */
+	void *data;
+};
+
 /*
  * Below which memory cgroup one of our own can be made: the caller's; on v2, where a group with
  * processes has no limited children, the nearest one above that may have some (new string).
@@ -48,12 +55,12 @@ int mp_group_place(const struct mp_cgroups *cg, bool limited, char **ret_parent,
 
 /*
  * Makes PARENT/memprobe-NAME-PID-N with its limits. What of these the system does not have is
- * noted; that the limit of memory does not hold is an error, and nothing stays. -EACCES, -EPERM,
- * -EROFS with exit code 4.
+ * noted; that the limit of memory does not hold is an error, and nothing stays. `hook` may be NULL.
+ * -EACCES, -EPERM, -EROFS with exit code 4.
  */
 int mp_group_make(const struct mp_cgroups *cg, const char *parent, const char *name,
-		  const struct mp_group_limits *limits, struct mp_group *ret,
-		  struct mp_group_held *ret_held, struct mp_error *err);
+		  const struct mp_group_limits *limits, const struct mp_group_hook *hook,
+		  struct mp_group *ret, struct mp_group_held *ret_held, struct mp_error *err);
 
 /*
  * fork() whose child begins inside the group: by clone3(CLONE_INTO_CGROUP) on v2; on v1 the child

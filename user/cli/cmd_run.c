@@ -1,7 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 
+#include "cli/profile.h"
 #include "cli/watch.h"
+#include "env/session.h"
+
+struct run_args {
+	struct mp_watch_args watch; /* the first */
+	struct mp_profiles profiles;
+	const char *env;
+	struct mp_device_options device;
+};
+
+static int set_env(void *args, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct run_args *)args)->env = value;
+	return 0;
+}
+
+static int set_force(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct run_args *)args)->device.force = true;
+	return 0;
+}
+
+static int set_no_lxcfs(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct run_args *)args)->device.no_lxcfs = true;
+	return 0;
+}
 
 static const struct mp_option options[] = {
 	{"points", 0, "FILE", "injection points (default injection_points.yaml)",
@@ -30,14 +62,49 @@ static const struct mp_option options[] = {
 	{"ring-size", 0, "SIZE",
 	 "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
 	 mp_watch_set_ring_size},
+	{"env", 0, "PROFILE", "in a device profile: see env list", set_env},
+	{"force", 0, NULL, "--env: also when there is less memory here than the profile allows",
+	 set_force},
+	{"no-lxcfs", 0, NULL, "--env: leave /proc inside as it is", set_no_lxcfs},
 };
+
+/* The device is made before the monitor starts anything, and outlives it if the command does. */
+static int watch_in_device(struct mp_cli *cli, struct run_args *args, char **command,
+			   struct mp_error *err)
+{
+	struct mp_session session;
+	int result = mp_session_open(&args->device, &session, err);
+
+	if (result)
+		return result;
+	mp_session_tell(&session, mp_cli_note, cli);
+	args->watch.place = &session.device.place;
+	result = mp_watch(cli, &args->watch, command, err);
+	mp_session_close(&session, mp_cli_note, cli);
+	return result;
+}
 
 static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *err)
 {
+	struct run_args *args = state;
+	int error;
+
 	if (!rest[0])
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "a command is needed: memprobe-bpf run [OPTION]... -- COMMAND...");
-	return mp_watch(cli, state, rest, err);
+	error = mp_cli_find_profile(cli, args->env, &args->profiles, &args->device.profile, err);
+	if (error)
+		return error;
+	return args->env ? watch_in_device(cli, args, rest, err)
+			 : mp_watch(cli, &args->watch, rest, err);
+}
+
+static void end(void *state)
+{
+	struct run_args *args = state;
+
+	mp_profiles_free(&args->profiles);
+	mp_watch_args_free(&args->watch);
 }
 
 const struct mp_command mp_cmd_run = {
@@ -49,16 +116,19 @@ const struct mp_command mp_cmd_run = {
 		"code, or 128 + N when signal N ended it. A signal sent to memprobe-bpf is passed\n"
 		"on to the command; a second one ends the watch and leaves the command running.\n"
 		"With --agent every program of the command that is linked dynamically answers the\n"
-		"action relieve by returning what its allocator keeps: docs/relief.md.\n",
+		"action relieve by returning what its allocator keeps: docs/relief.md.\n"
+		"With --env the command begins inside a cgroup with the profile's limits, which\n"
+		"goes with the last process in it.\n",
 	.examples =
 		"  sudo memprobe-bpf run -- ./server --port 8080\n"
 		"  sudo memprobe-bpf run --agent -- ./server --port 8080\n"
 		"  sudo memprobe-bpf run --point 'step=high@libsqlite3.so*:sqlite3_step' -- \\\n"
-		"      python3 app.py\n",
+		"      python3 app.py\n"
+		"  sudo memprobe-bpf run --env 2gb-extreme -- ./server\n",
 	.options = options,
 	.n_options = MP_ARRAY_SIZE(options),
 	.takes_rest = true,
-	.size = sizeof(struct mp_watch_args),
+	.size = sizeof(struct run_args),
 	.run = run,
-	.end = mp_watch_args_free,
+	.end = end,
 };

@@ -5,6 +5,7 @@
 
 #include "base/names.h"
 #include "base/size.h"
+#include "cli/profile.h"
 #include "cli/save.h"
 #include "harness/harness.h"
 
@@ -167,6 +168,14 @@ static int set_env(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+static int set_force(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct simple_args *)args)->o.force = true;
+	return 0;
+}
+
 static int set_no_monitor(void *args, const char *value, struct mp_error *err)
 {
 	(void)value;
@@ -212,6 +221,8 @@ static const struct mp_option options[] = {
 	{"entropy", 0, "PCT", "of the content: 0 zeros to 100 random (0)", set_entropy},
 	{"cold", 0, NULL, "do not touch memory again once it is filled", set_cold},
 	{"env", 0, "PROFILE", "in a device profile: see env list", set_env},
+	{"force", 0, NULL, "--env: also when there is less memory here than the profile allows",
+	 set_force},
 	{"save-report", 0, NULL, "keep a report of the run", set_save},
 	{"report-format", 0, "FORMAT", "json, csv, html or all (all)", set_report_format},
 	{"output-dir", 0, "DIR", "where reports go (logs/memory_tests)", set_output_dir},
@@ -230,21 +241,6 @@ static void set_defaults(struct simple_args *args)
 	p->max_pct = p->max_pct > 0 ? p->max_pct : 70;
 	p->cycles = p->cycles ?: 3;
 	p->duration_ns = p->duration_ns ?: 5000000000;
-}
-
-static int find_profile(const struct mp_cli *cli, struct simple_args *args, struct mp_error *err)
-{
-	MP_FREE char *path = NULL;
-	int error;
-
-	if (!args->env)
-		return 0;
-	error = mp_cli_find_config(cli, "low_mem_env.yaml", &path, err);
-	error = error ?: mp_profiles_load(&args->profiles, path, err);
-	if (error)
-		return error;
-	args->o.profile = mp_profile_find(&args->profiles, args->env, err);
-	return args->o.profile ? 0 : -ENOENT;
 }
 
 static void print_phases(const struct mp_memory_report *r)
@@ -274,7 +270,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 			       "--mode is needed: staircase, burst, sawtooth or allocate_full");
 	set_defaults(args);
 	args->o.command = rest[0] ? rest : NULL;
-	error = find_profile(cli, args, err);
+	error = mp_cli_find_profile(cli, args->env, &args->profiles, &args->o.profile, err);
 	error = error ?: mp_save_prepare(&args->save, err);
 	error = error ?: mp_harness_run(&args->o, &result, err);
 	if (error)

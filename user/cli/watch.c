@@ -269,6 +269,7 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 			   .verbose = cli->verbose,
 			   .record_path = args->record},
 		.command = command,
+		.place = args->place,
 	};
 	int error = mp_watch_load_policy(cli, args, &policy, err);
 

@@ -28,6 +28,7 @@ struct mp_watch_args {
 	const char *record;
 	const char *replay;
 	struct mp_save_args save;
+	const struct mp_child_place *place; /* of the command, or NULL */
 };
 
 int mp_watch_set_target(void *args, const char *value, struct mp_error *err);

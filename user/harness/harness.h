@@ -26,6 +26,7 @@ struct mp_harness_options {
 	bool margin_given; /* else min(500 MB, a tenth of a limit under 5 GB) */
 	enum mp_harness_of of;
 	const struct mp_profile *profile; /* or NULL */
+	bool force; /* also when there is less memory here than the profile allows */
 	struct mp_filler_options filler;
 	char *const *command; /* runs in the same group as the filler; NULL: none */
 	bool no_monitor;

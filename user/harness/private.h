@@ -5,6 +5,7 @@
 
 #include "base/loop.h"
 #include "cgroup/psi.h"
+#include "env/device.h"
 #include "harness/harness.h"
 #include "monitor/child.h"
 #include "monitor/guardian.h"
@@ -43,10 +44,9 @@ struct mp_harness {
 
 	struct mp_undo *undo;
 	struct mp_guardian *guardian;
-	struct mp_group place; /* of the profile; with no folders there is none */
-	struct mp_group room;  /* of the filler */
-	int slots[2 * MP_GROUP_TREES];
-	size_t n_slots;
+	struct mp_device device; /* of the profile; with no folders there is none */
+	struct mp_group room;	 /* of the filler */
+	struct mp_group_notes room_notes;
 
 	struct mp_filler *filler;
 	struct mp_child command;
@@ -75,7 +75,7 @@ struct mp_harness {
 	size_t samples_cap, phases_cap, marks_cap;
 	size_t phase_first_sample;
 	size_t first_sample; /* taken since what is wanted now was reached */
-	char verdict[512], recommendation[512], notes[1024], kernel[128];
+	char verdict[512], recommendation[512], kernel[128];
 };
 
 /* book.c: what is kept for the report. -ENOMEM. */

@@ -47,8 +47,8 @@ static int find_domain(struct mp_harness *h, struct mp_error *err)
 	uint64_t total, available;
 	int error = 0;
 
-	if (h->place.path) {
-		h->domain = strdup(h->place.path);
+	if (h->device.group.path) {
+		h->domain = strdup(h->device.group.path);
 		return h->domain ? 0 : -ENOMEM;
 	}
 	if (h->o->of != MP_OF_HOST)
@@ -90,33 +90,14 @@ static int set_stage(struct mp_harness *h, struct mp_error *err)
 
 /* --- groups ------------------------------------------------------------------------- */
 
-/* So that they go even when this process is killed: the guardian finds them in the journal. */
-static int remember_group(struct mp_harness *h, const struct mp_group *group)
+static int make_device(struct mp_harness *h, const char *parent, struct mp_error *err)
 {
-	for (size_t i = 0; i < group->n_folders; i++) {
-		struct mp_undo_what what = {.kind = MP_UNDO_RMDIR, .path = group->folders[i]};
-		int slot = mp_undo_arm(h->undo, &what);
+	const struct mp_device_options o = {.profile = h->o->profile, .force = h->o->force};
+	int error = mp_device_make(&h->cg, parent, &o, h->undo, &h->device, err);
 
-		if (slot < 0)
-			return slot;
-		h->slots[h->n_slots++] = slot;
-	}
-	return 0;
-}
-
-static int make_profile_group(struct mp_harness *h, const char *parent, struct mp_error *err)
-{
-	const struct mp_profile *p = h->o->profile;
-	struct mp_group_limits limits = {
-		.limit_bytes = p->limit_bytes, .swap_bytes = p->swap_bytes, .cpus = p->cpus};
-	struct mp_group_held held;
-	int error = mp_group_make(&h->cg, parent, "env", &limits, &h->place, &held, err);
-
-	if (error)
-		return error;
-	h->stage.limit = held.limit_bytes;
-	snprintf(h->notes, sizeof(h->notes), "%s", held.notes);
-	return remember_group(h, &h->place);
+	if (!error)
+		h->stage.limit = h->device.held.limit_bytes;
+	return error;
 }
 
 static int make_groups(struct mp_harness *h, struct mp_error *err)
@@ -128,20 +109,21 @@ static int make_groups(struct mp_harness *h, struct mp_error *err)
 	int error = mp_group_place(&h->cg, h->o->profile != NULL, &parent, err);
 
 	if (!error && h->o->profile)
-		error = make_profile_group(h, parent, err);
+		error = make_device(h, parent, err);
 	if (error)
 		return error;
-	error = mp_group_make(&h->cg, h->place.path ? h->place.path : parent, "filler", &none,
-			      &h->room, &held, err);
-	return error ? error : remember_group(h, &h->room);
+	h->room_notes = (struct mp_group_notes){.undo = h->undo, .kind = MP_UNDO_RMDIR};
+	return mp_group_make_noted(&h->cg, h->device.group.path ? h->device.group.path : parent,
+				   "filler", &none, &h->room_notes, &h->room, &held, err);
 }
 
-static void remove_group(struct mp_group *group)
+static void remove_room(struct mp_harness *h)
 {
-	if (!group->n_folders)
+	if (!h->room.n_folders)
 		return;
-	mp_group_remove(group, REMOVE_MS);
-	mp_group_free(group);
+	mp_group_remove(&h->room, REMOVE_MS);
+	mp_group_forget(&h->room_notes);
+	mp_group_free(&h->room);
 }
 
 /* --- processes ---------------------------------------------------------------------- */
@@ -157,9 +139,9 @@ static int start_filler(struct mp_harness *h, struct mp_error *err)
 
 static int start_command(struct mp_harness *h, struct mp_error *err)
 {
-	const struct mp_group *group = h->place.path ? &h->place : NULL;
+	const struct mp_child_place *place = h->o->profile ? &h->device.place : NULL;
 
-	return h->o->command ? mp_child_start_in(h->o->command, group, &h->command, err) : 0;
+	return h->o->command ? mp_child_start_in(h->o->command, place, &h->command, err) : 0;
 }
 
 static void end_command(struct mp_harness *h)
@@ -222,10 +204,8 @@ static void tear_down(struct mp_harness *h)
 	mp_watcher_end(h);
 	end_command(h);
 	mp_filler_free(h->filler);
-	remove_group(&h->room);
-	remove_group(&h->place);
-	for (size_t i = 0; i < h->n_slots; i++)
-		mp_undo_disarm(h->undo, h->slots[i]);
+	remove_room(h);
+	mp_device_clear(&h->device, REMOVE_MS);
 	mp_guardian_end(h->guardian);
 	mp_undo_free(h->undo);
 	mp_loop_free(h->loop);
@@ -253,7 +233,7 @@ static void describe(struct mp_harness *h)
 	r->thresholds.gc_pct = 85;
 	r->thresholds.critical_pct = 90;
 	r->environment.engine = mp_cgroup_mode_name(h->cg.mode);
-	r->environment.notes = h->notes[0] ? h->notes : NULL;
+	r->environment.notes = h->device.notes[0] ? h->device.notes : NULL;
 	r->environment.total_bytes = r->environment.swap_bytes = MP_UNKNOWN;
 	r->environment.limit_bytes = h->stage.limit;
 	if (!h->o->profile)
@@ -276,7 +256,7 @@ int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_r
 	h->o = options;
 	h->begin_ns = UINT64_MAX;
 	h->tick = h->signals = h->watcher.fd = -1;
-	h->place.fd = h->room.fd = h->command.pidfd = -1;
+	h->device.group.fd = h->room.fd = h->command.pidfd = -1;
 	error = set_up(h, err);
 	if (!error) {
 		describe(h);

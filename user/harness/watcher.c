@@ -180,7 +180,7 @@ static void wait_for_start(struct mp_harness *h)
 void mp_watcher_start(struct mp_harness *h)
 {
 	char target[PATH_MAX + 16];
-	const char *group = h->place.path ? h->place.path : h->room.path;
+	const char *group = h->device.group.path ? h->device.group.path : h->room.path;
 
 	h->watcher.fd = -1;
 	if (h->o->no_monitor) {

@@ -86,12 +86,14 @@ static int make_pipes(int go[2], int failed[2])
 	return error;
 }
 
-static void fork_child(struct mp_child *child, char *const argv[], const struct mp_group *group,
-		       const int go[2], const int failed[2])
+static void fork_child(struct mp_child *child, char *const argv[],
+		       const struct mp_child_place *place, const int go[2], const int failed[2])
 {
-	child->pid = group ? mp_group_fork(group) : fork();
+	child->pid = place->group ? mp_group_fork(place->group) : fork();
 	if (child->pid == 0) {
 		close(go[1]);
+		if (place->prepare)
+			place->prepare(place->data);
 		child_main(child->path, argv, go[0], failed[1]);
 	}
 	if (child->pid > 0)
@@ -103,9 +105,10 @@ int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *er
 	return mp_child_start_in(argv, NULL, ret, err);
 }
 
-int mp_child_start_in(char *const argv[], const struct mp_group *group, struct mp_child *ret,
+int mp_child_start_in(char *const argv[], const struct mp_child_place *place, struct mp_child *ret,
 		      struct mp_error *err)
 {
+	static const struct mp_child_place here = {0};
 	struct mp_child child = {.pid = -1, .go = -1, .failed = -1, .pidfd = -1};
 	int go[2] = {-1, -1};
 	int failed[2] = {-1, -1};
@@ -116,7 +119,7 @@ int mp_child_start_in(char *const argv[], const struct mp_group *group, struct m
 		return fail_to_find(argv[0], err);
 	error = make_pipes(go, failed);
 	if (!error) {
-		fork_child(&child, argv, group, go, failed);
+		fork_child(&child, argv, place ? place : &here, go, failed);
 		error = child.pidfd < 0 ? -errno : 0;
 		close(go[0]);
 		close(failed[1]);

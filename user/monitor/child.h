@@ -21,14 +21,22 @@ struct mp_child {
 
 /* The program that execvp(3) would run, to be freed; NULL when there is none. */
 char *mp_child_find(const char *name);
+
+/* Where a command begins. */
+struct mp_child_place {
+	const struct mp_group *group; /* it is born inside; NULL: where the caller is */
+	void (*prepare)(void *data);  /* called in the child, before it waits; or NULL */
+	void *data;
+};
+
 /*
  * Forks. The child waits until mp_child_release(); if this process dies before
  * that, it leaves without having run anything. Not found: exit code 5. `ret` is
  * untouched on failure. Call it before any thread is made.
  */
 int mp_child_start(char *const argv[], struct mp_child *ret, struct mp_error *err);
-/* The same, born inside a group (NULL: where the caller is). */
-int mp_child_start_in(char *const argv[], const struct mp_group *group, struct mp_child *ret,
+/* The same, in a place (NULL: where the caller is). */
+int mp_child_start_in(char *const argv[], const struct mp_child_place *place, struct mp_child *ret,
 		      struct mp_error *err);
 /* Lets it exec. An exec that fails is an error with exit code 5. */
 int mp_child_release(struct mp_child *child, const char *name, struct mp_error *err);

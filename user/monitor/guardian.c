@@ -238,6 +238,18 @@ static void protect_from_oom(void)
 	mlockall(MCL_CURRENT | MCL_ONFAULT);
 }
 
+/*
+ * A group whose processes outlive the monitor may be there for hours. Who waits for the guardian's
+ * end must not wait for that: a child of it does.
+ */
+static void undo_later(const struct watch *w)
+{
+	if (!mp_undo_has_later(w->undo) || fork() > 0)
+		return;
+	mp_close_p(&w->socket);
+	mp_undo_run_later(w->undo);
+}
+
 static _Noreturn void guardian_main(struct watch *w)
 {
 	ignore_signals();
@@ -249,6 +261,7 @@ static _Noreturn void guardian_main(struct watch *w)
 	if (chdir("/") < 0)
 		_exit(1);
 	undo_all(w, watch_monitor(w));
+	undo_later(w);
 	_exit(0);
 }
 

@@ -140,16 +140,16 @@ static void tear_down(struct mp_monitor *m)
 		mp_child_free(&m->child);
 }
 
-/* OOM kills in the group that the command runs in, which is this process's own. */
+/* OOM kills in the group that the command runs in, which may be this process's own. */
 static uint64_t count_oom_kills(const struct mp_monitor *m)
 {
-	MP_FREE char *path = NULL;
+	const struct mp_group *group = m->o->place ? m->o->place->group : NULL;
+	MP_FREE char *own = NULL;
 	uint64_t kills;
 
-	if (mp_cgroup_of_pid(&m->cgroups, getpid(), &path) ||
-	    mp_cgroup_oom_kills(&m->cgroups, path, &kills))
+	if (!group && mp_cgroup_of_pid(&m->cgroups, getpid(), &own))
 		return 0;
-	return kills;
+	return mp_cgroup_oom_kills(&m->cgroups, group ? group->path : own, &kills) ? 0 : kills;
 }
 
 static int command_exit_code(const struct mp_monitor *m)

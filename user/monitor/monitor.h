@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "config/points.h"
 #include "config/policy_file.h"
+#include "monitor/child.h"
 #include "monitor/output.h"
 #include "report/gather.h"
 #include "target/target.h"
@@ -33,10 +34,11 @@ struct mp_monitor_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;
-	bool agent;	      /* of libmemprobe, in the command */
+	bool agent; /* of libmemprobe, in the command */
 	struct mp_gather
 		*gather;      /* takes what a report of the run is made of; NULL: none is made */
 	char *const *command; /* run: argv; NULL: attach */
+	const struct mp_child_place *place; /* of the command; NULL: where this runs */
 };
 
 /*

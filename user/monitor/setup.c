@@ -516,7 +516,7 @@ static int start_processes(struct mp_monitor *m, struct mp_error *err)
 	if (m->o->command && !error && injects(m))
 		error = mp_python_env_new(m->o->points, &m->python_env, err);
 	if (m->o->command && !error)
-		error = mp_child_start(m->o->command, &m->child, err);
+		error = mp_child_start_in(m->o->command, m->o->place, &m->child, err);
 	mp_python_env_leave(m->python_env);
 	return error ?: start_guardian(m, err);
 }

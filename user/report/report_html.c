@@ -5,17 +5,9 @@
  */
 #include <string.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "report/report_page.h"
-
-/* The bytes of a file, as they were when this was built. */
-#define MP_INCLUDE_BYTES(name, file)                                                               \
-	__asm__(".pushsection .rodata\n"                                                           \
-		"mp_" #name "_begin: .incbin \"" file "\"\n"                                       \
-		"mp_" #name "_end: .byte 0\n"                                                      \
-		".popsection\n");                                                                  \
-	extern const char mp_##name##_begin[] __attribute__((visibility("hidden")));               \
-	extern const char mp_##name##_end[] __attribute__((visibility("hidden")))
 
 MP_INCLUDE_BYTES(page_head, "user/report/page/head.html");
 MP_INCLUDE_BYTES(page_css, "user/report/page/page.css");

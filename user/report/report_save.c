@@ -4,11 +4,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "report/memory_report.h"
 
@@ -34,88 +33,16 @@ static int fail_save(struct mp_error *err, int error, const char *path)
 		       error == -ENOSPC ? ": make room, or give another --output-dir" : "");
 }
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* A name that nobody has: the link fails where the rename would replace. */
-static int publish_new(const char *temporary, const char *path)
-{
-	if (link(temporary, path) == 0)
-		return unlink(temporary) ? -errno : 0;
-	if (errno == EEXIST)
-		return -EEXIST;
-	/* No links on this file system. */
-	return rename(temporary, path) ? -errno : 0;
-}
-
-/* Whoever reads sees the old one or the new one, whole. */
-static int publish(const char *temporary, const char *path, bool is_new)
-{
-	if (is_new)
-		return publish_new(temporary, path);
-	return rename(temporary, path) ? -errno : 0;
-}
-
-static int put_file(const char *path, const struct mp_text *text, bool is_new)
-{
-	char temporary[PATH_MAX];
-	MP_CLOSE int fd = -1;
-	int error;
-
-	if ((size_t)snprintf(temporary, sizeof(temporary), "%s.XXXXXX", path) >= sizeof(temporary))
-		return -ENAMETOOLONG;
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	error = write_all(fd, text->data, text->len);
-	if (!error && (fchmod(fd, 0644) || fsync(fd)))
-		error = -errno;
-	error = error ?: publish(temporary, path, is_new);
-	if (error)
-		unlink(temporary);
-	return error;
-}
-
 int mp_report_save_text(const char *path, const struct mp_text *text, struct mp_error *err)
 {
-	int error = text->failed ? -ENOMEM : put_file(path, text, false);
+	int error = text->failed ? -ENOMEM : mp_file_replace(path, text->data, text->len, 0644);
 
 	return error ? fail_save(err, error, path) : 0;
 }
 
-/* mkdir -p */
-static int make_dir(const char *dir)
-{
-	char path[PATH_MAX];
-	size_t len = strlen(dir);
-
-	if (len == 0 || len >= sizeof(path))
-		return len ? -ENAMETOOLONG : -ENOENT;
-	memcpy(path, dir, len + 1);
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(path, 0755) && errno != EEXIST)
-			return -errno;
-		*slash = '/';
-	}
-	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
-}
-
 int mp_report_check_dir(const char *dir, struct mp_error *err)
 {
-	int error = make_dir(dir);
+	int error = mp_make_dirs(dir);
 
 	/* As who this is now, not who started it. */
 	if (!error && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS))
@@ -168,7 +95,9 @@ static int save_one(const struct mp_memory_report *r, size_t i, const struct mp_
 
 	snprintf(path, sizeof(path), "%s.%s", name->stem, writers[i].extension);
 	writers[i].write(&text, r);
-	error = text.failed ? -ENOMEM : put_file(path, &text, is_new);
+	error = text.failed ? -ENOMEM
+			    : (is_new ? mp_file_create : mp_file_replace)(path, text.data, text.len,
+									  0644);
 	if (error == -EEXIST)
 		return error;
 	return error ? fail_save(err, error, path) : 0;
@@ -195,7 +124,7 @@ static int save_first(const struct mp_memory_report *r, const char *dir, size_t 
 int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
 		   struct mp_report_name *name, struct mp_error *err)
 {
-	int error = make_dir(dir);
+	int error = mp_make_dirs(dir);
 
 	if (error)
 		return fail_save(err, error, dir);
