@@ -262,10 +262,41 @@ static void add_other_tree(struct mp_group *group, const char *controller, const
 	add_folder(group, tree.point, parent, name);
 }
 
-/* Stall figures of a hybrid's v2 tree are looked for at the memory group's own path. */
+static bool is_folder(const char *mount, const char *path)
+{
+	struct stat st;
+	char folder[PATH_MAX];
+
+	return (size_t)snprintf(folder, sizeof(folder), "%s%s", mount, path) < sizeof(folder) &&
+	       stat(folder, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * On a hybrid the stall figures are those of a group in v2's tree, where the caller is
+ * elsewhere than in the memory controller's. A group of ours has the same name in both, so that
+ * one that is made below another of ours is below it in both.
+ */
 static void add_unified(struct mp_group *group, const char *parent, const char *name)
 {
-	add_folder(group, group->cg.unified_mount, parent, name);
+	struct mp_cgroup_tree tree;
+	MP_FREE char *own = NULL;
+	MP_FREE char *below = NULL;
+
+	if (mp_cgroup_find_tree(&group->cg.fs, NULL, &tree) || !tree.point[0] ||
+	    mp_cgroup_path_of_pid(&group->cg.fs, getpid(), NULL, tree.root, &own) ||
+	    asprintf(&below, "%s%s", strcmp(own, "/") == 0 ? "" : own, strrchr(parent, '/')) < 0)
+		return;
+	if (add_folder(group, tree.point, is_folder(tree.point, below) ? below : own, name) == 0)
+		group->unified = group->folders[group->n_folders - 1];
+}
+
+int mp_group_psi_path(const struct mp_group *group, char out[PATH_MAX])
+{
+	if (!group->unified)
+		return -EOPNOTSUPP;
+	if (snprintf(out, PATH_MAX, "%s/memory.pressure", group->unified) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return access(out, R_OK) ? -EOPNOTSUPP : 0;
 }
 
 static int make_folders(struct mp_group *group, const char *parent, const char *prefix,
