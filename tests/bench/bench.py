@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common import (CALLS, EMPTY_PAIR, MEMPROBE, REPEATS, WORKLOAD, Monitor, Target, cpu_ns, headline,
                     kib_of, pinned, report, rows, workload_args)
+from harness import bench_harness
 from pressure import bench_latency, bench_sources
 
 
@@ -233,7 +234,8 @@ def bench_idle():
 
 
 BENCHES = {"cost": bench_cost, "attach": bench_attach, "throughput": bench_throughput,
-           "idle": bench_idle, "sources": bench_sources, "latency": bench_latency}
+           "idle": bench_idle, "sources": bench_sources, "latency": bench_latency,
+           "harness": bench_harness}
 
 
 def main():

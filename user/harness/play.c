@@ -20,6 +20,8 @@
 /* As slow as memory fills anywhere, with swapping; what takes longer is not reached. */
 #define SLOWEST_BYTES_PER_S (20ULL << 20)
 #define REACH_AT_LEAST_NS 10000000000ULL
+#define SHORT_NS 3000000000ULL /* so long held back by a reserve, it will not be reached either */
+#define MOVING_PCT 0.1	       /* of the limit: somebody else grows or shrinks */
 
 /* --- what is wanted -------------------------------------------------------------- */
 
@@ -87,26 +89,26 @@ static void steer(struct mp_harness *h, const struct mp_look *look)
 	};
 	uint64_t size = mp_controller_filler(&in);
 
-	if (size > look->most) {
-		size = look->most;
-		h->was_short = true;
-	}
-	mp_filler_want(h->filler, size);
+	if (size <= look->most)
+		h->short_since_ns = 0;
+	else if (!h->short_since_ns)
+		h->short_since_ns = look->now_ns;
+	mp_filler_want(h->filler, size < look->most ? size : look->most);
 }
 
 /* --- whether it is reached --------------------------------------------------------- */
 
-static bool is_reached(const struct mp_harness *h, const struct mp_look *look)
+static bool is_within(const struct mp_harness *h, const struct mp_look *look, double pct)
 {
 	uint64_t has = h->want.kind == MP_WANT_FILLER ? look->filler : look->usage;
 	uint64_t off = has > h->want.bytes ? has - h->want.bytes : h->want.bytes - has;
 
-	return (double)off <= (double)h->stage.limit * REACHED_PCT / 100;
+	return (double)off <= (double)h->stage.limit * pct / 100;
 }
 
 static void note_reached(struct mp_harness *h, const struct mp_look *look)
 {
-	if (h->reached || !is_reached(h, look))
+	if (h->reached || !is_within(h, look, REACHED_PCT))
 		return;
 	h->reached = true;
 	h->first_sample = h->report.n_samples;
@@ -119,7 +121,10 @@ static bool takes_too_long(const struct mp_harness *h, uint64_t now_ns)
 {
 	uint64_t ns = h->stage.limit / SLOWEST_BYTES_PER_S * 1000000000ULL + REACH_AT_LEAST_NS;
 
-	return !h->clock_ns && now_ns - h->begin_ns > ns;
+	if (h->clock_ns)
+		return false;
+	return now_ns - h->begin_ns > ns ||
+	       (h->short_since_ns && now_ns - h->short_since_ns > SHORT_NS);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
@@ -182,13 +187,13 @@ static int watch(struct mp_harness *h)
 }
 
 /* The next look: soon while it fills, and on time for the next phase. */
-static void set_tick(struct mp_harness *h)
+static void set_tick(struct mp_harness *h, bool is_moving)
 {
 	uint64_t now_ns = mp_clock_now_ns();
 	bool is_ramp = h->due_ns == UINT64_MAX;
 	uint64_t ns = TICK_FILLING_NS;
 
-	if (is_ramp)
+	if (is_ramp || (h->reached && is_moving))
 		ns = TICK_RAMP_NS;
 	else if (h->reached)
 		ns = TICK_HOLDING_NS;
@@ -229,7 +234,7 @@ static int step(struct mp_harness *h)
 		h->was_short = true;
 		h->stop = true;
 	}
-	set_tick(h);
+	set_tick(h, !is_within(h, &look, MOVING_PCT));
 	return error;
 }
 

@@ -79,8 +79,9 @@ struct mp_harness {
 	uint64_t sampled_ns;
 	uint64_t reclaimable; /* of the domain's usage, by the last whole sample */
 	struct mp_want want;
-	bool reached;	/* what is wanted now */
-	bool was_short; /* the host's reserve, or the kernel, gave less than was wanted */
+	uint64_t short_since_ns; /* held back by a reserve since then; 0: it is not */
+	bool reached;		 /* what is wanted now */
+	bool was_short;		 /* the host's reserve, or the kernel, gave less than was wanted */
 
 	struct mp_memory_report report;
 	size_t samples_cap, phases_cap, marks_cap;
