@@ -260,6 +260,13 @@ integration: all targets
 vm: all targets
 	$(Q)tests/vm/run $(KERNELS)
 
+# How fast the harness fills is its own code's doing.
+build/bench/fill_rate: tests/bench/fill_rate.c build/obj/user/harness/arena.o \
+		build/obj/user/harness/content.o build/obj/user/base/clock.o
+	$(call say,BENCH,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ -o $@
+
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCHED, WORKLOAD,
                     Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
+from harness import bench_harness
 from injection import bench_attach_python
 from library import bench_lib
 from pressure import bench_latency, bench_sources
@@ -342,7 +343,8 @@ BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watch
            "attach": bench_attach, "attach_python": bench_attach_python,
            "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
            "latency": bench_latency, "lib": bench_lib, "python": bench_python,
-           "injection": bench_python_injection, "relief": bench_relief}
+           "injection": bench_python_injection, "relief": bench_relief,
+           "harness": bench_harness}
 
 
 def main():

@@ -278,6 +278,44 @@ static void add_other_tree(struct making *m, const char *controller)
 	add_folder(m, tree.point, parent);
 }
 
+static bool is_folder(const char *mount, const char *path)
+{
+	struct stat st;
+	char folder[PATH_MAX];
+
+	return (size_t)snprintf(folder, sizeof(folder), "%s%s", mount, path) < sizeof(folder) &&
+	       stat(folder, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/*
+ * On a hybrid the stall figures are those of a group in v2's tree, where the caller is
+ * elsewhere than in the memory controller's. A group of ours has the same name in both, so that
+ * one that is made below another of ours is below it in both.
+ */
+static void add_unified(struct making *m, const char *parent)
+{
+	struct mp_cgroup_tree tree;
+	MP_FREE char *own = NULL;
+	MP_FREE char *below = NULL;
+	struct mp_group *group = m->group;
+
+	if (mp_cgroup_find_tree(&group->cg.fs, NULL, &tree) || !tree.point[0] ||
+	    mp_cgroup_path_of_pid(&group->cg.fs, getpid(), NULL, tree.root, &own) ||
+	    asprintf(&below, "%s%s", strcmp(own, "/") == 0 ? "" : own, strrchr(parent, '/')) < 0)
+		return;
+	if (add_folder(m, tree.point, is_folder(tree.point, below) ? below : own) == 0)
+		group->unified = group->folders[group->n_folders - 1];
+}
+
+int mp_group_psi_path(const struct mp_group *group, char out[PATH_MAX])
+{
+	if (!group->unified)
+		return -EOPNOTSUPP;
+	if (snprintf(out, PATH_MAX, "%s/memory.pressure", group->unified) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	return access(out, R_OK) ? -EOPNOTSUPP : 0;
+}
+
 static int make_folders(struct making *m, const char *parent, const char *prefix)
 {
 	int error = -EEXIST;
@@ -306,9 +344,8 @@ static int make(struct making *m, const char *parent, const char *prefix, double
 	}
 	if (cpus > 0)
 		add_other_tree(m, "cpu");
-	/* Stall figures of a hybrid's v2 tree are looked for at the memory group's own path. */
 	if (group->cg.mode == MP_CGROUP_HYBRID)
-		add_folder(m, group->cg.unified_mount, parent);
+		add_unified(m, parent);
 	return 0;
 }
 

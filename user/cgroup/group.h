@@ -34,7 +34,8 @@ struct mp_group {
 	char *path;		       /* in the tree of the memory controller, as in cgroup.h */
 	char *folders[MP_GROUP_TREES]; /* whole paths; the memory controller's first */
 	size_t n_folders;
-	int fd; /* of the first, when it is of v2: to clone into; else -1 */
+	const char *unified; /* the folder of v2's tree on a hybrid; NULL: there is none */
+	int fd;		     /* of the first, when it is of v2: to clone into; else -1 */
 };
 
 /* For who wants to know of a folder before it is there, so that it goes when he is killed. */
@@ -61,6 +62,9 @@ int mp_group_place(const struct mp_cgroups *cg, bool limited, char **ret_parent,
 int mp_group_make(const struct mp_cgroups *cg, const char *parent, const char *name,
 		  const struct mp_group_limits *limits, const struct mp_group_hook *hook,
 		  struct mp_group *ret, struct mp_group_held *ret_held, struct mp_error *err);
+
+/* Its stall figures on a hybrid, in v2's tree. -EOPNOTSUPP: there are none. */
+int mp_group_psi_path(const struct mp_group *group, char out[PATH_MAX]);
 
 /*
  * fork() whose child begins inside the group: by clone3(CLONE_INTO_CGROUP) on v2; on v1 the child

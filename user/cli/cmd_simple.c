@@ -54,6 +54,17 @@ static int parse_mb(const char *option, const char *value, uint64_t *ret, struct
 	return 0;
 }
 
+static int parse_step(const char *value, uint64_t *ret, struct mp_error *err)
+{
+	uint64_t bytes = 0;
+	int error = parse_mb("--step-size", value, &bytes, err);
+
+	if (!error && bytes == 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--step-size 0: a step is above zero");
+	*ret = bytes;
+	return error;
+}
+
 static int parse_time(const char *option, const char *value, uint64_t *ret, struct mp_error *err)
 {
 	if (mp_duration_parse(value, ret) || *ret == 0)
@@ -86,9 +97,23 @@ static int parse_pct(const char *option, const char *value, double *ret, struct 
 	return 0;
 }
 
+/* Of a pattern: zero is not a share that can be asked for, and must not become the default. */
+static int parse_share(const char *option, const char *value, double *ret, struct mp_error *err)
+{
+	double pct = 0;
+	int error = parse_pct(option, value, &pct, err);
+
+	if (!error && pct == 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "%s %s: a percentage above 0, up to 100",
+			       option, value);
+	if (!error)
+		*ret = pct;
+	return error;
+}
+
 static int set_step_size(void *args, const char *value, struct mp_error *err)
 {
-	return parse_mb("--step-size", value, &pattern_of(args)->step_bytes, err);
+	return parse_step(value, &pattern_of(args)->step_bytes, err);
 }
 
 static int set_interval(void *args, const char *value, struct mp_error *err)
@@ -103,7 +128,7 @@ static int set_steps(void *args, const char *value, struct mp_error *err)
 
 static int set_target(void *args, const char *value, struct mp_error *err)
 {
-	return parse_pct("--target", value, &pattern_of(args)->target_pct, err);
+	return parse_share("--target", value, &pattern_of(args)->target_pct, err);
 }
 
 static int set_duration(void *args, const char *value, struct mp_error *err)
@@ -113,12 +138,12 @@ static int set_duration(void *args, const char *value, struct mp_error *err)
 
 static int set_min(void *args, const char *value, struct mp_error *err)
 {
-	return parse_pct("--min", value, &pattern_of(args)->min_pct, err);
+	return parse_share("--min", value, &pattern_of(args)->min_pct, err);
 }
 
 static int set_max(void *args, const char *value, struct mp_error *err)
 {
-	return parse_pct("--max", value, &pattern_of(args)->max_pct, err);
+	return parse_share("--max", value, &pattern_of(args)->max_pct, err);
 }
 
 static int set_cycles(void *args, const char *value, struct mp_error *err)

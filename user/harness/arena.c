@@ -112,8 +112,11 @@ static int grow(struct mp_arena *arena, char *base, size_t *has, size_t want, si
 		size_t bytes = smaller(end - *has, MP_BLOCK_BYTES);
 		int error = populate(arena, base + *has, bytes);
 
-		if (error)
+		if (error) {
+			/* What came of it is not counted, so nobody would give it back. */
+			drop(base + *has, bytes);
 			return error;
+		}
 		*has += bytes;
 	}
 	return 0;
@@ -156,8 +159,16 @@ static void touch(volatile char *at, size_t bytes)
 	}
 }
 
-void mp_arena_touch(struct mp_arena *arena)
+size_t mp_arena_touch(struct mp_arena *arena, size_t from, size_t bytes)
 {
-	touch(arena->blocks, arena->block_bytes);
-	touch(arena->small, arena->small_bytes);
+	size_t size = mp_arena_size(arena);
+	size_t end = from < size ? from + smaller(bytes, size - from) : size;
+	size_t in_blocks = smaller(end, arena->block_bytes);
+
+	if (from < in_blocks)
+		touch(arena->blocks + from, in_blocks - from);
+	from = from > arena->block_bytes ? from - arena->block_bytes : 0;
+	if (end > arena->block_bytes + from)
+		touch(arena->small + from, end - arena->block_bytes - from);
+	return end < size ? end : 0;
 }

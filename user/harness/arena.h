@@ -34,8 +34,11 @@ size_t mp_arena_size(const struct mp_arena *arena);
  * the kernel gives no more.
  */
 int mp_arena_step(struct mp_arena *arena, size_t want, size_t step);
-/* Touches every page. */
-void mp_arena_touch(struct mp_arena *arena);
+/*
+ * Touches each page of at most `bytes` that begin at `from` (an earlier answer, or 0). Returns
+ * where to go on, 0 at the end: so that whoever touches a lot can look up in between.
+ */
+size_t mp_arena_touch(struct mp_arena *arena, size_t from, size_t bytes);
 void mp_arena_end(struct mp_arena *arena);
 
 #endif

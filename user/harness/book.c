@@ -85,12 +85,12 @@ static int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Median of usage since it was reached, and how far it was off on average. */
+/* Median of usage since it was reached, and how far it was off on average; of what was not
+ * reached, where it had got to at the end. */
 static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 {
 	const struct mp_memory_report *r = &h->report;
-	size_t first = h->reached ? h->first_sample : h->phase_first_sample;
-	size_t n = r->n_samples - first;
+	size_t n = r->n_samples - (h->reached ? h->first_sample : h->phase_first_sample);
 	MP_FREE uint64_t *usage = n ? calloc(n, sizeof(*usage)) : NULL;
 	double error = 0;
 
@@ -98,8 +98,9 @@ static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 	phase->achieved_pct = phase->error_pct = -1;
 	if (!usage)
 		return;
+	n = h->reached ? n : 1;
 	for (size_t i = 0; i < n; i++) {
-		const struct mp_memory_sample *s = &r->samples[first + i];
+		const struct mp_memory_sample *s = &r->samples[r->n_samples - n + i];
 
 		usage[i] = s->usage;
 		error += percent_of(h, s->usage) - percent_of(h, s->requested);
@@ -107,7 +108,7 @@ static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 	/* A ramp is where it has got to; a hold, where it was most of the time. */
 	phase->requested = r->samples[r->n_samples - 1].requested;
 	phase->achieved = usage[n - 1];
-	if (h->due_ns != UINT64_MAX) {
+	if (h->reached && h->due_ns != UINT64_MAX) {
 		qsort(usage, n, sizeof(*usage), compare_u64);
 		phase->achieved = usage[n / 2];
 	}
@@ -196,6 +197,10 @@ static void close_pressure(struct mp_harness *h)
 	}
 	if (mp_cgroup_oom_kills(&h->cg, h->domain, &kills) == 0)
 		r->pressure.oom_kills = kills - h->oom_kills_begin;
+	/* v1 does not count what happens below. */
+	if (h->cg.mode != MP_CGROUP_V2 && r->pressure.oom_kills != MP_UNKNOWN &&
+	    mp_cgroup_oom_kills(&h->cg, h->room.path, &kills) == 0)
+		r->pressure.oom_kills += kills;
 }
 
 static bool is_killed(int status)
@@ -203,12 +208,23 @@ static bool is_killed(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-/* On v1 a kill is counted in the victim's own group: a filler that somebody killed is one, too. */
+/* Whether the kernel has counted a kill; where it does not count, it may well have. */
+static bool has_killed(const struct mp_harness *h, const char *group, uint64_t before)
+{
+	uint64_t kills;
+
+	return !group || mp_cgroup_oom_kills(&h->cg, group, &kills) || kills == MP_UNKNOWN ||
+	       kills > before;
+}
+
+/* Anybody can send SIGKILL: the counters tell whether it was the kernel. On v1 they are those of
+ * the victim's own group alone. */
 static bool was_oom_killed(const struct mp_harness *h)
 {
-	if (h->o->command && h->command.ended && is_killed(h->command.status))
+	if (h->o->command && h->command.ended && is_killed(h->command.status) &&
+	    has_killed(h, h->device.group.path, h->oom_kills_begin))
 		return true;
-	return h->filler_ended && is_killed(h->filler_status);
+	return h->filler_ended && is_killed(h->filler_status) && has_killed(h, h->room.path, 0);
 }
 
 static bool is_short(const struct mp_harness *h)

@@ -21,6 +21,7 @@
 
 #define STEP_BYTES (4UL << 20) /* between two looks at what is wanted: about a millisecond */
 #define TOUCH_NS 1000000000ULL
+#define TOUCH_BYTES (4UL << 20) /* the same, when each page may have to come from swap */
 /* Huge pages come and go by 2 MiB, which a small group would feel. */
 #define HUGE_FROM_BYTES (1ULL << 30)
 
@@ -48,7 +49,8 @@ struct worker {
 	struct mp_arena arena;
 	const struct mp_filler_options *options;
 	int event;
-	uint64_t touched_ns;
+	uint64_t touched_ns; /* when the last round began */
+	size_t touch_at;     /* where it goes on; 0: it is over */
 };
 
 static void sleep_until_asked(struct control *control, uint32_t seen, uint64_t ns)
@@ -59,14 +61,17 @@ static void sleep_until_asked(struct control *control, uint32_t seen, uint64_t n
 	syscall(SYS_futex, &control->asked, FUTEX_WAIT, seen, &timeout, NULL, 0);
 }
 
-static void keep_hot(struct worker *w)
+/* Touches a part of what it holds, when it is time to. Returns whether there is more of it. */
+static bool keep_hot(struct worker *w)
 {
 	uint64_t now = mp_clock_now_ns();
 
-	if (w->options->cold || now - w->touched_ns < TOUCH_NS)
-		return;
-	mp_arena_touch(&w->arena);
-	w->touched_ns = now;
+	if (w->options->cold || (!w->touch_at && now - w->touched_ns < TOUCH_NS))
+		return false;
+	if (!w->touch_at)
+		w->touched_ns = now;
+	w->touch_at = mp_arena_touch(&w->arena, w->touch_at, TOUCH_BYTES);
+	return w->touch_at != 0;
 }
 
 /* What the kernel refuses is tried again a little later: there may be room by then. */
@@ -81,7 +86,8 @@ static void work(struct worker *w)
 		return;
 	if (there > 0 && atomic_exchange(&w->control->reached, seen) != seen)
 		eventfd_write(w->event, 1);
-	keep_hot(w);
+	if (keep_hot(w))
+		return;
 	sleep_until_asked(w->control, seen, there > 0 ? TOUCH_NS / 4 : TOUCH_NS / 100);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "harness/controller.h"
+#include "harness/patterns.h"
 #include "harness/private.h"
 
 #define TICK_FILLING_NS 2000000ULL
@@ -19,6 +20,8 @@
 /* As slow as memory fills anywhere, with swapping; what takes longer is not reached. */
 #define SLOWEST_BYTES_PER_S (20ULL << 20)
 #define REACH_AT_LEAST_NS 10000000000ULL
+#define SHORT_NS 3000000000ULL /* so long held back by a reserve, it will not be reached either */
+#define MOVING_PCT 0.1	       /* of the limit: somebody else grows or shrinks */
 
 /* --- what is wanted -------------------------------------------------------------- */
 
@@ -40,35 +43,39 @@ static uint64_t due_of(const struct mp_harness *h)
 	return h->clock_ns - h->begin_ns + h->due_ns;
 }
 
-static int take_want(struct mp_harness *h, uint64_t now_ns)
+/* A phase ends with a sample of its own, so that a short one has figures, too. */
+static int change_phase(struct mp_harness *h, const struct mp_want *want,
+			const struct mp_look *look)
+{
+	uint64_t due = 0;
+	int error = 0;
+
+	if (h->report.n_phases) {
+		due = due_of(h);
+		error = mp_book_sample(h, look);
+	}
+	error = error ?: mp_book_phase(h, want, look->now_ns, due);
+	/* A ramp that is under way is where it is. */
+	h->reached = want->next_ns == UINT64_MAX && h->clock_ns;
+	h->first_sample = h->report.n_samples;
+	return error;
+}
+
+static int take_want(struct mp_harness *h, const struct mp_look *look)
 {
 	struct mp_want want;
 	int error = 0;
 
-	h->o->pattern->at(&h->pattern, &h->stage, pattern_time(h, now_ns), &want);
+	h->o->pattern->at(&h->pattern, &h->stage, pattern_time(h, look->now_ns), &want);
 	if (want.kind == MP_WANT_DONE) {
 		h->stop = true;
 		return 0;
 	}
-	if (!h->report.n_phases || !is_same_phase(&want, &h->want)) {
-		error = mp_book_phase(h, &want, now_ns, h->report.n_phases ? due_of(h) : 0);
-		/* A ramp that is under way is where it is. */
-		h->reached = want.next_ns == UINT64_MAX && h->clock_ns;
-		h->first_sample = h->report.n_samples;
-	}
+	if (!h->report.n_phases || !is_same_phase(&want, &h->want))
+		error = change_phase(h, &want, look);
 	h->want = want;
 	h->due_ns = want.next_ns;
 	return error;
-}
-
-/* What the host's reserve leaves the filler to have. */
-static uint64_t host_allows(const struct mp_harness *h, const struct mp_look *look)
-{
-	if (look->host_free >= h->reserve)
-		return look->filler + (look->host_free - h->reserve);
-	return look->filler > h->reserve - look->host_free
-		       ? look->filler - (h->reserve - look->host_free)
-		       : 0;
 }
 
 static void steer(struct mp_harness *h, const struct mp_look *look)
@@ -77,32 +84,31 @@ static void steer(struct mp_harness *h, const struct mp_look *look)
 		.want = h->want,
 		.usage = look->usage,
 		.filler = look->filler,
-		.ceiling = h->stage.limit - h->pattern.margin_bytes,
+		.ceiling = mp_pattern_ceiling(&h->pattern, &h->stage),
 		.page_bytes = (uint64_t)sysconf(_SC_PAGESIZE),
 	};
 	uint64_t size = mp_controller_filler(&in);
-	uint64_t most = host_allows(h, look);
 
-	if (size > most) {
-		size = most;
-		h->was_short = true;
-	}
-	mp_filler_want(h->filler, size);
+	if (size <= look->most)
+		h->short_since_ns = 0;
+	else if (!h->short_since_ns)
+		h->short_since_ns = look->now_ns;
+	mp_filler_want(h->filler, size < look->most ? size : look->most);
 }
 
 /* --- whether it is reached --------------------------------------------------------- */
 
-static bool is_reached(const struct mp_harness *h, const struct mp_look *look)
+static bool is_within(const struct mp_harness *h, const struct mp_look *look, double pct)
 {
 	uint64_t has = h->want.kind == MP_WANT_FILLER ? look->filler : look->usage;
 	uint64_t off = has > h->want.bytes ? has - h->want.bytes : h->want.bytes - has;
 
-	return (double)off <= (double)h->stage.limit * REACHED_PCT / 100;
+	return (double)off <= (double)h->stage.limit * pct / 100;
 }
 
 static void note_reached(struct mp_harness *h, const struct mp_look *look)
 {
-	if (h->reached || !is_reached(h, look))
+	if (h->reached || !is_within(h, look, REACHED_PCT))
 		return;
 	h->reached = true;
 	h->first_sample = h->report.n_samples;
@@ -115,7 +121,10 @@ static bool takes_too_long(const struct mp_harness *h, uint64_t now_ns)
 {
 	uint64_t ns = h->stage.limit / SLOWEST_BYTES_PER_S * 1000000000ULL + REACH_AT_LEAST_NS;
 
-	return !h->clock_ns && now_ns - h->begin_ns > ns;
+	if (h->clock_ns)
+		return false;
+	return now_ns - h->begin_ns > ns ||
+	       (h->short_since_ns && now_ns - h->short_since_ns > SHORT_NS);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
@@ -136,7 +145,7 @@ static void take_filler_end(void *data)
 	if (mp_filler_reap(h->filler, &h->filler_status) == -EAGAIN)
 		return;
 	mp_loop_remove(h->loop, mp_filler_pidfd(h->filler));
-	h->filler_ended = h->stop = true;
+	h->filler_ended = h->was_short = h->stop = true;
 }
 
 static void take_filler_event(void *data)
@@ -178,20 +187,21 @@ static int watch(struct mp_harness *h)
 }
 
 /* The next look: soon while it fills, and on time for the next phase. */
-static void set_tick(struct mp_harness *h, uint64_t now_ns)
+static void set_tick(struct mp_harness *h, bool is_moving)
 {
+	uint64_t now_ns = mp_clock_now_ns();
 	bool is_ramp = h->due_ns == UINT64_MAX;
 	uint64_t ns = TICK_FILLING_NS;
 
-	if (is_ramp)
+	if (is_ramp || (h->reached && is_moving))
 		ns = TICK_RAMP_NS;
 	else if (h->reached)
 		ns = TICK_HOLDING_NS;
 	if (!is_ramp && h->clock_ns) {
 		uint64_t due = h->clock_ns + h->due_ns;
 
-		if (due > now_ns && due - now_ns < ns)
-			ns = due - now_ns;
+		if (due < now_ns + ns)
+			ns = due > now_ns ? due - now_ns : 1;
 	}
 	mp_timer_set(h->tick, ns);
 }
@@ -213,7 +223,7 @@ static int step(struct mp_harness *h)
 	struct mp_look look;
 	int error = mp_look(h, is_due, &look);
 
-	error = error ?: take_want(h, look.now_ns);
+	error = error ?: take_want(h, &look);
 	if (error || h->stop)
 		return error;
 	steer(h, &look);
@@ -224,8 +234,20 @@ static int step(struct mp_harness *h)
 		h->was_short = true;
 		h->stop = true;
 	}
-	set_tick(h, look.now_ns);
+	set_tick(h, !is_within(h, &look, MOVING_PCT));
 	return error;
+}
+
+/* The last sample, unless what ended the run has taken with it what was held. */
+static int look_back(struct mp_harness *h)
+{
+	struct mp_look look;
+	int error;
+
+	if (h->filler_ended || h->command.ended || !h->report.n_phases)
+		return 0;
+	error = mp_look(h, true, &look);
+	return error ? error : mp_book_sample(h, &look);
 }
 
 int mp_play(struct mp_harness *h, struct mp_error *err)
@@ -239,6 +261,7 @@ int mp_play(struct mp_harness *h, struct mp_error *err)
 		if (!error && !h->stop)
 			error = mp_loop_once(h->loop, -1);
 	}
+	error = error ?: look_back(h);
 	mp_book_end_phase(h, mp_clock_now_ns());
 	h->report.duration_ns = mp_clock_now_ns() - h->begin_ns;
 	return error ? mp_fail(err, MP_EXIT_UNSUPPORTED, -error,

@@ -15,9 +15,17 @@
 /* The group that is under pressure, as it is now. */
 struct mp_look {
 	uint64_t now_ns;
-	uint64_t usage;	    /* working set */
-	uint64_t filler;    /* what the filler held when usage was read, or a little less */
-	uint64_t host_free; /* MemAvailable of the host */
+	uint64_t usage;	 /* working set */
+	uint64_t filler; /* what the filler held when usage was read, or a little less */
+	uint64_t most;	 /* that the reserves leave the filler to have */
+};
+
+/* A group around the domain with a limit of its own, in which nobody is to run out of memory. */
+#define MP_HARNESS_OUTER 8
+struct mp_outer {
+	char *path;
+	uint64_t limit;
+	uint64_t reclaimable; /* of its usage, by the last whole look */
 };
 
 /* The monitor in a process of its own, and what it tells. watcher.c */
@@ -41,6 +49,9 @@ struct mp_harness {
 	struct mp_psi_totals psi_begin;
 	uint64_t oom_kills_begin;
 	uint64_t reserve; /* of the host, never touched */
+	struct mp_outer outer[MP_HARNESS_OUTER];
+	size_t n_outer;
+	uint64_t most; /* that the filler may have, by the last look at the host and around */
 
 	struct mp_undo *undo;
 	struct mp_guardian *guardian;
@@ -68,8 +79,9 @@ struct mp_harness {
 	uint64_t sampled_ns;
 	uint64_t reclaimable; /* of the domain's usage, by the last whole sample */
 	struct mp_want want;
-	bool reached;	/* what is wanted now */
-	bool was_short; /* the host's reserve, or the kernel, gave less than was wanted */
+	uint64_t short_since_ns; /* held back by a reserve since then; 0: it is not */
+	bool reached;		 /* what is wanted now */
+	bool was_short;		 /* the host's reserve, or the kernel, gave less than was wanted */
 
 	struct mp_memory_report report;
 	size_t samples_cap, phases_cap, marks_cap;
@@ -91,6 +103,8 @@ void mp_book_close(struct mp_harness *h);
 void mp_book_free(struct mp_harness *h);
 
 /* look.c */
+int mp_look_around(struct mp_harness *h); /* finds the groups around, once, before the first look */
+void mp_look_free(struct mp_harness *h);
 int mp_look(struct mp_harness *h, bool whole, struct mp_look *ret);
 
 /* play.c: plays the pattern to its end, a signal, or the end of the filler. */

@@ -10,6 +10,7 @@
 #include "base/size.h"
 #include "cgroup/control.h"
 #include "harness/private.h"
+#include "harness/slim.h"
 
 #define MB (1ULL << 20)
 #define GB (1ULL << 30)
@@ -60,6 +61,31 @@ static int find_domain(struct mp_harness *h, struct mp_error *err)
 	return error;
 }
 
+/* Where the domain's stall figures are; a hybrid's are in another tree than its memory. */
+static void find_psi(struct mp_harness *h)
+{
+	int error = 0;
+
+	if (!h->domain)
+		snprintf(h->psi_path, sizeof(h->psi_path), "%s/proc/pressure/memory",
+			 h->cg.fs.root);
+	else if (h->cg.mode == MP_CGROUP_V2)
+		error = mp_cgroup_psi_path(&h->cg, h->domain, h->psi_path);
+	else
+		error = mp_group_psi_path(&h->device.group, h->psi_path);
+	if (error)
+		h->psi_path[0] = '\0';
+}
+
+static void begin_pressure(struct mp_harness *h)
+{
+	find_psi(h);
+	if (h->psi_path[0] && mp_psi_totals_read(h->psi_path, &h->psi_begin))
+		h->psi_path[0] = '\0';
+	if (h->domain)
+		mp_cgroup_oom_kills(&h->cg, h->domain, &h->oom_kills_begin);
+}
+
 static int set_stage(struct mp_harness *h, struct mp_error *err)
 {
 	uint64_t total, available;
@@ -67,24 +93,19 @@ static int set_stage(struct mp_harness *h, struct mp_error *err)
 	int error = find_domain(h, err);
 
 	error = error ?: mp_host_memory(&h->cg.fs, &total, &available);
-	error = error ?: mp_look(h, true, &look);
+	error = error ?: mp_look_around(h);
+	if (error)
+		return error;
+	h->reserve = total / RESERVE_SHARE > RESERVE_LEAST ? total / RESERVE_SHARE : RESERVE_LEAST;
+	error = mp_look(h, true, &look);
 	if (error)
 		return error;
 	h->stage.start = look.usage;
-	h->reserve = total / RESERVE_SHARE > RESERVE_LEAST ? total / RESERVE_SHARE : RESERVE_LEAST;
 	h->pattern = h->o->pattern_options;
 	if (!h->o->margin_given)
 		h->pattern.margin_bytes =
 			h->stage.limit < SMALL_LIMIT ? h->stage.limit / 10 : MARGIN_BYTES;
-	if (h->domain && mp_cgroup_psi_path(&h->cg, h->domain, h->psi_path))
-		h->psi_path[0] = '\0';
-	if (!h->domain)
-		snprintf(h->psi_path, sizeof(h->psi_path), "%s/proc/pressure/memory",
-			 h->cg.fs.root);
-	if (h->psi_path[0] && mp_psi_totals_read(h->psi_path, &h->psi_begin))
-		h->psi_path[0] = '\0';
-	if (h->domain)
-		mp_cgroup_oom_kills(&h->cg, h->domain, &h->oom_kills_begin);
+	begin_pressure(h);
 	return h->o->pattern->check(&h->pattern, &h->stage, err);
 }
 
@@ -195,6 +216,7 @@ static int set_up(struct mp_harness *h, struct mp_error *err)
 	if (error)
 		return error;
 	mp_watcher_start(h);
+	mp_slim();
 	return h->o->command ? mp_child_release(&h->command, h->o->command[0], err) : 0;
 }
 
@@ -295,6 +317,7 @@ void mp_harness_result_free(struct mp_harness_result *result)
 	if (!result)
 		return;
 	mp_book_free(&result->h);
+	mp_look_free(&result->h);
 	free(result->h.domain);
 	free(result);
 }
