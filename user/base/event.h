@@ -74,6 +74,9 @@ struct mp_event_start {
 	size_t n_targets;
 	const char *const *features; /* e.g. "uprobe_multi" */
 	size_t n_features;
+	/* Of the policy, percent of a limit, from 1 on; less in [MP_SEVERITY_WARNING]: not known.
+	 */
+	double threshold_pct[MP_SEVERITY_COUNT];
 };
 
 /* Stands for all points that programs tell of by the markers of one file. */

@@ -14,7 +14,7 @@
 #define FIRST_CODE 256 /* getopt values of options, above every letter */
 
 static const struct mp_command *const commands[] = {
-	&mp_cmd_attach, &mp_cmd_run, &mp_cmd_probes, &mp_cmd_simple, &mp_cmd_doctor,
+	&mp_cmd_attach, &mp_cmd_run, &mp_cmd_probes, &mp_cmd_simple, &mp_cmd_report, &mp_cmd_doctor,
 };
 
 static int set_config_dir(void *cli, const char *value, struct mp_error *err)
@@ -225,10 +225,12 @@ static bool is_global(const struct mp_option *option)
 static int parse_options(struct mp_cli *cli, const struct mp_command *c, void *state, int argc,
 			 char **argv, struct mp_error *err)
 {
-	struct getopt_table t = {.shorts = "+:"};
+	struct getopt_table t = {.shorts = ":"};
 	char command[32] = "";
 	int code;
 
+	if (!c || !c->mixes_rest)
+		strcpy(t.shorts, "+:");
 	add_options(&t, global_options, MP_ARRAY_SIZE(global_options));
 	if (c) {
 		add_options(&t, c->options, c->n_options);

@@ -45,6 +45,7 @@ struct mp_command {
 	const char *const
 		*verbs;	 /* what the first word may be, NULL-terminated; NULL: takes none */
 	bool takes_rest; /* what stands after the options is a command line or words of its own */
+	bool mixes_rest; /* options may stand between and behind those words, too */
 	size_t size;	 /* of the command's own state, zeroed before options are set */
 	int (*run)(struct mp_cli *cli, void *state, char **rest, struct mp_error *err);
 	void (*end)(void *state); /* frees what the options have stored; NULL: nothing */
@@ -54,6 +55,7 @@ extern const struct mp_command mp_cmd_attach;
 extern const struct mp_command mp_cmd_run;
 extern const struct mp_command mp_cmd_probes;
 extern const struct mp_command mp_cmd_simple;
+extern const struct mp_command mp_cmd_report;
 extern const struct mp_command mp_cmd_doctor;
 
 /* Runs the command that the arguments name. Returns the exit code. */

@@ -30,6 +30,9 @@ static const struct mp_option options[] = {
 	{"duration", 'd', "TIME", "stop after TIME: 30, 1.5s, 10m, 2h", mp_watch_set_duration},
 	{"format", 0, "FORMAT", "text or json (one object a line)", mp_watch_set_format},
 	{"record", 0, "FILE", "write the events to FILE as well", mp_watch_set_record},
+	{"save-report", 0, NULL, "keep a report of the run", mp_watch_set_save},
+	{"report-format", 0, "FORMAT", "json, csv, html or all (all)", mp_watch_set_report_format},
+	{"output-dir", 0, "DIR", "where reports go (logs/memory_tests)", mp_watch_set_output_dir},
 	{"replay", 0, "FILE", "instead of watching, feed a recording to the policy", set_replay},
 	{"ring-size", 0, "SIZE",
 	 "ring buffer between kernel and monitor (default 256K; 8M when every call is shown)",
@@ -66,6 +69,7 @@ const struct mp_command mp_cmd_attach = {
 		"      --point 'alloc=high@libjemalloc.so*:malloc'\n"
 		"  sudo memprobe-bpf attach --target cgroup:/app --policy strict.yaml --enforce\n"
 		"  sudo memprobe-bpf attach --target 1234 --record run.ndjson\n"
+		"  sudo memprobe-bpf attach --target 1234 -d 60 --save-report\n"
 		"  memprobe-bpf attach --replay run.ndjson --policy stricter.yaml\n",
 	.options = options,
 	.n_options = MP_ARRAY_SIZE(options),

@@ -275,6 +275,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 	set_defaults(args);
 	args->o.command = rest[0] ? rest : NULL;
 	error = find_profile(cli, args, err);
+	error = error ?: mp_save_prepare(&args->save, err);
 	error = error ?: mp_harness_run(&args->o, &result, err);
 	if (error)
 		return error;

@@ -2,6 +2,7 @@
 #include "cli/save.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/names.h"
 
@@ -21,19 +22,33 @@ int mp_save_set_format(struct mp_save_args *args, const char *value, struct mp_e
 	return 0;
 }
 
+static const char *dir_of(const struct mp_save_args *args)
+{
+	return args->dir ? args->dir : DEFAULT_DIR;
+}
+
+int mp_save_prepare(const struct mp_save_args *args, struct mp_error *err)
+{
+	return args->save ? mp_report_check_dir(dir_of(args), err) : 0;
+}
+
 int mp_save_report(const struct mp_cli *cli, const struct mp_save_args *args,
 		   const struct mp_memory_report *r, struct mp_report_name *name,
 		   struct mp_error *err)
 {
 	unsigned int formats = args->formats ? args->formats : MP_REPORT_ALL;
+	char extensions[32];
 	int error;
 
 	if (!args->save)
 		return 0;
-	error = mp_report_save(r, args->dir ? args->dir : DEFAULT_DIR, formats, name, err);
-	if (!error && !cli->quiet)
-		printf("saved as %s.{%s%s%s}\n", name->stem, formats & MP_REPORT_JSON ? "json" : "",
-		       formats & MP_REPORT_CSV ? ",csv" : "",
-		       formats & MP_REPORT_HTML ? ",html" : "");
-	return error;
+	error = mp_report_save(r, dir_of(args), formats, name, err);
+	if (error || cli->quiet)
+		return error;
+	snprintf(extensions, sizeof(extensions), "%s%s%s", formats & MP_REPORT_JSON ? ",json" : "",
+		 formats & MP_REPORT_CSV ? ",csv" : "", formats & MP_REPORT_HTML ? ",html" : "");
+	fprintf(args->keep_stdout ? stderr : stdout,
+		strchr(extensions + 1, ',') ? "saved as %s.{%s}\n" : "saved as %s.%s\n", name->stem,
+		extensions + 1);
+	return 0;
 }

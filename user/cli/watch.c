@@ -140,6 +140,26 @@ int mp_watch_set_record(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+int mp_watch_set_save(void *args, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct mp_watch_args *)args)->save.save = true;
+	return 0;
+}
+
+int mp_watch_set_report_format(void *args, const char *value, struct mp_error *err)
+{
+	return mp_save_set_format(&((struct mp_watch_args *)args)->save, value, err);
+}
+
+int mp_watch_set_output_dir(void *args, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct mp_watch_args *)args)->save.dir = value;
+	return 0;
+}
+
 /* A file that the user named: as a path first, then by the search for config files. */
 static int find_named(const struct mp_cli *cli, const char *name, char **ret_path,
 		      struct mp_error *err)
@@ -190,6 +210,43 @@ void mp_watch_args_free(void *state)
 		mp_target_spec_free(&args->targets[i]);
 }
 
+/* What was gathered before an error is worth a report, too. */
+static int save_gathered(const struct mp_cli *cli, struct mp_watch_args *args,
+			 struct mp_gather *gather, struct mp_error *err)
+{
+	const struct mp_memory_report *r = gather ? mp_gather_report(gather) : NULL;
+	struct mp_report_name name = {0};
+
+	if (!gather)
+		return 0;
+	if (!r)
+		return -ENOMEM;
+	args->save.keep_stdout = args->format == MP_FORMAT_JSON;
+	return r->duration_ns ? mp_save_report(cli, &args->save, r, &name, err) : 0;
+}
+
+static int watch(const struct mp_cli *cli, struct mp_watch_args *args, struct mp_monitor_options *o,
+		 struct mp_error *err)
+{
+	int exit_code = MP_EXIT_OK;
+	int error = mp_watch_load_points(cli, args, err);
+	int saved;
+
+	error = error ?: mp_save_prepare(&args->save, err);
+	if (!error && args->save.save) {
+		o->gather = mp_gather_new();
+		error = o->gather ? 0 : -ENOMEM;
+	}
+	if (error)
+		return error;
+	error = mp_monitor_run(o, &exit_code, err);
+	saved = save_gathered(cli, args, o->gather, error ? NULL : err);
+	mp_gather_free(o->gather);
+	if (error || saved)
+		return error ? error : saved;
+	return exit_code;
+}
+
 int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *command,
 	     struct mp_error *err)
 {
@@ -213,14 +270,11 @@ int mp_watch(const struct mp_cli *cli, struct mp_watch_args *args, char *const *
 			   .record_path = args->record},
 		.command = command,
 	};
-	int exit_code = MP_EXIT_OK;
 	int error = mp_watch_load_policy(cli, args, &policy, err);
 
 	if (error)
 		return error;
 	if (args->replay)
 		return mp_monitor_replay(args->replay, &policy, &o.output, err);
-	error = mp_watch_load_points(cli, args, err);
-	error = error ?: mp_monitor_run(&o, &exit_code, err);
-	return error ? error : exit_code;
+	return watch(cli, args, &o, err);
 }

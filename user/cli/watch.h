@@ -4,6 +4,7 @@
 #define MP_CLI_WATCH_H
 
 #include "cli/cli.h"
+#include "cli/save.h"
 #include "config/points.h"
 #include "monitor/monitor.h"
 
@@ -26,6 +27,7 @@ struct mp_watch_args {
 	enum mp_format format;
 	const char *record;
 	const char *replay;
+	struct mp_save_args save;
 };
 
 int mp_watch_set_target(void *args, const char *value, struct mp_error *err);
@@ -42,6 +44,9 @@ int mp_watch_set_duration(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_ring_size(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_format(void *args, const char *value, struct mp_error *err);
 int mp_watch_set_record(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_save(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_report_format(void *args, const char *value, struct mp_error *err);
+int mp_watch_set_output_dir(void *args, const char *value, struct mp_error *err);
 
 /* "text" or "json", for the commands that list things. */
 int mp_format_parse(const char *value, enum mp_format *ret, struct mp_error *err);

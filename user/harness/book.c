@@ -156,6 +156,8 @@ int mp_book_mark(struct mp_harness *h, const struct mp_event *event)
 	struct mp_report_mark mark;
 	int is_one;
 
+	if (event->type == MP_EVENT_SUMMARY && !r->points)
+		return mp_report_points_of(&event->summary, &r->points, &r->n_points);
 	if (r->n_marks == MAX_MARKS) {
 		r->marks_left_out++;
 		return 0;
@@ -248,10 +250,10 @@ static double worst_error(const struct mp_memory_report *r)
 static void say_verdict(struct mp_harness *h)
 {
 	static const char *const sentences[MP_OUTCOME_COUNT] = {
-		[MP_OUTCOME_OK] = "held what was asked for",
-		[MP_OUTCOME_OOM_KILLED] = "ended by the kernel: memory ran out",
-		[MP_OUTCOME_LIMIT_NOT_REACHED] = "did not reach what was asked for",
-		[MP_OUTCOME_INTERRUPTED] = "interrupted",
+		[MP_OUTCOME_OK] = "Held what was asked for",
+		[MP_OUTCOME_OOM_KILLED] = "Ended by the kernel: memory ran out",
+		[MP_OUTCOME_LIMIT_NOT_REACHED] = "Did not reach what was asked for",
+		[MP_OUTCOME_INTERRUPTED] = "Interrupted",
 	};
 	struct mp_memory_report *r = &h->report;
 	char limit[MP_HUMAN_LEN];
@@ -271,18 +273,18 @@ static void say_verdict(struct mp_harness *h)
 static void say_recommendation(struct mp_harness *h)
 {
 	struct mp_memory_report *r = &h->report;
-	const char *text = "memory is ample under this pattern";
+	const char *text = "Memory is ample under this pattern";
 
 	if (r->outcome == MP_OUTCOME_OOM_KILLED)
-		text = "raise the limit, or have the policy relieve and gate earlier: a process "
+		text = "Raise the limit, or have the policy relieve and gate earlier: a process "
 		       "was killed";
 	else if (r->outcome == MP_OUTCOME_LIMIT_NOT_REACHED)
-		text = "ask for less, or free memory on the host: see environment.notes";
+		text = "Ask for less, or free memory on the host: see environment.notes";
 	else if (r->pressure.full_ns != MP_UNKNOWN && r->pressure.full_ns * 10 > r->duration_ns)
-		text = "it stalled on memory for more than a tenth of the time: raise the limit, "
+		text = "It stalled on memory for more than a tenth of the time: raise the limit, "
 		       "or lower what is kept";
 	else if (r->pressure.oom_kills != MP_UNKNOWN && r->pressure.oom_kills)
-		text = "something else in the group was OOM-killed: see the marks";
+		text = "Something else in the group was OOM-killed: see the marks";
 	r->recommendation = strcpy(h->recommendation, text);
 }
 
@@ -299,6 +301,7 @@ void mp_book_free(struct mp_harness *h)
 	for (size_t i = 0; i < h->report.n_marks; i++)
 		mp_report_mark_free(&h->report.marks[i]);
 	free(h->report.marks);
+	free(h->report.points);
 	free(h->report.samples);
 	free(h->report.phases);
 }

@@ -20,6 +20,8 @@ struct domain {
 	bool watched;  /* the sources know of it */
 	enum mp_severity severity;
 	uint64_t reclaimable;
+	uint64_t working_set; /* when it was sampled last, as is its limit */
+	uint64_t limit;
 	uint64_t sampled_ns;
 };
 
@@ -33,6 +35,7 @@ struct mp_domains {
 	size_t n;
 	size_t n_alarmed; /* above normal */
 	uint64_t host_used;
+	uint64_t host_total;
 	uint64_t host_sampled_ns;
 };
 
@@ -102,7 +105,7 @@ static struct domain *add_domain(struct mp_domains *d, uint64_t id, char *path)
 	}
 	domain->id = id;
 	domain->path = path;
-	domain->reclaimable = MP_UNKNOWN;
+	domain->reclaimable = domain->working_set = domain->limit = MP_UNKNOWN;
 	if (!tsearch(domain, &d->tree, compare_domains)) {
 		domain_free(domain);
 		return NULL;
@@ -148,7 +151,7 @@ struct mp_domains *mp_domains_new(const struct mp_cgroups *cgroups, struct mp_bp
 	d->bpf = bpf;
 	d->pressure = pressure;
 	d->policy = policy;
-	d->host_used = MP_UNKNOWN;
+	d->host_used = d->host_total = MP_UNKNOWN;
 	host = add_domain(d, HOST, NULL);
 	if (!host) {
 		free(d);
@@ -213,6 +216,8 @@ static void sample_domain(struct mp_domains *d, struct domain *domain, uint64_t 
 	if (!domain->path || mp_cgroup_sample(d->cgroups, domain->path, &sample))
 		return;
 	domain->reclaimable = sample.inactive_file;
+	domain->working_set = sample.working_set;
+	domain->limit = sample.limit;
 	if (sample.inactive_file != MP_UNKNOWN)
 		mp_bpf_set_reclaimable(d->bpf, domain->id, sample.inactive_file);
 }
@@ -226,6 +231,7 @@ static void sample_host(struct mp_domains *d, uint64_t now_ns)
 	if (mp_host_memory(&d->cgroups->fs, &total, &available))
 		return;
 	d->host_used = total > available ? total - available : 0;
+	d->host_total = total;
 	mp_bpf_set_host_used(d->bpf, d->host_used);
 }
 
@@ -269,6 +275,24 @@ void mp_domains_flush(struct mp_domains *d, uint64_t now_ns, mp_event_fn fn, voi
 	for (size_t i = 0; i < d->n; i++) {
 		if (d->all[i]->watched)
 			flush_domain(d, d->all[i], now_ns, fn, data);
+	}
+}
+
+void mp_domains_each(const struct mp_domains *d,
+		     void (*fn)(void *data, const char *path,
+				const struct mp_domain_sample *sample),
+		     void *data)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct domain *domain = d->all[i];
+		struct mp_domain_sample sample = {.working_set = domain->working_set,
+						  .limit = domain->limit};
+
+		if (domain->id == HOST)
+			sample = (struct mp_domain_sample){.working_set = d->host_used,
+							   .limit = d->host_total};
+		if (domain->watched)
+			fn(data, domain->path, &sample);
 	}
 }
 

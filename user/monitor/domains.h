@@ -29,6 +29,12 @@ void mp_domains_follow(struct mp_domains *domains, pid_t pid);
 /* Samples the host and every domain, and tells BPF. Limits that moved make other domains. */
 void mp_domains_refresh(struct mp_domains *domains, uint64_t now_ns);
 
+/* What the last refresh found of each domain that is watched; NULL is the host. */
+void mp_domains_each(const struct mp_domains *domains,
+		     void (*fn)(void *data, const char *path,
+				const struct mp_domain_sample *sample),
+		     void *data);
+
 /*
  * Puts out, as pressure events, what the kernel side has summed up of reclaim and had no
  * later reclaim to tell it with.

@@ -237,6 +237,14 @@ void mp_monitor_warn_lost_points(struct mp_monitor *m)
 		MP_SPARE_POINTS);
 }
 
+static void gather_sample(void *data, const char *domain, const struct mp_domain_sample *sample)
+{
+	struct mp_monitor *m = data;
+
+	mp_gather_sample(m->o->gather, domain, mp_clock_now_ns(), sample->working_set,
+			 sample->limit);
+}
+
 static void on_tick(void *data)
 {
 	struct mp_monitor *m = data;
@@ -246,6 +254,8 @@ static void on_tick(void *data)
 	mp_monitor_reconcile(m);
 	mp_domains_refresh(m->domains, now);
 	mp_monitor_flush_reclaim(m);
+	if (m->o->gather)
+		mp_domains_each(m->domains, gather_sample, m);
 	if (m->pressure)
 		mp_pressure_tick(m->pressure, now);
 	mp_oom_flush(m->oom, mp_clock_now_ns(), OOM_PATIENCE_NS);

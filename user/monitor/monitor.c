@@ -35,6 +35,13 @@ static void run_loop(struct mp_monitor *m)
 	}
 }
 
+static void put_last(struct mp_monitor *m, const struct mp_event *event)
+{
+	mp_output_last(m->output, event);
+	if (m->o->gather)
+		mp_gather_event(m->o->gather, event);
+}
+
 static void put_losses(struct mp_monitor *m)
 {
 	uint64_t lost = mp_bpf_lost_records(m->bpf);
@@ -60,7 +67,7 @@ static void put_losses(struct mp_monitor *m)
 		if (!losses[i].count)
 			continue;
 		event.realtime_ns = event.ts_ns + (uint64_t)m->pipeline.realtime_offset_ns;
-		mp_output_last(m->output, &event);
+		put_last(m, &event);
 	}
 }
 
@@ -75,12 +82,12 @@ static void put_end(struct mp_monitor *m, int exit_code)
 	event.summary.duration_ns = now - m->start_ns;
 	if (mp_summary_read(m->bpf, m->o->points, m->received, all_shown, &points,
 			    &event.summary) == 0)
-		mp_output_last(m->output, &event);
+		put_last(m, &event);
 	free(points);
 	event = (struct mp_event){.type = MP_EVENT_STOP, .ts_ns = now, .realtime_ns = wall};
 	event.stop.reason = m->stop_reason;
 	event.stop.exit_code = exit_code;
-	mp_output_last(m->output, &event);
+	put_last(m, &event);
 }
 
 /* Probes away first, then the records that are still on their way, then the totals. */

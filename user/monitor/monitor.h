@@ -7,6 +7,7 @@
 #include "config/points.h"
 #include "config/policy_file.h"
 #include "monitor/output.h"
+#include "report/gather.h"
 #include "target/target.h"
 
 /* How points on Python functions are reached. */
@@ -33,6 +34,8 @@ struct mp_monitor_options {
 	uint64_t ring_bytes;
 	struct mp_output_options output;
 	bool agent;	      /* of libmemprobe, in the command */
+	struct mp_gather
+		*gather;      /* takes what a report of the run is made of; NULL: none is made */
 	char *const *command; /* run: argv; NULL: attach */
 };
 

@@ -14,10 +14,18 @@ static void stamp(const struct mp_pipeline *p, struct mp_event *event)
 		event->realtime_ns = event->ts_ns + (uint64_t)p->realtime_offset_ns;
 }
 
+/* Without memory the report has less; the watch goes on. */
+static void gather(const struct mp_pipeline *p, const struct mp_event *event)
+{
+	if (p->o.gather)
+		mp_gather_event(p->o.gather, event);
+}
+
 void mp_pipeline_put(struct mp_pipeline *p, struct mp_event *event)
 {
 	stamp(p, event);
 	mp_output_event(p->o.output, event);
+	gather(p, event);
 }
 
 static void tell_outcome(const struct mp_pipeline *p, const struct mp_event *event)
@@ -43,6 +51,7 @@ static int on_action_result(void *data, const struct mp_event *event)
 	stamp(p, &copy);
 	mp_pipeline_note(p, &copy);
 	tell_outcome(p, &copy);
+	gather(p, &copy);
 	return 0;
 }
 
@@ -73,13 +82,12 @@ static uint64_t elapsed_since(uint64_t ts_ns)
 	return now > ts_ns ? now - ts_ns : 0;
 }
 
-int mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
+/* Whether a decision was made. */
+static int decide(struct mp_pipeline *p, const struct mp_event *event)
 {
 	struct mp_decision decision;
 	struct mp_event out = {.type = MP_EVENT_DECISION};
 
-	mp_policy_number(p->state, event);
-	mp_pipeline_put(p, event);
 	if (mp_policy_decide(p->policy, p->state, event, &decision) <= 0)
 		return 0;
 	out.ts_ns = event->ts_ns;
@@ -90,7 +98,20 @@ int mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
 	tell_outcome(p, &out);
 	if (decision.actions)
 		mp_actions_run(p->actions, decision.actions, &decision.event, event, p->o.dry_run);
+	gather(p, &out);
 	return 1;
+}
+
+int mp_pipeline_feed(struct mp_pipeline *p, struct mp_event *event)
+{
+	int decided;
+
+	mp_policy_number(p->state, event);
+	stamp(p, event);
+	mp_output_event(p->o.output, event);
+	decided = decide(p, event);
+	gather(p, event);
+	return decided;
 }
 
 enum mp_severity mp_pipeline_severity(const struct mp_pipeline *p, const char *domain)

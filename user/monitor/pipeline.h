@@ -6,11 +6,13 @@
 #include "action/action.h"
 #include "config/policy_file.h"
 #include "monitor/output.h"
+#include "report/gather.h"
 #include "state/state.h"
 
 struct mp_pipeline_options {
 	struct mp_output *output;
-	bool dry_run; /* a replay: actions are told, not taken */
+	struct mp_gather *gather; /* for a report, after all else is done; NULL: none is made */
+	bool dry_run;		  /* a replay: actions are told, not taken */
 	/* Takes every decision and every result of an action, after it was put out. May be NULL. */
 	void (*on_outcome)(void *data, const struct mp_event *event);
 	void *data;

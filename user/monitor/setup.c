@@ -2,6 +2,7 @@
 /* Everything until the first record can come. The order matters where a comment says so. */
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -317,6 +318,8 @@ void mp_monitor_put_start(struct mp_monitor *m)
 	event.start.targets = targets;
 	event.start.features = features;
 	event.start.n_features = n;
+	memcpy(event.start.threshold_pct, m->o->policy->threshold_pct,
+	       sizeof(event.start.threshold_pct));
 	mp_pipeline_put(&m->pipeline, &event);
 	mp_prober_emit(m->prober);
 	mp_prober_emit_waiting(m->prober);
@@ -362,6 +365,7 @@ static int init_pipeline(struct mp_monitor *m)
 {
 	struct mp_pipeline_options o = {
 		.output = m->output,
+		.gather = m->o->gather,
 		.on_outcome = on_outcome,
 		.data = m,
 		.actions =
@@ -410,7 +414,12 @@ static int drop_privileges(const struct mp_monitor *m)
 	static const char *const acting[] = {"relieve", "reclaim", NULL};
 	bool acts = m->o->enforce || names_any(m->o->policy, acting);
 
-	return mp_privileges_keep(mp_privileges_needed(&m->features, acts));
+	uint64_t needed = mp_privileges_needed(&m->features, acts);
+
+	/* The report is written at the end, and its folder may be another user's. */
+	if (m->o->gather)
+		needed |= 1ULL << CAP_DAC_OVERRIDE;
+	return mp_privileges_keep(needed);
 }
 
 static int guard_gates(struct mp_monitor *m)

@@ -2,6 +2,7 @@
 #include "report/memory_report.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -33,13 +34,31 @@ static double *series_of(const struct mp_memory_report *r, struct mp_series *ret
 	return values;
 }
 
+/*
+ * How much of the run a sample stands for: half of the way to each neighbour, at the ends all of
+ * the way to the only one. At even steps it is the same for all.
+ */
+static double weight(const struct mp_memory_report *r, size_t i)
+{
+	const struct mp_memory_sample *s = r->samples;
+	size_t last = r->n_samples - 1;
+	uint64_t before = i ? s[i].t_ns - s[i - 1].t_ns : 0;
+	uint64_t after = i < last ? s[i + 1].t_ns - s[i].t_ns : 0;
+
+	if (s[last].t_ns == s[0].t_ns)
+		return 1;
+	return i == 0 || i == last ? (double)(before + after) : (double)(before + after) / 2;
+}
+
 int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_stats *ret_pct,
 			   double *ret_min_available_gb, double *ret_avg_available_gb)
 {
 	struct mp_series series;
 	MP_FREE double *values = series_of(r, &series);
-	double least = 0;
-	double sum = 0;
+	double least = INFINITY;
+	double available = 0;
+	double used = 0;
+	double weights = 0;
 
 	if (!values)
 		return -ENOMEM;
@@ -47,13 +66,18 @@ int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_st
 		return -EAGAIN;
 	for (size_t i = 0; i < r->n_samples; i++) {
 		double gb = (double)r->samples[i].available / GB;
+		double w = weight(r, i);
 
-		least = i == 0 || gb < least ? gb : least;
-		sum += gb;
+		least = fmin(least, gb);
+		available += gb * w;
+		used += series.y[i] * w;
+		weights += w;
 	}
 	*ret_min_available_gb = least;
-	*ret_avg_available_gb = sum / (double)r->n_samples;
-	return mp_series_stats(&series, ret_pct);
+	*ret_avg_available_gb = available / weights;
+	mp_series_stats(&series, ret_pct);
+	ret_pct->avg = used / weights;
+	return 0;
 }
 
 enum mp_trend mp_memory_report_trend(const struct mp_memory_report *r)

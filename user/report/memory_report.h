@@ -65,7 +65,24 @@ struct mp_report_mark {
  * with a new mark; 0: nothing; -ENOMEM.
  */
 int mp_report_mark_of(const struct mp_event *event, uint64_t begin_ns, struct mp_report_mark *ret);
+/* The same without memory of its own: `ret` has no name and no text yet. 1, or 0: nothing. */
+#define MP_MARK_TEXT 512
+int mp_report_mark_fill(const struct mp_event *event, uint64_t begin_ns, struct mp_report_mark *ret,
+			const char **ret_name, char ret_text[MP_MARK_TEXT]);
 void mp_report_mark_free(struct mp_report_mark *mark);
+
+/* The exact figures of an injection point, of all its calls: docs/events.md, summary. */
+struct mp_report_point {
+	const char *name;
+	enum mp_level level;
+	uint64_t hits, returns;
+	uint64_t duration_p50_ns, duration_p99_ns, duration_max_ns;
+	int64_t rss_total, rss_max;
+};
+
+/* The points of a summary: a new array, names included; free() it. -ENOMEM. */
+int mp_report_points_of(const struct mp_event_summary *summary, struct mp_report_point **ret,
+			size_t *ret_n);
 
 /* What was asked for and what was reached, by phase of the pattern. */
 struct mp_memory_phase {
@@ -114,8 +131,10 @@ struct mp_memory_report {
 	size_t n_phases;
 	struct mp_report_mark *marks; /* what the monitor told meanwhile, by time */
 	size_t n_marks;
-	uint64_t marks_left_out; /* beyond what is kept */
-	const char *monitor;	 /* NULL: it ran; else why not */
+	uint64_t marks_left_out;	/* beyond what is kept */
+	struct mp_report_point *points; /* what the monitor summed up, if it came to that */
+	size_t n_points;
+	const char *monitor; /* NULL: it ran; else why not */
 
 	struct {
 		uint64_t some_ns, full_ns; /* stall totals; MP_UNKNOWN */
@@ -130,7 +149,7 @@ struct mp_memory_report {
 	} leak;
 };
 
-/* Derived: percentages of the limit. -EAGAIN without samples. */
+/* Derived: percentages of the limit; averages are over time. -EAGAIN without samples. */
 int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_stats *ret_pct,
 			   double *ret_min_available_gb, double *ret_avg_available_gb);
 enum mp_trend mp_memory_report_trend(const struct mp_memory_report *r);
@@ -150,15 +169,31 @@ struct mp_text;
 void mp_report_write_json(struct mp_text *out, const struct mp_memory_report *r);
 void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r);
 void mp_report_write_html(struct mp_text *out, const struct mp_memory_report *r);
+/* Of several runs: a line each; a page with a section each, and a table that compares them. */
+void mp_report_write_csv_all(struct mp_text *out, const struct mp_memory_report *const *reports,
+			     size_t n);
+void mp_report_write_html_all(struct mp_text *out, const struct mp_memory_report *const *reports,
+			      size_t n);
 /* Chrome's trace event format, which Perfetto's UI opens: spans of calls, counters, instants. */
 void mp_report_write_trace(struct mp_text *out, const struct mp_memory_report *r);
 
-/* Reads a JSON report back, or an event stream (--record): both give a report. -EBADMSG with field
- * or line. */
+/*
+ * Reads JSON reports back, and event streams (--record): the streams are parts of one run and give
+ * one report. -EBADMSG with file, line and field.
+ */
 struct mp_report_file;
 int mp_report_read(const char *path, struct mp_report_file **ret, struct mp_error *err);
-const struct mp_memory_report *mp_report_of(const struct mp_report_file *file);
+int mp_report_read_all(const char *const *paths, size_t n, struct mp_report_file **ret,
+		       struct mp_error *err);
+const struct mp_memory_report *mp_report_of(const struct mp_report_file *file); /* the first */
+const struct mp_memory_report *const *mp_report_all_of(const struct mp_report_file *file,
+						       size_t *ret_n);
 void mp_report_file_free(struct mp_report_file *file);
+
+/* One report from the text of a JSON report: lives as long as `reading`. */
+struct mp_reading;
+int mp_report_parse(struct mp_reading *reading, const char *text, size_t len,
+		    struct mp_memory_report *ret, struct mp_error *err);
 
 /*
  * Saves as DIR/TIMESTAMP_MODE_memory_test.{json,csv,html}: each under a temporary name, synced and
@@ -169,6 +204,8 @@ void mp_report_file_free(struct mp_report_file *file);
 struct mp_report_name {
 	char stem[512]; /* DIR/TIMESTAMP_MODE_memory_test */
 };
+/* Makes DIR, and says beforehand whether anything can be saved there. */
+int mp_report_check_dir(const char *dir, struct mp_error *err);
 int mp_report_save(const struct mp_memory_report *r, const char *dir, unsigned int formats,
 		   struct mp_report_name *name, struct mp_error *err);
 

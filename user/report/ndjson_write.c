@@ -41,6 +41,13 @@ static void write_start(struct mp_json *j, const struct mp_event *event)
 	mp_json_string(j, "cgroup_mode", e->cgroup_mode);
 	put_list(j, "targets", e->targets, e->n_targets);
 	put_list(j, "features", e->features, e->n_features);
+	if (e->threshold_pct[MP_SEVERITY_WARNING] < 1)
+		return;
+	mp_json_object(j, "thresholds");
+	mp_json_pct(j, "warning", e->threshold_pct[MP_SEVERITY_WARNING]);
+	mp_json_pct(j, "gc", e->threshold_pct[MP_SEVERITY_GC]);
+	mp_json_pct(j, "critical", e->threshold_pct[MP_SEVERITY_CRITICAL]);
+	mp_json_object_end(j);
 }
 
 static void write_site(struct mp_json *j, const struct mp_event *event)

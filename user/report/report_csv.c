@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "report/memory_report.h"
@@ -16,11 +17,28 @@
 	"outcome,limit_bytes,profile_name,requested_percent,achieved_percent,trend,oom_kills,"     \
 	"verdict\r\n"
 
+/* Foreign bytes that are no UTF-8 become question marks: a whole file would be unreadable for one.
+ */
+static char *valid_utf8(const char *text)
+{
+	char *valid = strdup(text);
+
+	for (char *s = valid; s && *s;) {
+		size_t n = mp_utf8_length(s, strlen(s));
+
+		if (n == 0)
+			*s = '?';
+		s += n ? n : 1;
+	}
+	return valid;
+}
+
 /* Quoted where RFC 4180 asks for it; what a spreadsheet would take for a formula gets a quote mark.
  */
 static void put_text(struct mp_text *out, const char *text)
 {
-	const char *s = text ? text : "";
+	MP_FREE char *valid = text ? valid_utf8(text) : NULL;
+	const char *s = valid ? valid : "";
 	bool is_formula = *s && strchr("=+-@\t\r", *s);
 
 	if (!is_formula && !strpbrk(s, ",\"\r\n")) {
@@ -76,7 +94,7 @@ static void put_phases(struct mp_text *out, const struct mp_memory_report *r)
 	put_field(out, top && top->achieved != MP_UNKNOWN ? top->achieved_pct : (double)NAN);
 }
 
-void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r)
+static void put_line(struct mp_text *out, const struct mp_memory_report *r)
 {
 	struct mp_series_stats pct = {.avg = NAN, .min = NAN, .max = NAN, .volatility = NAN};
 	double least = NAN;
@@ -84,14 +102,13 @@ void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r)
 	char time[MP_TIME_LEN];
 
 	mp_memory_report_stats(r, &pct, &least, &average);
-	mp_text_puts(out, HEADER);
 	put_text(out, mp_clock_format(r->begin_realtime_ns, time));
 	put_text_field(out, r->test_mode);
 	put_field(out, (double)r->duration_ns / 1e9);
 	put_text_field(out, r->model_id);
 	put_field(out, percent_at(r, 0));
 	put_field(out, pct.max);
-	put_field(out, percent_at(r, r->n_samples - 1));
+	put_field(out, r->n_samples ? percent_at(r, r->n_samples - 1) : (double)NAN);
 	put_field(out,
 		  r->model_load_ns == MP_UNKNOWN ? (double)NAN : (double)r->model_load_ns / 1e9);
 	put_field(out, pct.avg);
@@ -108,4 +125,17 @@ void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r)
 		mp_text_printf(out, ",%llu", (unsigned long long)r->pressure.oom_kills);
 	put_text_field(out, r->verdict);
 	mp_text_puts(out, "\r\n");
+}
+
+void mp_report_write_csv_all(struct mp_text *out, const struct mp_memory_report *const *reports,
+			     size_t n)
+{
+	mp_text_puts(out, HEADER);
+	for (size_t i = 0; i < n; i++)
+		put_line(out, reports[i]);
+}
+
+void mp_report_write_csv(struct mp_text *out, const struct mp_memory_report *r)
+{
+	mp_report_write_csv_all(out, &r, 1);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A report as one HTML file that needs nothing else: the page, the charting library (dygraphs)
- * and the JSON report, put into each other.
+ * and the data of the reports, put into each other.
  */
 #include <string.h>
 
 #include "base/text.h"
-#include "report/memory_report.h"
+#include "report/report_page.h"
 
 /* The bytes of a file, as they were when this was built. */
 #define MP_INCLUDE_BYTES(name, file)                                                               \
@@ -47,24 +47,34 @@ static void put_json(struct mp_text *out, const struct mp_text *json)
 	}
 }
 
-void mp_report_write_html(struct mp_text *out, const struct mp_memory_report *r)
+void mp_report_write_html_all(struct mp_text *out, const struct mp_memory_report *const *reports,
+			      size_t n)
 {
-	struct mp_text MP_TEXT json = {0};
+	struct mp_text MP_TEXT data = {0};
+	struct mp_json j = {.out = &data};
 
-	mp_report_write_json(&json, r);
+	mp_json_array(&j, NULL);
+	for (size_t i = 0; i < n; i++)
+		mp_report_write_page_data(&j, reports[i]);
+	mp_json_array_end(&j);
 	PUT(out, page_head);
 	mp_text_puts(out, "<style>\n");
 	PUT(out, dygraph_css);
 	PUT(out, page_css);
 	mp_text_puts(out, "</style>\n");
 	PUT(out, page_body);
-	mp_text_puts(out, "<script type=\"application/json\" id=\"report\">\n");
-	if (json.data)
-		put_json(out, &json);
+	mp_text_puts(out, "<script type=\"application/json\" id=\"reports\">\n");
+	if (data.data)
+		put_json(out, &data);
 	mp_text_puts(out, "</script>\n<script>\n");
 	PUT(out, dygraph_js);
 	mp_text_puts(out, "\n</script>\n<script>\n");
 	PUT(out, page_js);
 	mp_text_puts(out, "</script>\n</body>\n</html>\n");
-	out->failed |= json.failed;
+	out->failed |= data.failed;
+}
+
+void mp_report_write_html(struct mp_text *out, const struct mp_memory_report *r)
+{
+	mp_report_write_html_all(out, &r, 1);
 }

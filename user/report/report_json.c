@@ -6,12 +6,14 @@
 #include "base/level.h"
 #include "report/json.h"
 #include "report/memory_report.h"
+#include "report/report_json.h"
 
 #define SCHEMA_VERSION 1
 
-static double seconds(uint64_t ns)
+/* To the nanosecond: what is read back is what was written. */
+static void put_seconds(struct mp_json *j, const char *key, uint64_t ns)
 {
-	return ns == MP_UNKNOWN ? (double)NAN : (double)ns / 1e9;
+	mp_json_fixed(j, key, ns == MP_UNKNOWN ? (double)NAN : (double)ns / 1e9, 9);
 }
 
 static double percent(const struct mp_memory_report *r, uint64_t bytes)
@@ -30,14 +32,14 @@ static void write_head(struct mp_json *j, const struct mp_memory_report *r)
 	mp_json_string(j, "test_mode", r->test_mode);
 	mp_json_string(j, "model_id", r->model_id);
 	mp_json_string(j, "command", r->command);
-	mp_json_number(j, "duration", seconds(r->duration_ns));
+	put_seconds(j, "duration", r->duration_ns);
 	mp_json_string(j, "outcome", mp_outcome_name(r->outcome));
 	mp_json_string(j, "verdict", r->verdict);
 	mp_json_string(j, "recommendation", r->recommendation);
 	mp_json_string(j, "trend", mp_trend_name(mp_memory_report_trend(r)));
 	mp_json_string(j, "kernel", r->kernel);
 	mp_json_string(j, "cgroup", r->cgroup);
-	mp_json_u64(j, "limit", r->limit);
+	mp_json_u64(j, "limit", r->limit ? r->limit : MP_UNKNOWN);
 }
 
 static void write_memory(struct mp_json *j, const struct mp_memory_report *r)
@@ -53,7 +55,7 @@ static void write_memory(struct mp_json *j, const struct mp_memory_report *r)
 	mp_json_number(j, "end_memory",
 		       r->n_samples ? percent(r, r->samples[last].usage) : (double)NAN);
 	mp_json_number(j, "peak_memory", pct.max);
-	mp_json_number(j, "model_load_time", seconds(r->model_load_ns));
+	put_seconds(j, "model_load_time", r->model_load_ns);
 	mp_json_object(j, "memory_statistics");
 	mp_json_number(j, "avg_memory_percent", pct.avg);
 	mp_json_number(j, "min_memory_percent", pct.min);
@@ -72,9 +74,9 @@ static void write_phases(struct mp_json *j, const struct mp_memory_report *r)
 
 		mp_json_object(j, NULL);
 		mp_json_string(j, "name", p->name);
-		mp_json_number(j, "start", seconds(p->start_ns));
-		mp_json_number(j, "end", seconds(p->end_ns));
-		mp_json_number(j, "due", seconds(p->due_ns));
+		put_seconds(j, "start", p->start_ns);
+		put_seconds(j, "end", p->end_ns);
+		put_seconds(j, "due", p->due_ns);
 		mp_json_object(j, "requested");
 		mp_json_number(j, "percent", p->requested_pct);
 		mp_json_u64(j, "bytes", p->requested);
@@ -114,7 +116,7 @@ static void write_samples(struct mp_json *j, const struct mp_memory_report *r)
 		const struct mp_memory_sample *s = &r->samples[i];
 
 		mp_json_object(j, NULL);
-		mp_json_number(j, "t", seconds(s->t_ns));
+		put_seconds(j, "t", s->t_ns);
 		mp_json_u64(j, "usage", s->usage);
 		mp_json_number(j, "percent", percent(r, s->usage));
 		mp_json_u64(j, "available", s->available);
@@ -138,7 +140,7 @@ static void write_marks(struct mp_json *j, const struct mp_memory_report *r)
 
 		mp_json_object(j, NULL);
 		mp_json_string(j, "kind", mp_mark_kind_name(m->kind));
-		mp_json_number(j, "t", seconds(m->t_ns));
+		put_seconds(j, "t", m->t_ns);
 		mp_json_u64(j, "duration_ns", m->duration_ns);
 		mp_json_string(j, "severity", mp_severity_name(m->severity));
 		mp_json_u64(j, "pid", m->pid);
@@ -149,8 +151,6 @@ static void write_marks(struct mp_json *j, const struct mp_memory_report *r)
 		mp_json_object_end(j);
 	}
 	mp_json_array_end(j);
-	mp_json_u64(j, "events_left_out", r->marks_left_out);
-	mp_json_string(j, "monitor", r->monitor);
 }
 
 static void write_environment(struct mp_json *j, const struct mp_memory_report *r)
@@ -205,22 +205,55 @@ static void write_slope(struct mp_json *j, const char *key, const struct mp_slop
 	mp_json_object_end(j);
 }
 
+static void write_points(struct mp_json *j, const struct mp_memory_report *r)
+{
+	mp_json_array(j, "points");
+	for (size_t i = 0; i < r->n_points; i++) {
+		const struct mp_report_point *p = &r->points[i];
+
+		mp_json_object(j, NULL);
+		mp_json_string(j, "point", p->name);
+		mp_json_string(j, "level", mp_level_name(p->level));
+		mp_json_u64(j, "hits", p->hits);
+		mp_json_u64(j, "returns", p->returns);
+		mp_json_object(j, "duration_ns");
+		mp_json_u64(j, "p50", p->duration_p50_ns);
+		mp_json_u64(j, "p99", p->duration_p99_ns);
+		mp_json_u64(j, "max", p->duration_max_ns);
+		mp_json_object_end(j);
+		mp_json_object(j, "rss_delta");
+		mp_json_s64(j, "total", p->rss_total);
+		mp_json_s64(j, "max", p->rss_max);
+		mp_json_object_end(j);
+		mp_json_object_end(j);
+	}
+	mp_json_array_end(j);
+}
+
+void mp_report_write_figures(struct mp_json *j, const struct mp_memory_report *r)
+{
+	write_head(j, r);
+	write_memory(j, r);
+	write_reached(j, r);
+	write_environment(j, r);
+	write_pressure(j, r);
+	mp_json_object(j, "leak");
+	write_slope(j, "target", &r->leak.target, r->leak.target_known);
+	write_slope(j, "filler", &r->leak.filler, r->leak.filler_known);
+	write_slope(j, "monitor", &r->leak.monitor, r->leak.monitor_known);
+	mp_json_object_end(j);
+	write_phases(j, r);
+	write_points(j, r);
+	mp_json_u64(j, "events_left_out", r->marks_left_out);
+	mp_json_string(j, "monitor", r->monitor);
+}
+
 void mp_report_write_json(struct mp_text *out, const struct mp_memory_report *r)
 {
 	struct mp_json j = {.out = out};
 
 	mp_json_object(&j, NULL);
-	write_head(&j, r);
-	write_memory(&j, r);
-	write_reached(&j, r);
-	write_environment(&j, r);
-	write_pressure(&j, r);
-	mp_json_object(&j, "leak");
-	write_slope(&j, "target", &r->leak.target, r->leak.target_known);
-	write_slope(&j, "filler", &r->leak.filler, r->leak.filler_known);
-	write_slope(&j, "monitor", &r->leak.monitor, r->leak.monitor_known);
-	mp_json_object_end(&j);
-	write_phases(&j, r);
+	mp_report_write_figures(&j, r);
 	write_samples(&j, r);
 	write_marks(&j, r);
 	mp_json_object_end(&j);

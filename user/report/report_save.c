@@ -25,8 +25,10 @@ static const struct {
 
 static int fail_save(struct mp_error *err, int error, const char *path)
 {
-	return mp_fail(err, error == -EACCES || error == -EROFS ? MP_EXIT_PRIVILEGE : MP_EXIT_CHECK,
-		       -error, "cannot save the report: %s: %s%s", path, strerror(-error),
+	bool is_denied = error == -EACCES || error == -EPERM || error == -EROFS;
+
+	return mp_fail(err, is_denied ? MP_EXIT_PRIVILEGE : MP_EXIT_CHECK, -error,
+		       "cannot save the report: %s: %s%s", path, strerror(-error),
 		       error == -ENOSPC ? ": make room, or give another --output-dir" : "");
 }
 
@@ -88,6 +90,16 @@ static int make_dir(const char *dir)
 		*slash = '/';
 	}
 	return mkdir(path, 0755) && errno != EEXIST ? -errno : 0;
+}
+
+int mp_report_check_dir(const char *dir, struct mp_error *err)
+{
+	int error = make_dir(dir);
+
+	/* As who this is now, not who started it. */
+	if (!error && faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS))
+		error = -errno;
+	return error ? fail_save(err, error, dir) : 0;
 }
 
 /* Two runs of a second do not overwrite each other: the later one gets a number. */

@@ -3,58 +3,70 @@
  * A report in the trace event format of Chromium, which Perfetto's UI opens: calls as spans of
  * their threads, memory as counters, what happened as instants. Times in microseconds.
  */
+#include <string.h>
+
+#include "base/cleanup.h"
 #include "report/json.h"
 #include "report/memory_report.h"
 
-#define SELF 0 /* the process that counters and phases are shown under */
+#define SELF 4194305 /* what counters and phases are shown under: no process can have this id */
+#define MAX_NESTED 256
 
 static double us(uint64_t ns)
 {
 	return (double)ns / 1000;
 }
 
-static void begin(struct mp_json *j, const char *name, const char *phase, double ts, uint32_t pid,
-		  uint32_t tid)
+static void begin(struct mp_json *j, const char *name, const char *phase, uint64_t t_ns,
+		  uint32_t pid, uint32_t tid)
 {
 	mp_json_object(j, NULL);
 	mp_json_string(j, "name", name);
 	mp_json_string(j, "ph", phase);
-	mp_json_fixed(j, "ts", ts, 3);
+	mp_json_fixed(j, "ts", us(t_ns), 3);
 	mp_json_u64(j, "pid", pid);
 	mp_json_u64(j, "tid", tid);
 }
 
-static void put_name(struct mp_json *j, const struct mp_memory_report *r)
+static void put_name(struct mp_json *j, uint32_t pid, const char *name)
 {
-	begin(j, "process_name", "M", 0, SELF, SELF);
+	begin(j, "process_name", "M", 0, pid, pid);
 	mp_json_object(j, "args");
-	mp_json_string(j, "name", r->cgroup ? r->cgroup : "the host");
+	mp_json_string(j, "name", name);
+	mp_json_object_end(j);
+	mp_json_object_end(j);
+}
+
+/* A value of a counter; unknown ones leave a gap. */
+static void put_counter(struct mp_json *j, const char *name, uint64_t t_ns, const char *series,
+			uint64_t value)
+{
+	if (value == MP_UNKNOWN)
+		return;
+	begin(j, name, "C", t_ns, SELF, SELF);
+	mp_json_object(j, "args");
+	mp_json_u64(j, series, value);
 	mp_json_object_end(j);
 	mp_json_object_end(j);
 }
 
 static void put_sample(struct mp_json *j, const struct mp_memory_sample *s)
 {
-	begin(j, "memory", "C", us(s->t_ns), SELF, SELF);
-	mp_json_object(j, "args");
-	mp_json_u64(j, "in use", s->usage);
-	mp_json_u64(j, "filler", s->filler);
-	mp_json_object_end(j);
-	mp_json_object_end(j);
-	if (s->some_ns == MP_UNKNOWN)
-		return;
-	begin(j, "stall total (ms)", "C", us(s->t_ns), SELF, SELF);
-	mp_json_object(j, "args");
-	mp_json_number(j, "some", (double)s->some_ns / 1e6);
-	mp_json_number(j, "all", (double)s->full_ns / 1e6);
-	mp_json_object_end(j);
-	mp_json_object_end(j);
+	put_counter(j, "memory in use", s->t_ns, "bytes", s->usage);
+	put_counter(j, "asked for", s->t_ns, "bytes", s->requested);
+	put_counter(j, "filler", s->t_ns, "bytes", s->filler);
+	put_counter(j, "program", s->t_ns, "bytes", s->target_rss);
+	put_counter(j, "stalled, some task", s->t_ns, "ns", s->some_ns);
+	put_counter(j, "stalled, all tasks", s->t_ns, "ns", s->full_ns);
 }
 
 static void put_phase(struct mp_json *j, const struct mp_memory_phase *p)
 {
-	begin(j, p->name, "X", us(p->start_ns), SELF, SELF);
-	mp_json_fixed(j, "dur", us(p->end_ns - p->start_ns), 3);
+	uint64_t length = p->end_ns > p->start_ns ? p->end_ns - p->start_ns : 0;
+
+	begin(j, p->name, "X", p->start_ns, SELF, SELF);
+	mp_json_string(j, "cat", "phase");
+	mp_json_fixed(j, "dur", us(length), 3);
 	mp_json_object(j, "args");
 	mp_json_number(j, "requested_pct", p->requested_pct);
 	mp_json_number(j, "achieved_pct", p->achieved_pct);
@@ -62,21 +74,114 @@ static void put_phase(struct mp_json *j, const struct mp_memory_phase *p)
 	mp_json_object_end(j);
 }
 
-static void put_mark(struct mp_json *j, const struct mp_report_mark *m)
+static void put_args(struct mp_json *j, const struct mp_report_mark *m)
 {
-	bool is_span = m->kind == MP_MARK_CALL && m->duration_ns != MP_UNKNOWN;
-
-	begin(j, m->name, is_span ? "X" : "i", us(m->t_ns), m->pid, m->tid ? m->tid : m->pid);
-	mp_json_string(j, "cat", mp_mark_kind_name(m->kind));
-	if (is_span)
-		mp_json_fixed(j, "dur", us(m->duration_ns), 3);
-	else
-		mp_json_string(j, "s", "g");
 	mp_json_object(j, "args");
 	mp_json_string(j, "text", m->text);
 	mp_json_s64(j, "bytes", m->bytes);
+	mp_json_u64(j, "duration_ns", m->duration_ns);
 	mp_json_object_end(j);
+}
+
+static bool is_span(const struct mp_report_mark *m)
+{
+	return m->kind == MP_MARK_CALL && m->duration_ns != MP_UNKNOWN;
+}
+
+static void put_instant(struct mp_json *j, const struct mp_report_mark *m)
+{
+	uint32_t pid = m->pid ? m->pid : SELF;
+
+	begin(j, m->name, "i", m->t_ns, pid, m->tid ? m->tid : pid);
+	mp_json_string(j, "cat", mp_mark_kind_name(m->kind));
+	mp_json_string(j, "s", m->kind == MP_MARK_CALL ? "t" : "g");
+	put_args(j, m);
 	mp_json_object_end(j);
+}
+
+/* --- spans: within a thread each lies inside the one around it ------------------------- */
+
+static int compare_spans(const void *a, const void *b)
+{
+	const struct mp_report_mark *x = *(const struct mp_report_mark *const *)a;
+	const struct mp_report_mark *y = *(const struct mp_report_mark *const *)b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	if (x->tid != y->tid)
+		return x->tid < y->tid ? -1 : 1;
+	if (x->t_ns != y->t_ns)
+		return x->t_ns < y->t_ns ? -1 : 1;
+	return (x->duration_ns < y->duration_ns) - (x->duration_ns > y->duration_ns);
+}
+
+static uint64_t end_of(const struct mp_report_mark *m)
+{
+	return m->t_ns + m->duration_ns;
+}
+
+/* The ends of the calls around the one that is put. */
+struct nest {
+	uint64_t ends[MAX_NESTED];
+	size_t depth;
+};
+
+/*
+ * A call that the kernel side saw begin late, or that was cut off with its thread, can seem to
+ * outlast its caller, and viewers drop such a span: it is drawn to its caller's end, and its args
+ * have its duration.
+ */
+static void put_span(struct mp_json *j, const struct mp_report_mark *m, struct nest *nest)
+{
+	uint64_t end = end_of(m);
+
+	while (nest->depth && nest->ends[nest->depth - 1] <= m->t_ns)
+		nest->depth--;
+	if (nest->depth && end > nest->ends[nest->depth - 1])
+		end = nest->ends[nest->depth - 1];
+	if (nest->depth < MAX_NESTED)
+		nest->ends[nest->depth++] = end;
+	begin(j, m->name, "X", m->t_ns, m->pid, m->tid ? m->tid : m->pid);
+	mp_json_string(j, "cat", mp_mark_kind_name(m->kind));
+	mp_json_fixed(j, "dur", us(end - m->t_ns), 3);
+	put_args(j, m);
+	mp_json_object_end(j);
+}
+
+/* "redis-server[4242]": viewers put the id there themselves. */
+static void put_process(struct mp_json *j, const struct mp_report_mark *m)
+{
+	const char *bracket = m->text ? strrchr(m->text, '[') : NULL;
+	MP_FREE char *name = bracket ? strndup(m->text, (size_t)(bracket - m->text)) : NULL;
+
+	if (name)
+		put_name(j, m->pid, name);
+}
+
+static void put_spans(struct mp_json *j, const struct mp_memory_report *r)
+{
+	MP_FREE const struct mp_report_mark **spans = calloc(r->n_marks + 1, sizeof(*spans));
+	const struct mp_report_mark *last = NULL;
+	struct nest nest = {.depth = 0};
+	size_t n = 0;
+
+	if (!spans) {
+		j->out->failed = true;
+		return;
+	}
+	for (size_t i = 0; i < r->n_marks; i++) {
+		if (is_span(&r->marks[i]))
+			spans[n++] = &r->marks[i];
+	}
+	qsort(spans, n, sizeof(*spans), compare_spans);
+	for (size_t i = 0; i < n; i++) {
+		if (!last || last->pid != spans[i]->pid)
+			put_process(j, spans[i]);
+		if (!last || last->pid != spans[i]->pid || last->tid != spans[i]->tid)
+			nest.depth = 0;
+		put_span(j, spans[i], &nest);
+		last = spans[i];
+	}
 }
 
 void mp_report_write_trace(struct mp_text *out, const struct mp_memory_report *r)
@@ -86,13 +191,16 @@ void mp_report_write_trace(struct mp_text *out, const struct mp_memory_report *r
 	mp_json_object(&j, NULL);
 	mp_json_string(&j, "displayTimeUnit", "ms");
 	mp_json_array(&j, "traceEvents");
-	put_name(&j, r);
+	put_name(&j, SELF, r->cgroup ? r->cgroup : "the host");
 	for (size_t i = 0; i < r->n_phases; i++)
 		put_phase(&j, &r->phases[i]);
 	for (size_t i = 0; i < r->n_samples; i++)
 		put_sample(&j, &r->samples[i]);
-	for (size_t i = 0; i < r->n_marks; i++)
-		put_mark(&j, &r->marks[i]);
+	put_spans(&j, r);
+	for (size_t i = 0; i < r->n_marks; i++) {
+		if (!is_span(&r->marks[i]))
+			put_instant(&j, &r->marks[i]);
+	}
 	mp_json_array_end(&j);
 	mp_json_object_end(&j);
 	mp_text_putc(out, '\n');
