@@ -77,7 +77,8 @@ static void test_result_is_foreign(void **state)
 		"{}",
 		"{\"version\": 1}",
 		"{\"version\": 1, \"token\": \"other\", \"python\": \"3\", \"points\": []}",
-		"{\"version\": 2, \"token\": \"0123456789abcdef0123456789abcdef\", \"python\": \"3\", "
+		"{\"version\": 2, \"token\": \"0123456789abcdef0123456789abcdef\", \"python\": "
+		"\"3\", "
 		"\"points\": []}",
 		HEAD "\"points\": []}",
 		HEAD "\"python\": 3, \"points\": []}",
@@ -138,10 +139,11 @@ static void test_result_has_bounds(void **state)
 
 static void make_points(struct mp_points *points)
 {
-	static const char yaml[] = "version: 1\npoints:\n"
-				   "  - {name: \"it's \\\"quoted\\\"\", level: critical, python: a.b.c, "
-				   "threshold_mb: 100}\n"
-				   "  - {name: native, level: low, symbol: f}\n";
+	static const char yaml[] =
+		"version: 1\npoints:\n"
+		"  - {name: \"it's \\\"quoted\\\"\", level: critical, python: a.b.c, "
+		"threshold_mb: 100}\n"
+		"  - {name: native, level: low, symbol: f}\n";
 	struct mp_error err;
 
 	assert_int_equal(mp_points_parse(points, "test", yaml, strlen(yaml), &err), 0);
@@ -203,7 +205,8 @@ static void test_scripts_are_python(void **state)
 static void test_blobs(void **state)
 {
 	(void)state;
-	assert_non_null(memmem(mp_script_source().data, mp_script_source().len, "def install(", 12));
+	assert_non_null(
+		memmem(mp_script_source().data, mp_script_source().len, "def install(", 12));
 	assert_non_null(memmem(mp_script_sitecustomize().data, mp_script_sitecustomize().len,
 			       "MEMPROBE_PYTHON_CONFIG", 22));
 	assert_memory_equal(mp_script_marker().data, "\177ELF", 4);
@@ -219,9 +222,8 @@ static struct mp_fsroot make_root(struct tree *tree, const char *const *places)
 	char whole[PATH_MAX];
 
 	tree_make(tree);
-	snprintf(status, sizeof(status),
-		 "Name:\tx\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", getuid(), getuid(),
-		 getuid(), getuid(), getgid(), getgid(), getgid(), getgid());
+	snprintf(status, sizeof(status), "Name:\tx\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n",
+		 getuid(), getuid(), getuid(), getuid(), getgid(), getgid(), getgid(), getgid());
 	tree_write(tree, "/proc/7/status", status);
 	tree_path(tree, "/proc/7/root/x", whole);
 	for (; *places; places++) {

@@ -33,7 +33,7 @@ struct mp_monitor_options {
 	uint64_t duration_ns; /* 0: no end */
 	uint64_t ring_bytes;
 	struct mp_output_options output;
-	bool agent;	      /* of libmemprobe, in the command */
+	bool agent; /* of libmemprobe, in the command */
 	struct mp_gather
 		*gather;      /* takes what a report of the run is made of; NULL: none is made */
 	char *const *command; /* run: argv; NULL: attach */

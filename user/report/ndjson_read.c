@@ -2,6 +2,7 @@
 #include "report/ndjson.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/level.h"
@@ -176,8 +177,8 @@ static void read_process(const struct mp_fields *o, struct mp_event *event)
 	e->pid = mp_fields_pid(o, "pid");
 	e->parent = mp_fields_pid(o, "parent");
 	e->comm = mp_fields_string(o, "comm");
-	e->exit_code = (int)mp_fields_integer(o, "exit_code", INT_MIN, INT_MAX,
-						MP_EXIT_STATUS_UNKNOWN);
+	e->exit_code =
+		(int)mp_fields_integer(o, "exit_code", INT_MIN, INT_MAX, MP_EXIT_STATUS_UNKNOWN);
 }
 
 static void read_figures(const struct mp_fields *o, struct mp_event_pressure *e)
