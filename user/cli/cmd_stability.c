@@ -122,8 +122,7 @@ static void describe_plan(const struct stability_args *args, struct mp_memory_re
 	r->stability.rest_ns = args->rest_ns;
 	r->stability.round_ns = mp_stability_round_ns(o);
 	r->stability.rounds = o->rounds;
-	r->stability.rounds_done =
-		mp_stability_parts_done(o, r->duration_ns) / MP_STABILITY_PARTS;
+	r->stability.rounds_done = mp_stability_parts_done(o, r->duration_ns) / MP_STABILITY_PARTS;
 }
 
 /* As if it had ended now: what is left when it is killed. */
@@ -142,7 +141,7 @@ static void save_so_far(struct stability_args *args, const struct mp_memory_repo
 	r.pressure.oom_kills = r.pressure.high_events = r.pressure.max_events = MP_UNKNOWN;
 	describe_plan(args, &r);
 	mp_memory_report_find_leaks(&r, leaks, sizeof(leaks));
-	snprintf(verdict, sizeof(verdict), "not at its end: %u of %u rounds done%s%s",
+	snprintf(verdict, sizeof(verdict), "Not at its end: %u of %u rounds done%s%s",
 		 r.stability.rounds_done, r.stability.rounds, leaks[0] ? "; " : "", leaks);
 	r.verdict = verdict;
 	r.recommendation = "go on with it: stability --resume";
@@ -166,12 +165,12 @@ static void draw_bar(const struct stability_args *args, uint64_t t_ns, const str
 
 	fprintf(stderr, "\r[%.*s%.*s] %3.0f %%  round %u of %u  %-9s  ETA %-8s", full,
 		"##############################", BAR_WIDTH - full,
-		"..............................", share * 100, round < o->rounds ? round : o->rounds,
-		o->rounds, want->phase, mp_duration_format(left, eta));
+		"..............................", share * 100,
+		round < o->rounds ? round : o->rounds, o->rounds, want->phase,
+		mp_duration_format(left, eta));
 }
 
-static void print_line(const struct stability_args *args, uint64_t t_ns,
-		       const struct mp_want *want)
+static void print_line(const struct stability_args *args, uint64_t t_ns, const struct mp_want *want)
 {
 	char at[MP_HUMAN_LEN], eta[MP_HUMAN_LEN];
 	uint64_t left = args->total_ns > t_ns ? args->total_ns - t_ns : 0;
@@ -222,9 +221,9 @@ static int finish(struct stability_args *args, const struct mp_harness_result *r
 
 	describe_plan(args, &r);
 	n_leaks = mp_memory_report_find_leaks(&r, leaks, sizeof(leaks));
-	snprintf(verdict, sizeof(verdict), "%s%u of %u rounds in %s, %s; %s",
-		 early ? "the program ended before its time: " : "", r.stability.rounds_done,
-		 r.stability.rounds, mp_duration_format(r.duration_ns, time), r.verdict,
+	snprintf(verdict, sizeof(verdict), "%s; %s%u of %u rounds in %s; %s", r.verdict,
+		 early ? "the program ended before its time, after " : "", r.stability.rounds_done,
+		 r.stability.rounds, mp_duration_format(r.duration_ns, time),
 		 n_leaks ? leaks : "no leak is seen");
 	r.verdict = verdict;
 	if (early)

@@ -71,8 +71,8 @@ static int set_format(void *state, const char *value, struct mp_error *err)
 }
 
 static const struct mp_option options[] = {
-	{"target", 't', "SPEC", "of these processes: PID, comm:, exe:, cgroup:, container:",
-	 set_target},
+	{"target", 't', "SPEC",
+	 "of these processes: PID, comm:, exe:, cgroup:, container:", set_target},
 	{"env", 0, "PROFILE", "beside a device profile: see env list", set_env},
 	{"format", 0, "FORMAT", "text or json", set_format},
 };
@@ -87,7 +87,8 @@ static int keep_program(void *state, const struct mp_process *process)
 	if (MP_RESERVE_ONE(args->programs, args->n_programs, args->programs_cap))
 		return -ENOMEM;
 	p = &args->programs[args->n_programs++];
-	*p = (struct program){.pid = process->pid, .rss = mp_process_rss(&args->cg.fs, process->pid)};
+	*p = (struct program){.pid = process->pid,
+			      .rss = mp_process_rss(&args->cg.fs, process->pid)};
 	memcpy(p->comm, process->comm, sizeof(p->comm));
 	return 0;
 }

@@ -28,7 +28,8 @@ static int parse_mb(const char *option, const char *value, uint64_t *ret, struct
 	return 0;
 }
 
-int mp_harness_parse_time(const char *option, const char *value, uint64_t *ret, struct mp_error *err)
+int mp_harness_parse_time(const char *option, const char *value, uint64_t *ret,
+			  struct mp_error *err)
 {
 	if (mp_duration_parse(value, ret) || *ret == 0)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,

@@ -196,6 +196,19 @@ static int take_over_marks(struct mp_harness *h, const struct mp_memory_report *
 	return 0;
 }
 
+/* Whether the last phase is what the pattern still wants: it begins once more, then. */
+static bool is_cut(const struct mp_harness *h, const struct mp_memory_report *earlier)
+{
+	const struct mp_pattern *pattern = h->o->pattern;
+	struct mp_want then, now;
+
+	if (!earlier->n_phases)
+		return false;
+	pattern->at(&h->pattern, &h->stage, earlier->phases[earlier->n_phases - 1].start_ns, &then);
+	pattern->at(&h->pattern, &h->stage, earlier->duration_ns, &now);
+	return then.step == now.step && then.phase == now.phase;
+}
+
 int mp_book_take_over(struct mp_harness *h, const struct mp_memory_report *earlier)
 {
 	struct mp_memory_report *r = &h->report;
@@ -206,7 +219,8 @@ int mp_book_take_over(struct mp_harness *h, const struct mp_memory_report *earli
 	if (!r->samples || !r->phases)
 		return -ENOMEM;
 	r->n_samples = h->samples_cap = earlier->n_samples;
-	r->n_phases = h->phases_cap = earlier->n_phases;
+	h->phases_cap = earlier->n_phases;
+	r->n_phases = earlier->n_phases - is_cut(h, earlier);
 	h->due_ns = UINT64_MAX; /* what begins now was not due, but cut in two */
 	return take_over_marks(h, earlier);
 }

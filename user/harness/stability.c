@@ -59,10 +59,11 @@ int mp_stability_plan(struct mp_pattern_options *o, uint64_t total_ns, struct mp
 	uint64_t rounds = total_ns / mp_stability_round_ns(o);
 
 	if (rounds > MAX_PHASES / phases_of_round(o))
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--hours: it would be %llu rounds, more than a report can hold; make "
-			       "--rest longer, or --steps fewer",
-			       (unsigned long long)rounds);
+		return mp_fail(
+			err, MP_EXIT_USAGE, EINVAL,
+			"--hours: it would be %llu rounds, more than a report can hold; make "
+			"--rest longer, or --steps fewer",
+			(unsigned long long)rounds);
 	if (rounds) {
 		o->rounds = (unsigned int)rounds;
 		o->rest_ns = (total_ns / rounds - active_ns(o)) / RESTS;

@@ -69,8 +69,8 @@ static void tell(char *what, size_t size, const char *who, const struct mp_slope
 	char rate[MP_HUMAN_LEN], low[MP_HUMAN_LEN], high[MP_HUMAN_LEN];
 	size_t len = strlen(what);
 
-	snprintf(what + len, size - len, "%s%s leaks %s an hour (95 %%: %s to %s)",
-		 len ? "; " : "", who, mp_size_format((uint64_t)(slope->per_second * hour), rate),
+	snprintf(what + len, size - len, "%s%s leaks %s an hour (95 %%: %s to %s)", len ? "; " : "",
+		 who, mp_size_format((uint64_t)(slope->per_second * hour), rate),
 		 mp_size_format((uint64_t)(slope->low * hour), low),
 		 mp_size_format((uint64_t)(slope->high * hour), high));
 }
