@@ -204,7 +204,8 @@ class RealEngine(unittest.TestCase):
         real = TOP / "build" / "memprobe-bpf"
         if os.geteuid() or not real.exists():
             self.skipTest("memprobe-bpf is not built, or this is not root")
-        patch = mock.patch.dict(os.environ, MEMPROBE_BPF=str(real))
+        patch = mock.patch.dict(os.environ, MEMPROBE_BPF=str(real),
+                                MEMPROBE_CONFIG_DIR=str(TOP / "configs"))
         patch.start()
         self.addCleanup(patch.stop)
         help_text = subprocess.run([str(real), "--help"], stdout=subprocess.PIPE, text=True,

@@ -113,9 +113,9 @@ static void test_parts_follow_each_other(void **state)
 		unsigned int second, part;
 		const char *phase;
 	} parts[] = {
-		{0, 0, "step"},	       {19, 0, "step"},	   {20, 1, "rest"},  {319, 1, "rest"},
-		{320, 2, "hold"},      {324, 2, "hold"},   {325, 3, "rest"}, {625, 4, "ramp up"},
-		{637, 4, "ramp down"}, {640, 5, "rest"},   {939, 5, "rest"},
+		{0, 0, "step"},	       {19, 0, "step"},	 {20, 1, "rest"},  {319, 1, "rest"},
+		{320, 2, "hold"},      {324, 2, "hold"}, {325, 3, "rest"}, {625, 4, "ramp up"},
+		{637, 4, "ramp down"}, {640, 5, "rest"}, {939, 5, "rest"},
 	};
 	struct mp_pattern_options o = options();
 	struct mp_error err;

@@ -40,12 +40,13 @@ static uint64_t due_of(const struct mp_harness *h)
 	return h->clock_ns - h->begin_ns + h->due_ns;
 }
 
-/* A ramp is where it is, unless it begins somewhere else than what was held before. */
+/* A ramp is where it is, unless it begins somewhere else than where memory is now. */
 static bool is_under_way(const struct mp_harness *h, const struct mp_want *want)
 {
-	bool held_before = h->want.phase && h->want.next_ns != UINT64_MAX;
+	bool is_first = !h->want.phase;
+	bool from_ramp = h->want.next_ns == UINT64_MAX && h->reached;
 
-	return want->next_ns == UINT64_MAX && h->clock_ns && !held_before;
+	return want->next_ns == UINT64_MAX && h->clock_ns && (is_first || from_ramp);
 }
 
 static int take_want(struct mp_harness *h, uint64_t now_ns)
