@@ -5,13 +5,16 @@ import contextlib
 import io
 import os
 import re
+import subprocess
+import tempfile
 import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import memprobe
 from memprobe._runtime import runtime
-from support import HAS_LIBRARY, PACKAGE, WithEngine, fake_memory, python
+from support import HAS_LIBRARY, PACKAGE, TOP, WithEngine, fake_memory, python
 
 # --- the probes ----------------------------------------------------------------------------------
 
@@ -173,8 +176,8 @@ class PressureTool(WithEngine):
         self.assertEqual(lines[1:], ["建议量化级别: Q4_K_M", "环境配置: 4GB连线"])
         self.assertEqual(left.report["test_mode"], "burst")
         self.assertIn(["model", "--model-id", "your_model_id", "--mode", "burst", "--target", "70",
-                       "--duration", "10", "--test-duration", "60", "--env", "4GB连线",
-                       "--safety-margin", "500"], self.commands())
+                       "--duration", "10", "--test-duration", "60", "--env", "4GB连线"],
+                      self.commands())
 
     def test_simulator(self):
         here = os.getcwd()
@@ -192,6 +195,50 @@ class PressureTool(WithEngine):
                                  "src/utils/memory_test_cli.py simple --mode=burst"])
         self.assertIn("--memory=4096m", Path("scripts/test_4gb.sh").read_text(encoding="utf-8"))
         self.assertEqual(Path("ran").read_text(encoding="utf-8"), "run --rm --memory=4096m memprobe-bpf\n")
+
+
+class RealEngine(unittest.TestCase):
+    """The same examples, with memprobe-bpf itself."""
+
+    def setUp(self):
+        real = TOP / "build" / "memprobe-bpf"
+        if os.geteuid() or not real.exists():
+            self.skipTest("memprobe-bpf is not built, or this is not root")
+        patch = mock.patch.dict(os.environ, MEMPROBE_BPF=str(real),
+                                MEMPROBE_CONFIG_DIR=str(TOP / "configs"))
+        patch.start()
+        self.addCleanup(patch.stop)
+        help_text = subprocess.run([str(real), "--help"], stdout=subprocess.PIPE, text=True,
+                                   check=True).stdout
+        if not {"simple", "status", "env"} <= set(re.findall(r"(?m)^  ([a-z]+)\b", help_text)):
+            self.skipTest("this memprobe-bpf has not all the commands")
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(folder.name)
+        Path("bin").mkdir()
+        Path("scripts").mkdir()
+
+    def test_manager(self):
+        lines, left = run(MANAGER)
+        self.assertRegex(lines[0], "^内存趋势: (unknown|stable|increasing|decreasing)$")
+        self.assertRegex(lines[1], "^建议量化级别: ")
+        self.assertEqual(lines[2], "环境配置: 4GB连线")
+        self.assertEqual(left.report["environment"]["profile_name"], "4GB连线")
+        self.assertNotIn("engine_error", left.mem_report)
+
+    def test_simulator(self):
+        docker = Path("bin/docker")
+        docker.write_text("#!/bin/sh\necho \"$@\" >ran\n", encoding="utf-8")
+        docker.chmod(0o755)
+        with mock.patch.dict(os.environ, PATH=f"{os.getcwd()}/bin:{os.environ['PATH']}"):
+            lines, _ = run(SIMULATOR)
+        self.assertEqual(lines[:2], ["1. 4GB连线 - 4096MB RAM, Swap: 1024MB",
+                                     "2. 极限2GB模式 - 2048MB RAM, Swap: 0MB"])
+        self.assertRegex(lines[-1], "^docker run .*python src/utils/memory_test_cli.py simple "
+                                    "--mode=burst$")
+        self.assertIn("docker run ", Path("scripts/test_4gb.sh").read_text(encoding="utf-8"))
+        self.assertIn("--memory=", Path("ran").read_text(encoding="utf-8"))
 
 
 class Names(unittest.TestCase):

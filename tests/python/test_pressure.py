@@ -223,7 +223,7 @@ class Manager(Quiet):
         report = manager.run_controlled_pressure_test("staircase", step_size_mb=10)
         self.assertEqual(report["environment"]["profile_name"], "4GB连线")
         self.assertEqual(self.commands(), [["simple", "--mode", "staircase", "--step-size", "10",
-                                            "--env", "4GB连线", "--safety-margin", "500"]])
+                                            "--env", "4GB连线"]])
         self.assertEqual(manager.generate_memory_report()["environment"],
                          {"profile_name": "4GB连线", "total_mem_mb": 4096, "swap_size_mb": 0,
                           "memory_limit": "3.8G"})
@@ -235,8 +235,7 @@ class Manager(Quiet):
             burst_duration_sec=10)
         self.assertEqual((report["model_id"], report["model_load_time"]), ("m", 2.5))
         self.assertEqual(self.commands(), [["model", "--model-id", "m", "--mode", "burst", "--target",
-                                            "70", "--duration", "10", "--test-duration", "9",
-                                            "--safety-margin", "500"]])
+                                            "70", "--duration", "10", "--test-duration", "9"]])
         self.assertEqual(manager.generate_memory_report()["model_performance"],
                          {"m": {"load_time_sec": 2.5, "rating": "good"}})
 
@@ -331,9 +330,55 @@ class RealEngine(unittest.TestCase):
         except EngineError as error:  # a machine that cannot attach is told by the exit code
             self.assertIn(error.exit_code, (4, 6))
 
+    def needs(self, *commands):
+        if os.geteuid():
+            self.skipTest("groups are made by root")
+        for command in commands:
+            if command not in self.commands:
+                self.skipTest(f"the engine has no command {command}")
+
+    def test_patterns(self):
+        self.needs("simple")
+        pressurer = MemoryPressurer()
+        held = pressurer.staircase_pressure(step_size_mb=8, step_interval_sec=0.2, max_steps=3)
+        self.assertEqual(held, 24)
+        self.assertEqual((pressurer.last_report["test_mode"], pressurer.last_report["outcome"]),
+                         ("staircase", "ok"))
+
+    def test_a_model_that_it_cannot_load(self):
+        """The same test without it, where the engine knows no models."""
+        self.needs("simple", "status", "env")
+        if "model" in self.commands:
+            self.skipTest("the engine knows models")
+        logger = logging.getLogger("memprobe")
+        manager = MemoryManager("4GB连线")
+        with self.assertLogs(logger, "WARNING") as logs:
+            report = manager.run_controlled_pressure_test(
+                "staircase", model_id="m", step_size_mb=8, step_interval_sec=0.2, max_steps=2)
+        self.assertIn("without the model m", logs.output[0])
+        self.assertEqual((report["model_id"], report["environment"]["profile_name"]),
+                         (None, "4GB连线"))
+
+    def test_release_all(self):
+        """It ends early, and what was held is given back and told."""
+        self.needs("simple")
+        pressurer = MemoryPressurer()
+        timer = threading.Timer(2, pressurer.release_all)
+        timer.start()
+        self.addCleanup(timer.cancel)
+        pressurer.staircase_pressure(step_size_mb=8, step_interval_sec=0.5, max_steps=100)
+        self.assertEqual(pressurer.last_report["outcome"], "interrupted")
+
+    def test_status(self):
+        self.needs("status")
+        report = MemoryManager().generate_memory_report()
+        self.assertNotIn("engine_error", report)
+        self.assertIsNone(report["quantization"]["current_optimal"])
+        self.assertEqual(set(report["environment"]),
+                         {"profile_name", "total_mem_mb", "swap_size_mb", "memory_limit"})
+
     def test_commands_that_it_has_not(self):
         calls = {"simple": lambda: MemoryPressurer().burst_pressure(0.01, 0.1),
-                 "model": lambda: MemoryManager().run_controlled_pressure_test("burst", model_id="m"),
                  "env": EnvironmentSimulator().list_profiles}
         for command in set(calls) - self.commands:
             with self.subTest(command):

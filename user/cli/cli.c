@@ -14,8 +14,8 @@
 #define FIRST_CODE 256 /* getopt values of options, above every letter */
 
 static const struct mp_command *const commands[] = {
-	&mp_cmd_attach, &mp_cmd_run,	&mp_cmd_probes, &mp_cmd_simple,
-	&mp_cmd_env,	&mp_cmd_report, &mp_cmd_doctor,
+	&mp_cmd_attach, &mp_cmd_run,	&mp_cmd_probes, &mp_cmd_simple, &mp_cmd_stability,
+	&mp_cmd_env,	&mp_cmd_status, &mp_cmd_report, &mp_cmd_doctor,
 };
 
 static int set_config_dir(void *cli, const char *value, struct mp_error *err)
@@ -137,7 +137,7 @@ static void print_help(void)
 	       "Shows what every call of a program's injection points does to its memory.\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < MP_ARRAY_SIZE(commands); i++)
-		printf("  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-9s  %s\n", commands[i]->name, commands[i]->summary);
 	printf("\nOptions:\n");
 	print_options(global_options, MP_ARRAY_SIZE(global_options));
 	printf("\nmemprobe-bpf COMMAND --help tells more, with examples.\n");

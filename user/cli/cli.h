@@ -55,6 +55,8 @@ extern const struct mp_command mp_cmd_attach;
 extern const struct mp_command mp_cmd_run;
 extern const struct mp_command mp_cmd_probes;
 extern const struct mp_command mp_cmd_simple;
+extern const struct mp_command mp_cmd_stability;
+extern const struct mp_command mp_cmd_status;
 extern const struct mp_command mp_cmd_env;
 extern const struct mp_command mp_cmd_report;
 extern const struct mp_command mp_cmd_doctor;

@@ -6,8 +6,6 @@
 
 #include "base/names.h"
 
-#define DEFAULT_DIR "logs/memory_tests"
-
 int mp_save_set_format(struct mp_save_args *args, const char *value, struct mp_error *err)
 {
 	static const char *const names[] = {"json", "csv", "html", "all"};
@@ -24,7 +22,7 @@ int mp_save_set_format(struct mp_save_args *args, const char *value, struct mp_e
 
 static const char *dir_of(const struct mp_save_args *args)
 {
-	return args->dir ? args->dir : DEFAULT_DIR;
+	return args->dir ? args->dir : MP_SAVE_DIR;
 }
 
 int mp_save_prepare(const struct mp_save_args *args, struct mp_error *err)

@@ -6,6 +6,8 @@
 #include "cli/cli.h"
 #include "report/memory_report.h"
 
+#define MP_SAVE_DIR "logs/memory_tests"
+
 struct mp_save_args {
 	bool save;
 	unsigned int formats; /* 0: all */

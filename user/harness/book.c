@@ -9,6 +9,7 @@
 #include "base/size.h"
 #include "cgroup/control.h"
 #include "harness/private.h"
+#include "target/target.h"
 
 #define MAX_MARKS 20000
 #define NOT_REACHED_PCT 2.0 /* of the limit */
@@ -39,18 +40,6 @@ static void read_stall(const struct mp_harness *h, struct mp_memory_sample *s)
 	s->full_ns = (now.full_us - h->psi_begin.full_us) * 1000;
 }
 
-/* The second number of statm, in pages. */
-static uint64_t rss_of(const struct mp_harness *h, pid_t pid)
-{
-	MP_FREE char *text = NULL;
-	char *second;
-
-	if (pid <= 0 || mp_read_file_at(&h->cg.fs, 4096, &text, NULL, "/proc/%d/statm", pid))
-		return MP_UNKNOWN;
-	second = strchr(text, ' ');
-	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : MP_UNKNOWN;
-}
-
 int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
 {
 	struct mp_memory_report *r = &h->report;
@@ -68,8 +57,10 @@ int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
 		.swap = MP_UNKNOWN,
 		.some_ns = MP_UNKNOWN,
 		.full_ns = MP_UNKNOWN,
-		.target_rss = rss_of(h, h->o->command ? h->command.pid : 0),
-		.monitor_rss = rss_of(h, getpid()),
+		.target_rss = mp_process_rss(&h->cg.fs, h->o->command ? h->command.pid : 0),
+		.filler_rss = mp_process_rss(&h->cg.fs, mp_filler_pid(h->filler)),
+		.monitor_rss = mp_process_rss(&h->cg.fs, getpid()),
+		.watcher_rss = mp_process_rss(&h->cg.fs, h->watcher.fd >= 0 ? h->watcher.pid : 0),
 	};
 	read_stall(h, s);
 	return 0;
@@ -174,6 +165,65 @@ int mp_book_mark(struct mp_harness *h, const struct mp_event *event)
 	if (event->type == MP_EVENT_PRESSURE && event->pressure.incident > r->pressure.incidents)
 		r->pressure.incidents = event->pressure.incident;
 	return 0;
+}
+
+/* --- a run that is gone on with ------------------------------------------------------- */
+
+static void *copy_of(const void *items, size_t n, size_t size)
+{
+	void *copy = calloc(n + 1, size);
+
+	if (copy && n)
+		memcpy(copy, items, n * size);
+	return copy;
+}
+
+static int take_over_marks(struct mp_harness *h, const struct mp_memory_report *earlier)
+{
+	struct mp_memory_report *r = &h->report;
+
+	for (size_t i = 0; i < earlier->n_marks; i++) {
+		struct mp_report_mark mark = earlier->marks[i];
+
+		mark.name = strdup(mark.name);
+		mark.text = mark.text ? strdup(mark.text) : NULL;
+		if (!mark.name || MP_RESERVE_ONE(r->marks, r->n_marks, h->marks_cap)) {
+			mp_report_mark_free(&mark);
+			return -ENOMEM;
+		}
+		r->marks[r->n_marks++] = mark;
+	}
+	r->marks_left_out = earlier->marks_left_out == MP_UNKNOWN ? 0 : earlier->marks_left_out;
+	return 0;
+}
+
+/* Whether the last phase is what the pattern still wants: it begins once more, then. */
+static bool is_cut(const struct mp_harness *h, const struct mp_memory_report *earlier)
+{
+	const struct mp_pattern *pattern = h->o->pattern;
+	struct mp_want then, now;
+
+	if (!earlier->n_phases)
+		return false;
+	pattern->at(&h->pattern, &h->stage, earlier->phases[earlier->n_phases - 1].start_ns, &then);
+	pattern->at(&h->pattern, &h->stage, earlier->duration_ns, &now);
+	return then.step == now.step && then.phase == now.phase;
+}
+
+int mp_book_take_over(struct mp_harness *h, const struct mp_memory_report *earlier)
+{
+	struct mp_memory_report *r = &h->report;
+
+	r->begin_realtime_ns = earlier->begin_realtime_ns;
+	r->samples = copy_of(earlier->samples, earlier->n_samples, sizeof(*r->samples));
+	r->phases = copy_of(earlier->phases, earlier->n_phases, sizeof(*r->phases));
+	if (!r->samples || !r->phases)
+		return -ENOMEM;
+	r->n_samples = h->samples_cap = earlier->n_samples;
+	h->phases_cap = earlier->n_phases;
+	r->n_phases = earlier->n_phases - is_cut(h, earlier);
+	h->due_ns = UINT64_MAX; /* what begins now was not due, but cut in two */
+	return take_over_marks(h, earlier);
 }
 
 /* --- the end ------------------------------------------------------------------------ */

@@ -33,6 +33,9 @@ struct mp_harness_options {
 	const char *policy_path;	 /* of the monitor, or NULL */
 	const char *const *monitor_args; /* more of them, NULL-terminated, or NULL */
 	uint64_t sample_ns;		 /* between samples; 0: 100 ms */
+	/* Of a run that was cut short, which this goes on with: the pattern, its time and what is
+	   kept for the report; or NULL. */
+	const struct mp_memory_report *earlier;
 	/* Called after each sample, for a progress line; non-zero ends the run as interrupted. */
 	int (*progress)(void *data, const struct mp_memory_report *so_far,
 			const struct mp_want *want);

@@ -22,6 +22,8 @@ struct mp_pattern_options {
 	unsigned int cycles;
 	uint64_t duration_ns;  /* burst: of the hold; sawtooth: of a cycle, its ramps included */
 	uint64_t margin_bytes; /* allocate_full: what is left free; no pattern goes beyond it */
+	uint64_t rest_ns;      /* stability: behind each pattern */
+	unsigned int rounds;   /* stability: set by mp_stability_plan() */
 };
 
 /* What the pattern is played on, fixed when it begins. */

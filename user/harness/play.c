@@ -43,6 +43,15 @@ static uint64_t due_of(const struct mp_harness *h)
 	return h->clock_ns - h->begin_ns + h->due_ns;
 }
 
+/* A ramp is where it is, unless it begins somewhere else than where memory is now. */
+static bool is_under_way(const struct mp_harness *h, const struct mp_want *want)
+{
+	bool is_first = !h->want.phase;
+	bool from_ramp = h->want.next_ns == UINT64_MAX && h->reached;
+
+	return want->next_ns == UINT64_MAX && h->clock_ns && (is_first || from_ramp);
+}
+
 /* A phase ends with a sample of its own, so that a short one has figures, too. */
 static int change_phase(struct mp_harness *h, const struct mp_want *want,
 			const struct mp_look *look)
@@ -55,8 +64,7 @@ static int change_phase(struct mp_harness *h, const struct mp_want *want,
 		error = mp_book_sample(h, look);
 	}
 	error = error ?: mp_book_phase(h, want, look->now_ns, due);
-	/* A ramp that is under way is where it is. */
-	h->reached = want->next_ns == UINT64_MAX && h->clock_ns;
+	h->reached = is_under_way(h, want);
 	h->first_sample = h->report.n_samples;
 	return error;
 }
@@ -216,10 +224,16 @@ static int keep_books(struct mp_harness *h, const struct mp_look *look)
 	return error;
 }
 
+/* However seldom samples are taken, each phase has one of what was reached. */
+static bool is_unseen(const struct mp_harness *h)
+{
+	return h->reached && h->first_sample == h->report.n_samples;
+}
+
 static int step(struct mp_harness *h)
 {
 	uint64_t every = h->o->sample_ns ? h->o->sample_ns : SAMPLE_NS;
-	bool is_due = mp_clock_now_ns() - h->sampled_ns >= every;
+	bool is_due = mp_clock_now_ns() - h->sampled_ns >= every || is_unseen(h);
 	struct mp_look look;
 	int error = mp_look(h, is_due, &look);
 
@@ -254,7 +268,7 @@ int mp_play(struct mp_harness *h, struct mp_error *err)
 {
 	int error = watch(h);
 
-	h->begin_ns = mp_clock_now_ns();
+	h->begin_ns = mp_clock_now_ns() - (h->o->earlier ? h->o->earlier->duration_ns : 0);
 	h->clock_ns = h->o->pattern->from_reached ? 0 : h->begin_ns;
 	while (!error && !h->stop) {
 		error = step(h);

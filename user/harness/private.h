@@ -91,6 +91,7 @@ struct mp_harness {
 };
 
 /* book.c: what is kept for the report. -ENOMEM. */
+int mp_book_take_over(struct mp_harness *h, const struct mp_memory_report *earlier);
 int mp_book_sample(struct mp_harness *h, const struct mp_look *look);
 /* A new phase of the pattern begins now; it should have at `due_ns` of the run. */
 int mp_book_phase(struct mp_harness *h, const struct mp_want *want, uint64_t now_ns,

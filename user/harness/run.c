@@ -282,7 +282,8 @@ int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_r
 	error = set_up(h, err);
 	if (!error) {
 		describe(h);
-		error = mp_play(h, err);
+		error = options->earlier ? mp_book_take_over(h, options->earlier) : 0;
+		error = error ?: mp_play(h, err);
 	}
 	if (!error)
 		mp_book_close(h);

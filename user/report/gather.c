@@ -178,7 +178,9 @@ int mp_gather_sample(struct mp_gather *g, const char *path, uint64_t ts_ns, uint
 		.some_ns = MP_UNKNOWN,
 		.full_ns = MP_UNKNOWN,
 		.target_rss = largest_rss(g),
+		.filler_rss = MP_UNKNOWN,
 		.monitor_rss = MP_UNKNOWN,
+		.watcher_rss = MP_UNKNOWN,
 	};
 	return 0;
 }

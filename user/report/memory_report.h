@@ -34,7 +34,9 @@ struct mp_memory_sample {
 	uint64_t some_ns;   /* stall totals of the group since the begin */
 	uint64_t full_ns;
 	uint64_t target_rss;  /* of the program beside it, if any */
+	uint64_t filler_rss;  /* what the filler takes with all that it needs */
 	uint64_t monitor_rss; /* of the supervisor itself */
+	uint64_t watcher_rss; /* of the monitor, a process of its own */
 };
 
 /* Something that the monitor told of, for the picture: a call as a span, the others as instants. */
@@ -147,7 +149,20 @@ struct mp_memory_report {
 		struct mp_slope target, filler, monitor; /* bytes a second */
 		bool target_known, filler_known, monitor_known;
 	} leak;
+
+	struct {
+		uint64_t total_ns, rest_ns; /* as asked for; total_ns 0: no stability run */
+		uint64_t round_ns;	    /* of a round: three patterns, each with a rest */
+		unsigned int rounds, rounds_done;
+	} stability;
 };
+
+/*
+ * The slopes of the program, the filler (beyond what it was told to hold) and the monitor with its
+ * supervisor, into `r->leak`. `what` gets a sentence about who leaks: only whose whole confidence
+ * interval is above zero, and whose growth matters. Returns how many do.
+ */
+unsigned int mp_memory_report_find_leaks(struct mp_memory_report *r, char *what, size_t size);
 
 /* Derived: percentages of the limit; averages are over time. -EAGAIN without samples. */
 int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_stats *ret_pct,

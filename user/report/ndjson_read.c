@@ -2,6 +2,7 @@
 #include "report/ndjson.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/level.h"

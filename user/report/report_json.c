@@ -126,7 +126,9 @@ static void write_samples(struct mp_json *j, const struct mp_memory_report *r)
 		mp_json_u64(j, "some_ns", s->some_ns);
 		mp_json_u64(j, "full_ns", s->full_ns);
 		mp_json_u64(j, "target_rss", s->target_rss);
+		mp_json_u64(j, "filler_rss", s->filler_rss);
 		mp_json_u64(j, "monitor_rss", s->monitor_rss);
+		mp_json_u64(j, "watcher_rss", s->watcher_rss);
 		mp_json_object_end(j);
 	}
 	mp_json_array_end(j);
@@ -230,6 +232,19 @@ static void write_points(struct mp_json *j, const struct mp_memory_report *r)
 	mp_json_array_end(j);
 }
 
+static void write_stability(struct mp_json *j, const struct mp_memory_report *r)
+{
+	if (!r->stability.total_ns)
+		return;
+	mp_json_object(j, "stability");
+	put_seconds(j, "total", r->stability.total_ns);
+	put_seconds(j, "rest", r->stability.rest_ns);
+	put_seconds(j, "round", r->stability.round_ns);
+	mp_json_u64(j, "rounds", r->stability.rounds);
+	mp_json_u64(j, "rounds_done", r->stability.rounds_done);
+	mp_json_object_end(j);
+}
+
 void mp_report_write_figures(struct mp_json *j, const struct mp_memory_report *r)
 {
 	write_head(j, r);
@@ -242,6 +257,7 @@ void mp_report_write_figures(struct mp_json *j, const struct mp_memory_report *r
 	write_slope(j, "filler", &r->leak.filler, r->leak.filler_known);
 	write_slope(j, "monitor", &r->leak.monitor, r->leak.monitor_known);
 	mp_json_object_end(j);
+	write_stability(j, r);
 	write_phases(j, r);
 	write_points(j, r);
 	mp_json_u64(j, "events_left_out", r->marks_left_out);

@@ -120,6 +120,22 @@ static void read_pressure(const struct mp_fields *o, struct mp_memory_report *r)
 	r->leak.monitor_known = read_slope(&leak, "monitor", &r->leak.monitor);
 }
 
+static void read_stability(const struct mp_fields *o, struct mp_memory_report *r)
+{
+	struct mp_fields stability = mp_fields_object(o, "stability");
+	uint64_t total = seconds(&stability, "total");
+	uint64_t rest = seconds(&stability, "rest");
+	uint64_t round = seconds(&stability, "round");
+	uint64_t rounds = mp_fields_u64(&stability, "rounds");
+	uint64_t done = mp_fields_u64(&stability, "rounds_done");
+
+	r->stability.total_ns = total == MP_UNKNOWN ? 0 : total;
+	r->stability.rest_ns = rest == MP_UNKNOWN ? 0 : rest;
+	r->stability.round_ns = round == MP_UNKNOWN ? 0 : round;
+	r->stability.rounds = rounds > UINT32_MAX ? 0 : (unsigned int)rounds;
+	r->stability.rounds_done = done > UINT32_MAX ? 0 : (unsigned int)done;
+}
+
 static void read_sample(const struct mp_fields *o, uint64_t limit, struct mp_memory_sample *s)
 {
 	s->t_ns = needed_seconds(o, "t");
@@ -135,7 +151,9 @@ static void read_sample(const struct mp_fields *o, uint64_t limit, struct mp_mem
 	s->some_ns = mp_fields_u64(o, "some_ns");
 	s->full_ns = mp_fields_u64(o, "full_ns");
 	s->target_rss = mp_fields_u64(o, "target_rss");
+	s->filler_rss = mp_fields_u64(o, "filler_rss");
 	s->monitor_rss = mp_fields_u64(o, "monitor_rss");
+	s->watcher_rss = mp_fields_u64(o, "watcher_rss");
 }
 
 static void read_samples(const struct mp_fields *o, struct mp_memory_report *r)
@@ -277,6 +295,7 @@ int mp_report_parse(struct mp_reading *reading, const char *text, size_t len,
 	read_head(&o, &r);
 	read_environment(&o, &r);
 	read_pressure(&o, &r);
+	read_stability(&o, &r);
 	read_samples(&o, &r);
 	read_phases(&o, &r);
 	read_marks(&o, &r);

@@ -117,6 +117,18 @@ int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *re
 	return 0;
 }
 
+/* The second number, in pages. */
+uint64_t mp_process_rss(const struct mp_fsroot *fs, pid_t pid)
+{
+	MP_FREE char *text = NULL;
+	char *second;
+
+	if (pid <= 0 || mp_read_file_at(fs, MAX_PROC_FILE, &text, NULL, "/proc/%d/statm", pid))
+		return MP_UNKNOWN;
+	second = strchr(text, ' ');
+	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : MP_UNKNOWN;
+}
+
 bool mp_process_has_ended(const struct mp_process *process)
 {
 	return process->state == 'Z' || process->state == 'X' || process->state == 'x';

@@ -58,6 +58,9 @@ struct mp_process {
  */
 int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *ret);
 
+/* Bytes resident, of /proc/PID/statm; MP_UNKNOWN for pid 0, and when it is gone. */
+uint64_t mp_process_rss(const struct mp_fsroot *fs, pid_t pid);
+
 /* Calls `fn` for every process that matches the spec now (never self). */
 typedef int (*mp_process_fn)(void *data, const struct mp_process *process);
 int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *cg, mp_process_fn fn,

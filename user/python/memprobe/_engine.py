@@ -32,6 +32,10 @@ class EngineError(RuntimeError):
         self.exit_code = exit_code
 
 
+class MissingCommand(EngineError):
+    """This version of the engine has not got the command."""
+
+
 def find() -> str:
     """Path of memprobe-bpf: $MEMPROBE_BPF, the build tree's, the installed one's, the one in
     $PATH. EngineError when there is none."""
@@ -83,8 +87,13 @@ class Run:
         code = self._process.returncode
         if code not in RAN:
             said = err.decode("utf-8", "replace")
-            raise EngineError(describe(self._arguments, code, said), code)
+            kind = MissingCommand if _is_missing(code, said) else EngineError
+            raise kind(describe(self._arguments, code, said), code)
         return out.decode("utf-8", "replace")
+
+
+def _is_missing(code: int, stderr: str) -> bool:
+    return code == 2 and "unknown command" in stderr
 
 
 def describe(arguments: Sequence[str], code: int, stderr: str) -> str:
@@ -92,7 +101,7 @@ def describe(arguments: Sequence[str], code: int, stderr: str) -> str:
     what = f"memprobe-bpf {arguments[0]}"
     said = [line for line in stderr.splitlines() if "error:" in line] or stderr.splitlines()
     reason = said[0].partition("error: ")[2] or said[0] if said else ""
-    if code == 2 and "unknown command" in reason:
+    if _is_missing(code, stderr):
         return f"this version of memprobe-bpf has no command {arguments[0]!r} ({find()})"
     meaning = MEANINGS.get(code, f"exit code {code}")
     return f"{what}: {reason} ({meaning})" if reason else f"{what}: {meaning}"

@@ -10,7 +10,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 from . import _levels as levels
 from . import relief
 from ._backend import log
-from ._engine import EngineError, Report, query
+from ._engine import EngineError, MissingCommand, Report, query
 from ._runtime import runtime
 
 __all__ = ["MemoryGuard", "MemoryManager", "MemoryPressurer", "get_memory_guard",
@@ -85,11 +85,11 @@ class MemoryPressurer:
     """Fills memory in patterns, and calls back when usage crosses thresholds.
 
     The memory is filled by the engine, in processes of its own: this process does not grow.
-    `safety_margin_mb` is what stays free, `monitor_interval` in seconds; thresholds are 0 to 1 of
-    the effective limit. ValueError: they are not 0 < warning <= critical <= 1.
+    `safety_margin_mb` is what stays free (None: 500, and never more than a tenth of a limit under
+    5 GB), `monitor_interval` in seconds; thresholds are 0 to 1 of the effective limit. ValueError: they are not 0 < warning <= critical <= 1.
     """
 
-    def __init__(self, safety_margin_mb: int = 500, monitor_interval: float = 0.5,
+    def __init__(self, safety_margin_mb: Optional[int] = None, monitor_interval: float = 0.5,
                  threshold_critical: float = 0.9, threshold_warning: float = 0.75) -> None:
         if not 0 < threshold_warning <= threshold_critical <= 1:
             raise ValueError("thresholds are 0 < warning <= critical <= 1, not "
@@ -167,8 +167,9 @@ class MemoryPressurer:
             raise RuntimeError("a pressure pattern is running: release_all() ends it")
         try:
             profile = ["--env", self.env_profile] if self.env_profile else []
-            self._running = Report(*arguments, *profile, "--safety-margin",
-                                   f"{self.safety_margin_mb:g}")
+            margin = ([] if self.safety_margin_mb is None else
+                      ["--safety-margin", f"{self.safety_margin_mb:g}"])
+            self._running = Report(*arguments, *profile, *margin)
             self.last_report = self._running.result()
             return self.last_report
         finally:
@@ -177,8 +178,9 @@ class MemoryPressurer:
 
     def _fill(self, mode: str, **settings: float) -> int:
         report = self.run_report("simple", *mode_arguments(mode, settings))
-        achieved = report.get("achieved") or {}
-        return int((achieved.get("bytes") or 0) // MB)
+        held = [sample.get("filler") or 0 for sample in report.get("samples") or ()]
+        achieved = (report.get("achieved") or {}).get("bytes") or 0  # with all that was there
+        return int(max(held, default=achieved) // MB)
 
     def _look(self) -> None:
         info = memory_info()
@@ -317,7 +319,8 @@ class MemoryManager:
                                      env_profile_name: Optional[str] = None,
                                      **settings: float) -> Dict[str, Any]:
         """One pressure test, with a model loaded in it if `model_id` is given (then of
-        test_duration seconds). `settings` are the arguments of the pressurer's method for that
+        test_duration seconds); with an engine that knows no models it is the same test without
+        one, which is logged, and model_id of the report is None. `settings` are the arguments of the pressurer's method for that
         mode. Gives the report (see CONTRACT: test_mode, peak_memory, memory_statistics,
         environment ...). ValueError, TypeError: not such a mode or setting. EngineError."""
         mode = mode_arguments(test_mode, settings)
@@ -325,8 +328,12 @@ class MemoryManager:
             self.load_environment_profile(env_profile_name)
         if model_id is None:
             return self.memory_pressurer.run_report("simple", *mode)
-        report = self.memory_pressurer.run_report("model", "--model-id", model_id, *mode,
-                                                  "--test-duration", f"{test_duration:g}")
+        try:
+            report = self.memory_pressurer.run_report("model", "--model-id", model_id, *mode,
+                                                      "--test-duration", f"{test_duration:g}")
+        except MissingCommand as error:
+            log.warning("%s: the test is without the model %s", error, model_id)
+            return self.memory_pressurer.run_report("simple", *mode)
         load_time = report.get("model_load_time")
         if isinstance(load_time, (int, float)):
             self.model_load_times[model_id] = float(load_time)
