@@ -26,6 +26,7 @@ static struct mp_features everything(void)
 		.reclaim_events = true,
 		.memcg_events = true,
 		.fault_clock = true,
+		.watchpoints = true,
 		.send_signal = true,
 		.memory_cgroup = true,
 		.cap_sys_admin = true,
@@ -117,6 +118,7 @@ static void test_optional(void **state)
 	f.reclaim_events = false;
 	f.memcg_events = false;
 	f.fault_clock = false;
+	f.watchpoints = false;
 	f.send_signal = false;
 	f.memory_cgroup = false;
 	f.cap_sys_ptrace = false;
@@ -179,6 +181,7 @@ static void test_rows_match(void **state)
 		ROW(process_tracking),
 		ROW(oom_victims),
 		ROW(fault_clock),
+		ROW(watchpoints),
 		ROW(reclaim_events),
 		ROW(memcg_events),
 		ROW(send_signal),
