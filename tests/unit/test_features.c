@@ -118,6 +118,7 @@ static void test_optional(void **state)
 	f.reclaim_events = false;
 	f.memcg_events = false;
 	f.fault_clock = false;
+	f.watchpoints = false;
 	f.send_signal = false;
 	f.memory_cgroup = false;
 	f.cap_sys_ptrace = false;
