@@ -17,7 +17,7 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 	libcapstone-dev libjansson-dev libiberty-dev libjs-dygraphs pkg-config)
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps
+	universal-ctags python3 python3-jsonschema libsqlite3-0 bpftrace systemtap-sdt-dev util-linux procps
 	chromium stress-ng)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
