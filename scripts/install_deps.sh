@@ -17,8 +17,8 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 	libcapstone-dev libjansson-dev libiberty-dev libjs-dygraphs pkg-config)
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
-	universal-ctags python3 python3-psutil mypy libsqlite3-0 bpftrace systemtap-sdt-dev util-linux
-	procps libjemalloc2 tcmalloc mimalloc chromium stress-ng lxcfs)
+	universal-ctags python3 python3-psutil python3-jsonschema mypy libsqlite3-0 bpftrace systemtap-sdt-dev
+	util-linux procps libjemalloc2 tcmalloc mimalloc chromium stress-ng lxcfs)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 

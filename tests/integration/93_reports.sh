@@ -135,16 +135,15 @@ test_interrupted_rehearsal_keeps_the_schema() {
 	env --default-signal=INT "$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --duration 60 \
 		--target 50 --save-report --output-dir "$T/reports" >"$T/out" 2>"$T/err" || CODE=$?
 	expect_eq 130 $CODE 'exit code'
-	report_check schema "$T"/reports/*.json
 	REPORT=$(ls "$T"/reports/*.json)
 	reported 'r["outcome"] == "interrupted"'
+	report_check schema "$T"/reports/*.json
 }
 
 # What attach saves and what report makes of its recording are of the same run.
 test_attach_saves_a_report() {
 	record --save-report --output-dir "$T/reports"
 	REPORT=$(ls "$T"/reports/*_attach_memory_test.json)
-	report_check schema "$REPORT"
 	expect_err "saved as $T/reports/"
 	reported 'r["test_mode"] == "attach"' 'r["outcome"] == "ok"' 'r["limit"] == 134217728' \
 		'[(p["point"], p["hits"], p["returns"]) for p in r["points"]] == [("grow", 101, 101)]' \
@@ -154,7 +153,6 @@ test_attach_saves_a_report() {
 		'r["cgroup"].endswith("mp-test-" + r["cgroup"].split("-")[-1])' 'r["verdict"].startswith("Memory got scarce")'
 	expect_exit 0 report "$T/run.ndjson" --format json
 	expect_eq "saved as $T/run.json" "$(cat "$T/out")"
-	report_check schema "$T/run.json"
 	python3 - "$REPORT" "$T/run.json" <<-'EOT' || fail 'the recording tells of another run'
 		import json, sys
 		saved, made = (json.load(open(name, encoding="utf-8")) for name in sys.argv[1:])
@@ -163,6 +161,8 @@ test_attach_saves_a_report() {
 		print(*((key, saved[key], made[key]) for key in other), sep="\n")
 		sys.exit(len(other))
 	EOT
+	report_check schema "$REPORT"
+	report_check schema "$T/run.json"
 }
 
 # Stopped by a signal, and OOM-killed: reports, too.
@@ -175,10 +175,10 @@ test_attach_of_a_victim() {
 	end_target
 	end_monitor
 	REPORT=$(ls "$T"/reports/*)
-	report_check schema "$REPORT"
 	reported 'r["outcome"] == "oom_killed"' 'r["pressure"]["oom_kills"] == 1' \
 		'"was OOM-killed inside grow" in r["verdict"]' \
 		'any(e["kind"] == "call" and e["severity"] == "critical" for e in r["events"])'
+	report_check schema "$REPORT"
 }
 
 test_run_saves_a_report() {
@@ -193,10 +193,10 @@ test_recording_that_was_cut() {
 	record
 	head -c -100 "$T/run.ndjson" >"$T/cut.ndjson"
 	expect_exit 0 report "$T/cut.ndjson" -o "$T/cut.json"
-	report_check schema "$T/cut.json"
 	REPORT=$T/cut.json
 	reported 'r["outcome"] == "interrupted"' 'r["verdict"].endswith("the recording has no end")' \
 		'sum(e["kind"] == "call" for e in r["events"]) == 101'
+	report_check schema "$T/cut.json"
 }
 
 test_recording_in_parts() {
@@ -229,12 +229,12 @@ test_hostile_names() {
 	for format in json csv trace html; do
 		expect_exit 0 report "$T/hostile.ndjson" --format $format
 	done
-	report_check schema "$T/hostile.json"
 	report_check csv "$T/hostile.csv" 1 'rows[0]["verdict"].startswith("Memory ran out: =1+1</script>")' \
 		'rows[0]["outcome"] == "oom_killed"'
 	report_check trace "$T/hostile.trace.json" 'sum(e["ph"] == "X" for e in events) == 41'
 	expect_eq 3 "$(grep -c '</script>' "$T/hostile.html")" 'ends of scripts'
 	! grep -q 'alert(1)</script' "$T/hostile.html" || fail 'a name is markup'
+	report_check schema "$T/hostile.json"
 }
 
 # Light, dark, as wide as a phone; a run, several, hostile names, nothing at all.
@@ -244,14 +244,40 @@ test_page_in_a_browser() {
 	expect_exit 0 report "$T/run.ndjson"
 	drawn "$T/run.html"
 	browse "$T/run.html" "$T/light.png" 1100x1000
-	report_check pixels "$T/light.png" "$LIGHT" 500
+	report_check pixels "$T/light.png" "$LIGHT" 150
 	browse "$T/run.html" "$T/dark.png" 1100x1000 --blink-settings=preferredColorScheme=0
-	report_check pixels "$T/dark.png" "$DARK" 500
+	report_check pixels "$T/dark.png" "$DARK" 150
 	browse "$T/run.html" "$T/phone.png" 390x1200
-	report_check pixels "$T/phone.png" "$LIGHT" 200
+	report_check pixels "$T/phone.png" "$LIGHT" 100
 	[ "$(stat -c %s "$T/run.html")" -lt 400000 ] || fail 'the page is large'
 	! grep -oE '(src|href)=.?https?:' "$T/run.html" || fail 'the page refers to the network'
 	grep -q "default-src 'none'" "$T/run.html" || fail 'the page may ask the network'
+}
+
+# What a pointer over each lane makes the page say, by a script put behind its own.
+test_marks_tell_when_pointed_at() {
+	need chromium
+	hostile_recording
+	expect_exit 0 report "$T/hostile.ndjson"
+	python3 - "$T/hostile.html" <<-'EOT'
+		import sys
+		with open(sys.argv[1], encoding="utf-8") as file:
+		    page = file.read()
+		script = """<script>
+		const box = document.querySelector(".lanes"), at = box.getBoundingClientRect(), said = document.createElement("pre");
+		for (let y = 15; y < at.height; y += 31) for (let x = 60; x < at.width; x++) {
+		  box.dispatchEvent(new PointerEvent("pointermove", { clientX: at.left + x, clientY: at.top + y }));
+		  const tip = document.querySelector(".tip");
+		  if (!tip.hidden && x % 100 === 0) said.textContent += "said: " + tip.textContent + "\\n";
+		}
+		document.body.append(said);
+		</script>"""
+		at = page.rindex("</body>")
+		with open(sys.argv[1], "w", encoding="utf-8") as file:
+		    file.write(page[:at] + script + page[at:])
+	EOT
+	drawn "$T/hostile.html"
+	grep -q 'said: .*other  50.0 ms' "$T/dom" || fail 'a call does not tell of itself'
 }
 
 test_other_pages_in_a_browser() {
@@ -267,7 +293,7 @@ test_other_pages_in_a_browser() {
 	done
 	drawn "$(ls "$T"/reports/*.html)"
 	browse "$(ls "$T"/reports/*.html)" "$T/page.png" 1100x1000
-	report_check pixels "$T/page.png" "$LIGHT" 500
+	report_check pixels "$T/page.png" "$LIGHT" 150
 	expect_exit 0 report "$T"/reports/*.json "$T/hostile.ndjson" -o "$T/both.html"
 	drawn "$T/both.html"
 	browse "$T/both.html" "$T/page.png" 1100x1800
