@@ -240,7 +240,7 @@ test_kill9_of_the_supervisor() {
 	profile 128
 	for i in $(seq "${MP_HARNESS_KILLS:-12}"); do
 		"$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --duration 60 --target 60 \
-			>/dev/null 2>"$T/err" &
+			-- sleep 600 >/dev/null 2>"$T/err" &
 		pid=$!
 		track $pid
 		sleep "0.$((RANDOM % 900 + 10))"

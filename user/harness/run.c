@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/utsname.h>
 
@@ -158,11 +159,22 @@ static int start_filler(struct mp_harness *h, struct mp_error *err)
 	return mp_filler_start(&h->room, &o, &h->filler, err);
 }
 
+/* What is rehearsed ends with the rehearsal: else its group would stay as long as it runs. */
+static void die_with_supervisor(void *data)
+{
+	const struct mp_child_place *device = &((struct mp_harness *)data)->device.place;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (device->prepare)
+		device->prepare(device->data);
+}
+
 static int start_command(struct mp_harness *h, struct mp_error *err)
 {
-	const struct mp_child_place *place = h->o->profile ? &h->device.place : NULL;
+	const struct mp_child_place place = {
+		.group = h->device.place.group, .prepare = die_with_supervisor, .data = h};
 
-	return h->o->command ? mp_child_start_in(h->o->command, place, &h->command, err) : 0;
+	return h->o->command ? mp_child_start_in(h->o->command, &place, &h->command, err) : 0;
 }
 
 static void end_command(struct mp_harness *h)
