@@ -28,7 +28,10 @@ stability() {
 	shift
 	set_command
 	CODE=0
-	timeout 120 "${COMMAND[@]}" "$@" >"$T/out" 2>"$T/err" || CODE=$?
+	"${COMMAND[@]}" "$@" >"$T/out" 2>"$T/err" &
+	PID=$!
+	track $PID
+	wait $PID || CODE=$?
 	expect_eq "$code" $CODE "exit code ($(tail -n 1 "$T/out" "$T/err"))"
 	REPORT=$(ls "$T"/reports/*_memory_test.json)
 }
@@ -45,8 +48,9 @@ reported() {
 	done
 }
 
+# Of the run whose supervisor was $PID: others may run beside it.
 no_group_left() {
-	[ -z "$(find /sys/fs/cgroup -name 'memprobe-*' -type d 2>/dev/null)" ]
+	[ -z "$(find /sys/fs/cgroup -name "memprobe-*-$PID-*" -type d 2>/dev/null)" ]
 }
 
 has_report() {
@@ -101,11 +105,12 @@ test_resume() {
 	profile 128
 	set_command
 	env --default-signal=INT "${COMMAND[@]}" --no-monitor --hours 0.004 >"$T/out" 2>"$T/err" &
-	track $!
+	PID=$!
+	track $PID
 	wait_until 20 parts_told 3
-	kill -INT $!
+	kill -INT $PID
 	CODE=0
-	wait $! || CODE=$?
+	wait $PID || CODE=$?
 	expect_eq 130 $CODE 'exit code'
 	REPORT=$(ls "$T"/reports/*_memory_test.json)
 	reported 'r["outcome"] == "interrupted"' '3 < r["duration"] < 14' 'len(r["samples"]) > 20'
@@ -124,12 +129,13 @@ test_kill9() {
 	profile 128
 	set_command
 	"${COMMAND[@]}" --hours 0.01 >"$T/out" 2>"$T/err" &
-	track $!
+	PID=$!
+	track $PID
 	wait_until 30 parts_told 2
 	wait_until 10 has_report
 	sleep 0.5
-	kill -KILL $!
-	wait $! 2>/dev/null || true
+	kill -KILL $PID
+	wait $PID 2>/dev/null || true
 	REPORT=$(ls "$T"/reports/*_memory_test.json)
 	reported 'r["outcome"] == "interrupted"' 'r["duration"] > 1' '"Not at its end" in r["verdict"]' \
 		'[p["name"] for p in r["phases"]][:5] == ["step"] * 5'

@@ -109,13 +109,13 @@ static int find_programs(struct status_args *args, struct mp_error *err)
 static int find_domain(struct status_args *args)
 {
 	MP_FREE char *path = NULL;
-	uint64_t available;
+	uint64_t free_now;
 	pid_t pid = args->n_programs ? args->programs[0].pid : getpid();
 
 	if (args->cg.mode == MP_CGROUP_NONE || mp_cgroup_of_pid(&args->cg, pid, &path) ||
 	    mp_cgroup_effective_limit(&args->cg, path, &args->limit, &args->domain))
 		args->domain = NULL;
-	return args->domain ? 0 : mp_host_memory(&args->cg.fs, &args->limit, &available);
+	return args->domain ? 0 : mp_host_memory(&args->cg.fs, &args->limit, &free_now);
 }
 
 static int look(struct status_args *args)
@@ -180,9 +180,18 @@ static const char *recommend(const struct status_args *args)
 	return "memory suffices";
 }
 
+static void print_profile(const struct mp_profile *p)
+{
+	char total[MP_HUMAN_LEN], swap[MP_HUMAN_LEN], limit[MP_HUMAN_LEN];
+
+	printf("profile     %s: %s, swap %s, limit %s\n", p->name,
+	       mp_size_format(p->total_bytes, total), mp_size_format(p->swap_bytes, swap),
+	       mp_size_format(p->limit_bytes, limit));
+}
+
 static void print_text(const struct status_args *args)
 {
-	char a[MP_HUMAN_LEN], b[MP_HUMAN_LEN], c[MP_HUMAN_LEN];
+	char a[MP_HUMAN_LEN], b[MP_HUMAN_LEN];
 	double share = percent_of_profile(args);
 
 	printf("memory      %.1f %% of %s in use, %s available (%s)\n", args->pct,
@@ -197,10 +206,7 @@ static void print_text(const struct status_args *args)
 	}
 	printf("trend       %s\n", mp_trend_name(args->trend));
 	if (args->profile)
-		printf("profile     %s: %s, swap %s, limit %s\n", args->profile->name,
-		       mp_size_format(args->profile->total_bytes, a),
-		       mp_size_format(args->profile->swap_bytes, b),
-		       mp_size_format(args->profile->limit_bytes, c));
+		print_profile(args->profile);
 	if (share >= 0)
 		printf("there       %.1f %% of its limit\n", share);
 	printf("advice      %s\n", recommend(args));
