@@ -92,11 +92,11 @@ static unsigned int part_at(const struct mp_pattern_options *o, uint64_t *within
 	unsigned int part;
 
 	for (part = 0; part < MP_STABILITY_PARTS - 1; part++) {
-		uint64_t length = part % 2 ? o->rest_ns : played[part / 2]->length(o);
+		uint64_t lasts = part % 2 ? o->rest_ns : played[part / 2]->length(o);
 
-		if (*within < length)
+		if (*within < lasts)
 			break;
-		*within -= length;
+		*within -= lasts;
 	}
 	return part;
 }

@@ -653,7 +653,6 @@ static int open_python(struct python *p, struct mp_error *err)
 
 static bool keep_python(struct mp_watchpoints *w, struct python *p)
 {
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers, on purpose */
 	if (MP_RESERVE_ONE(w->pythons, w->n, w->cap))
 		return false;
 	w->pythons[w->n++] = p;
