@@ -199,9 +199,9 @@ test_swap() {
 		'r["pressure"]["oom_kills"] == 0'
 }
 
-# filler_holds MB: of its group's memory.
+# filler_holds MB: the group that it is in.
 filler_holds() {
-	[ "$(cat "$(cat "$T/parent")"/memprobe-env-*/memprobe-filler-*/memory.current 2>/dev/null || echo 0)" -gt $(($1 << 20)) ]
+	[ "$(cat "$(cat "$T/parent")"/memprobe-env-*/memory.current 2>/dev/null || echo 0)" -gt $(($1 << 20)) ]
 }
 
 # A program that runs out of memory beside it: the kernel ends it, the rehearsal says so.

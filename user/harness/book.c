@@ -274,7 +274,11 @@ static bool was_oom_killed(const struct mp_harness *h)
 	if (h->o->command && h->command.ended && is_killed(h->command.status) &&
 	    has_killed(h, h->device.group.path, h->oom_kills_begin))
 		return true;
-	return h->filler_ended && is_killed(h->filler_status) && has_killed(h, h->room.path, 0);
+	if (!h->filler_ended || !is_killed(h->filler_status))
+		return false;
+	if (h->cg.mode == MP_CGROUP_V2)
+		return has_killed(h, h->domain, h->oom_kills_begin);
+	return has_killed(h, h->room.path, 0);
 }
 
 static bool is_short(const struct mp_harness *h)
