@@ -1135,7 +1135,13 @@ static void fill_event(struct mp_event *event, const char *name, uint64_t n)
 						      .rss_total = INT64_MAX,
 						      .rss_max = INT64_MIN + 1};
 	if (event->type == MP_EVENT_START)
-		event->start = (struct mp_event_start){name, name, name, list, 3, list, 3};
+		event->start = (struct mp_event_start){.version = name,
+						       .kernel = name,
+						       .cgroup_mode = name,
+						       .targets = list,
+						       .n_targets = 3,
+						       .features = list,
+						       .n_features = 3};
 	else if (event->type == MP_EVENT_SITE)
 		event->site =
 			(struct mp_event_site){.point = name,
