@@ -124,16 +124,17 @@ test_csv_of_many() {
 }
 
 test_interrupted_rehearsal_keeps_the_schema() {
+	local pid
 	small_profile
-	(
-		wait_until 20 pgrep -x mp-filler
-		sleep 0.7
-		pkill -INT -x -f "$MEMPROBE simple .*$CONFIG.*"
-	) &
-	track $!
+	spawn_monitor simple --config-dir "$CONFIG" --env small --mode burst --duration 60 --target 50 --save-report \
+		--output-dir "$T/reports" >"$T/out" 2>"$T/err" &
+	pid=$!
+	track $pid
+	wait_until 20 pgrep -x mp-filler
+	sleep 1
+	kill -INT $pid
 	CODE=0
-	env --default-signal=INT "$MEMPROBE" simple --config-dir "$CONFIG" --env small --mode burst --duration 60 \
-		--target 50 --save-report --output-dir "$T/reports" >"$T/out" 2>"$T/err" || CODE=$?
+	wait $pid || CODE=$?
 	expect_eq 130 $CODE 'exit code'
 	REPORT=$(ls "$T"/reports/*.json)
 	reported 'r["outcome"] == "interrupted"'

@@ -8,7 +8,7 @@
 readonly PROGRAMS='awk bash dash echo env getconf grep mount nproc pgrep sed setpriv timeout unshare'
 # The tests skip what needs these when they are not there.
 readonly MORE_PROGRAMS='nm objdump objcopy strip redis-server redis-cli redis-benchmark'
-readonly PYTHON_MODULES='ast, ctypes, gettext, json.tool, locale, mmap, random, re, select, shutil, signal, socket, sqlite3, subprocess, sys'
+readonly PYTHON_MODULES='ast, csv, ctypes, gettext, json.tool, locale, mmap, random, re, select, shutil, signal, socket, sqlite3, struct, subprocess, sys, zlib'
 
 # copy_in ROOT FILE…: to the same place. What is a link there becomes a file.
 copy_in() {

@@ -230,7 +230,8 @@ static struct point *find_point(struct mp_gather *g, const char *name)
 /* To half as many. The texts of those that go are freed with them when they are owned. */
 static int thin_marks(struct mp_gather *g, struct marks *m, bool owned)
 {
-	MP_FREE const struct mp_report_mark **sorted = calloc(m->n, sizeof(*sorted));
+	MP_FREE const struct mp_report_mark **sorted =
+		calloc(m->n, sizeof(const struct mp_report_mark *));
 	struct mp_report_mark *kept = calloc(m->cap, sizeof(*kept));
 	size_t n;
 
@@ -240,7 +241,7 @@ static int thin_marks(struct mp_gather *g, struct marks *m, bool owned)
 	}
 	for (size_t i = 0; i < m->n; i++)
 		sorted[i] = &m->items[i];
-	qsort(sorted, m->n, sizeof(*sorted), mp_marks_compare);
+	qsort(sorted, m->n, sizeof(const struct mp_report_mark *), mp_marks_compare);
 	n = mp_marks_thin(sorted, m->n, m->n / 2);
 	for (size_t i = 0; i < n; i++)
 		kept[i] = *sorted[i];

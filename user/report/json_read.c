@@ -28,7 +28,7 @@ int mp_reading_load(struct mp_reading *r, const char *text, size_t len, struct m
 	if (!r->strings)
 		return mp_reading_no_memory(r);
 	r->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (r->root && json_typeof(r->root) == JSON_OBJECT)
+	if (json_is_object(r->root))
 		return 0;
 	if (r->root)
 		return r->status =

@@ -221,7 +221,7 @@ static int read_paths(struct mp_report_file *f, const char *const *paths, size_t
 	f->n_paths = n;
 	f->readings = calloc(n, sizeof(*f->readings));
 	f->reports = calloc(n, sizeof(*f->reports));
-	f->all = calloc(n + 1, sizeof(*f->all));
+	f->all = calloc(n + 1, sizeof(const struct mp_memory_report *));
 	if (!f->readings || !f->reports || !f->all)
 		return -ENOMEM;
 	for (size_t i = 0; i < n && !error; i++)

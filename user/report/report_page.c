@@ -148,7 +148,7 @@ static void put_calls(struct mp_json *j, const struct mp_report_mark **calls, si
 {
 	size_t share;
 
-	qsort(calls, n, sizeof(*calls), by_point);
+	qsort(calls, n, sizeof(const struct mp_report_mark *), by_point);
 	share = MAX_SPANS / (count_points(calls, n) + 1);
 	mp_json_array(j, "calls");
 	for (size_t first = 0, last; first < n; first = last) {
@@ -186,7 +186,8 @@ static void put_marks(struct mp_json *j, const struct mp_report_mark **marks, si
 
 static void put_events(struct mp_json *j, const struct mp_memory_report *r)
 {
-	MP_FREE const struct mp_report_mark **sorted = calloc(r->n_marks + 1, sizeof(*sorted));
+	MP_FREE const struct mp_report_mark **sorted =
+		calloc(r->n_marks + 1, sizeof(const struct mp_report_mark *));
 	size_t n_calls = 0;
 	size_t n = 0;
 

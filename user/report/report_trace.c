@@ -160,7 +160,8 @@ static void put_process(struct mp_json *j, const struct mp_report_mark *m)
 
 static void put_spans(struct mp_json *j, const struct mp_memory_report *r)
 {
-	MP_FREE const struct mp_report_mark **spans = calloc(r->n_marks + 1, sizeof(*spans));
+	MP_FREE const struct mp_report_mark **spans =
+		calloc(r->n_marks + 1, sizeof(const struct mp_report_mark *));
 	const struct mp_report_mark *last = NULL;
 	struct nest nest = {.depth = 0};
 	size_t n = 0;
@@ -173,7 +174,7 @@ static void put_spans(struct mp_json *j, const struct mp_memory_report *r)
 		if (is_span(&r->marks[i]))
 			spans[n++] = &r->marks[i];
 	}
-	qsort(spans, n, sizeof(*spans), compare_spans);
+	qsort(spans, n, sizeof(const struct mp_report_mark *), compare_spans);
 	for (size_t i = 0; i < n; i++) {
 		if (!last || last->pid != spans[i]->pid)
 			put_process(j, spans[i]);
