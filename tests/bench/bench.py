@@ -310,6 +310,7 @@ def watched_python(calls, watch):
         target = Target([os.path.realpath(sys.executable), WATCHED, "calls", str(calls)], cpu=1)
         if not watch:
             return target.finish()
+        os.environ["MEMPROBE_WATCHPOINT_RISK"] = "1"
         monitor = Monitor(["--target", str(target.pid), "--points", str(points),
                            "--python-mode", "watchpoint", "--quiet"], cpu=0)
         while b'"status":"attached"' not in monitor.process.stdout.readline():

@@ -7,6 +7,7 @@
 
 readonly WATCHED=tests/integration/watched
 readonly KILLED_BY_HOST=75
+export MEMPROBE_WATCHPOINT_RISK=1
 
 # $PYTHON: an interpreter itself, not a script that chooses one.
 need_python() {
@@ -365,4 +366,17 @@ test_probes_list_shows_cost() {
 	expect_err 'point "arrive" resolves nowhere'
 	expect_exit 2 probes list --target "$TARGET_PID" --python-mode watch
 	expect_err 'auto, inject, watchpoint or off'
+}
+
+# In a virtual machine it takes a word of the user's.
+test_refused_in_a_guest() {
+	need_watchpoints
+	grep -qw hypervisor /proc/cpuinfo || skip 'this is no virtual machine'
+	printf 'version: 1\npoints: [{name: f, level: low, python: m.f}]\n' >"$T/points.yaml"
+	CODE=0
+	env -u MEMPROBE_WATCHPOINT_RISK "$MEMPROBE" attach --target $$ --points "$T/points.yaml" \
+		--python-mode watchpoint --duration 1 >"$T/out" 2>"$T/err" || CODE=$?
+	expect_eq 6 $CODE 'exit code'
+	expect_err MEMPROBE_WATCHPOINT_RISK=1
+	expect_err '--python-mode inject has no such risk'
 }

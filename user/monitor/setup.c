@@ -213,7 +213,20 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 }
 
 /* The functions are looked for behind the start record. */
-static int watch_functions(struct mp_monitor *m)
+/* Nothing may harm the process under watch, unless its owner has said that it may. */
+static int check_risk(const struct mp_monitor *m, struct mp_error *err)
+{
+	const char *risk = mp_watchpoints_warning(m->watchpoints);
+
+	if (risk && !getenv("MEMPROBE_WATCHPOINT_RISK"))
+		return mp_fail(err, MP_EXIT_UNSUPPORTED, ENOTSUP,
+			       "%s; to take the risk, set MEMPROBE_WATCHPOINT_RISK=1", risk);
+	if (risk && !m->o->output.quiet)
+		fprintf(stderr, "memprobe-bpf: warning: %s\n", risk);
+	return 0;
+}
+
+static int watch_functions(struct mp_monitor *m, struct mp_error *err)
 {
 	const struct mp_watchpoints_options o = {
 		.fs = &m->fs,
@@ -223,15 +236,11 @@ static int watch_functions(struct mp_monitor *m)
 		.emit = emit_event,
 		.data = &m->pipeline,
 	};
-	const char *warning;
 
 	if (m->o->python_mode != MP_PYTHON_WATCHPOINT)
 		return 0;
 	m->watchpoints = mp_watchpoints_new(&o);
-	warning = m->watchpoints ? mp_watchpoints_warning(m->watchpoints) : NULL;
-	if (warning && !m->o->output.quiet)
-		fprintf(stderr, "memprobe-bpf: warning: %s\n", warning);
-	return m->watchpoints ? 0 : -ENOMEM;
+	return m->watchpoints ? check_risk(m, err) : -ENOMEM;
 }
 
 static int attach_probes(struct mp_monitor *m, struct mp_error *err)
@@ -627,7 +636,7 @@ int mp_monitor_set_up(struct mp_monitor *m, struct mp_error *err)
 	/* Followed before the scan: who starts in between is seen by one of the two. */
 	error = error ?: want_targets(m, err);
 	error = error ?: add_targets(m, err);
-	error = error ?: watch_functions(m);
+	error = error ?: watch_functions(m, err);
 	error = error ?: open_sources(m, err);
 	return error ? error : attach_probes(m, err);
 }
