@@ -2,20 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Rehearsals: what a pattern says is what memory in use is, and nothing of it stays.
 
-# profile MB: writes a profile "small" of that limit, without swap; $CONFIG is the folder to name.
-profile() {
-	CONFIG=$T/config
-	mkdir -p "$CONFIG"
-	cp configs/*.yaml "$CONFIG"
-	cat >"$CONFIG/low_mem_env.yaml" <<-EOT
-		simulation_profiles:
-		  - name: small
-		    total_mem: $1
-		    swap_size: 0
-		    cgroups: {memory.limit_in_bytes: "${1}M"}
-	EOT
-}
-
 # rehearse CODE ARG…: `simple ARG…` in the profile, with its report; exit code as expected.
 rehearse() {
 	local code=$1
@@ -28,18 +14,6 @@ rehearse() {
 # pace SECONDS: on an emulated processor memory fills ten times as slowly.
 pace() {
 	awk -v s="$1" -v slow="${MP_VM_SERIES:+10}" 'BEGIN { print s * (slow ? slow : 1) }'
-}
-
-# reported EXPRESSION…: about the report `r`.
-reported() {
-	local expression
-	for expression in "$@"; do
-		python3 - "$REPORT" "$expression" <<-'EOT' || fail "of the report does not hold: $expression"
-			import json, sys
-			r = json.load(open(sys.argv[1], encoding="utf-8"))
-			sys.exit(not eval(sys.argv[2]))
-		EOT
-	done
 }
 
 # no_group_left [PID]: of that supervisor, or of any.
@@ -228,6 +202,7 @@ test_interrupted() {
 		CODE=0
 		wait $supervisor || CODE=$?
 		expect_eq 130 $CODE "exit code after SIG$signal"
+		# shellcheck disable=SC2034 # read by reported
 		REPORT=$(ls "$T"/reports/*_memory_test.json)
 		reported 'r["outcome"] == "interrupted"' 'len(r["samples"]) >= 1'
 		no_group_left $supervisor || fail 'a group is left'

@@ -14,32 +14,6 @@ report_check() {
 	[ $code -eq 0 ] || fail "$1: $(cat "$T/why")"
 }
 
-# reported EXPRESSION…: about the report `r` of $REPORT.
-reported() {
-	local expression
-	for expression in "$@"; do
-		python3 - "$REPORT" "$expression" <<-'EOT' || fail "of the report does not hold: $expression"
-			import json, sys
-			r = json.load(open(sys.argv[1], encoding="utf-8"))
-			sys.exit(not eval(sys.argv[2]))
-		EOT
-	done
-}
-
-# A profile of 128 MiB; $CONFIG is the folder to name.
-small_profile() {
-	CONFIG=$T/config
-	mkdir -p "$CONFIG"
-	cp configs/*.yaml "$CONFIG"
-	cat >"$CONFIG/low_mem_env.yaml" <<-EOT
-		simulation_profiles:
-		  - name: small
-		    total_mem: 128
-		    swap_size: 0
-		    cgroups: {memory.limit_in_bytes: "128M"}
-	EOT
-}
-
 # rehearse CODE ARG…: in the profile, with its report.
 rehearse() {
 	local code=$1
@@ -100,7 +74,7 @@ drawn() {
 }
 
 test_rehearsals_keep_the_schema() {
-	small_profile
+	profile 128
 	rehearse 0 --mode staircase --step-size 10 --steps 3 --interval 0.2
 	rehearse 0 --mode burst --target 50 --duration 0.5
 	rehearse 0 --mode sawtooth --min 20 --max 40 --cycles 1 --duration 1
@@ -112,7 +86,7 @@ test_rehearsals_keep_the_schema() {
 
 # All of one format together: a line each.
 test_csv_of_many() {
-	small_profile
+	profile 128
 	rehearse 0 --mode burst --target 30 --duration 0.2 --no-monitor
 	rehearse 0 --mode burst --target 40 --duration 0.2 --no-monitor
 	expect_exit 0 report "$T"/reports/*.json --format csv --output "$T/all.csv"
@@ -125,7 +99,7 @@ test_csv_of_many() {
 
 test_interrupted_rehearsal_keeps_the_schema() {
 	local pid
-	small_profile
+	profile 128
 	spawn_monitor simple --config-dir "$CONFIG" --env small --mode burst --duration 60 --target 50 --save-report \
 		--output-dir "$T/reports" >"$T/out" 2>"$T/err" &
 	pid=$!
@@ -217,7 +191,7 @@ test_trace() {
 		'any(e["ph"] == "C" and e["name"] == "memory in use" for e in events)' \
 		'any(e["ph"] == "i" and e["cat"] == "decision" for e in events)' \
 		'any(e["ph"] == "M" and e["args"]["name"] == "calls" for e in events)'
-	small_profile
+	profile 128
 	rehearse 0 --mode sawtooth --min 20 --max 40 --cycles 2 --duration 1
 	expect_exit 0 report "$T"/reports/*.json --format trace -o "$T/saw.trace.json"
 	report_check trace "$T/saw.trace.json" \
@@ -283,7 +257,7 @@ test_marks_tell_when_pointed_at() {
 
 test_other_pages_in_a_browser() {
 	need chromium
-	small_profile
+	profile 128
 	rehearse 0 --mode sawtooth --min 20 --max 60 --cycles 1 --duration 1
 	hostile_recording
 	head -n 1 "$T/hostile.ndjson" >"$T/nothing.ndjson"
@@ -372,7 +346,7 @@ test_output_that_cannot_be_written() {
 }
 
 test_two_runs_in_one_second() {
-	small_profile
+	profile 128
 	for _ in 1 2 3 4; do
 		rehearse 0 --mode burst --target 20 --duration 0.1 --no-monitor &
 		track $!

@@ -2,20 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Hours of pressure, in seconds: what is on disk whenever it ends, and who is told to leak.
 
-# profile MB: writes a profile "small" of that limit, without swap; $CONFIG is the folder to name.
-profile() {
-	CONFIG=$T/config
-	mkdir -p "$CONFIG"
-	cp configs/*.yaml "$CONFIG"
-	cat >"$CONFIG/low_mem_env.yaml" <<-EOT
-		simulation_profiles:
-		  - name: small
-		    total_mem: $1
-		    swap_size: 0
-		    cgroups: {memory.limit_in_bytes: "${1}M"}
-	EOT
-}
-
 # What runs, to be run by the shell itself or in the background.
 set_command() {
 	COMMAND=("$MEMPROBE" stability --config-dir "$CONFIG" --env small --step-size 4 --steps 5
@@ -34,18 +20,6 @@ stability() {
 	wait $PID || CODE=$?
 	expect_eq "$code" $CODE "exit code ($(tail -n 1 "$T/out" "$T/err"))"
 	REPORT=$(ls "$T"/reports/*_memory_test.json)
-}
-
-# reported EXPRESSION…: about the report `r`.
-reported() {
-	local expression
-	for expression in "$@"; do
-		python3 - "$REPORT" "$expression" <<-'EOT' || fail "of the report does not hold: $expression"
-			import json, sys
-			r = json.load(open(sys.argv[1], encoding="utf-8"))
-			sys.exit(not eval(sys.argv[2]))
-		EOT
-	done
 }
 
 # Of the run whose supervisor was $PID: others may run beside it.

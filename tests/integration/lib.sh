@@ -190,6 +190,34 @@ expect_exit() {
 	expect_eq "$expected" "$CODE" "exit code of: memprobe-bpf $*"
 }
 
+# --- rehearsals ----------------------------------------------------------------
+
+# profile MB: writes a profile "small" of that limit, without swap; $CONFIG is the folder to name.
+profile() {
+	CONFIG=$T/config
+	mkdir -p "$CONFIG"
+	cp configs/*.yaml "$CONFIG"
+	cat >"$CONFIG/low_mem_env.yaml" <<-EOT
+		simulation_profiles:
+		  - name: small
+		    total_mem: $1
+		    swap_size: 0
+		    cgroups: {memory.limit_in_bytes: "${1}M"}
+	EOT
+}
+
+# reported EXPRESSION…: about the report `r` in the file $REPORT.
+reported() {
+	local expression
+	for expression in "$@"; do
+		python3 - "$REPORT" "$expression" <<-'EOT' || fail "of the report does not hold: $expression"
+			import json, sys
+			r = json.load(open(sys.argv[1], encoding="utf-8"))
+			sys.exit(not eval(sys.argv[2]))
+		EOT
+	done
+}
+
 # --- what a test may need ------------------------------------------------------
 
 need() {
