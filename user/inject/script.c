@@ -8,25 +8,19 @@
 #include <sys/random.h>
 #include <zlib.h>
 
+#include "base/file.h"
+
 #define CONFIG_VERSION 1
 #define MB (1024ULL * 1024)
 
 /* Paths are given by the Makefile. */
-#define BLOB(name, path)                                                                           \
-	__asm__(".pushsection .rodata\n"                                                           \
-		"mp_blob_" #name "_begin:\n"                                                       \
-		"	.incbin \"" path "\"\n"                                                    \
-		"mp_blob_" #name "_end:\n"                                                         \
-		".popsection\n");                                                                  \
-	extern const char mp_blob_##name##_begin[];                                                \
-	extern const char mp_blob_##name##_end[]
-#define BLOB_OF(name)                                                                              \
-	((struct mp_blob){mp_blob_##name##_begin,                                                  \
-			  (uintptr_t)mp_blob_##name##_end - (uintptr_t)mp_blob_##name##_begin})
+MP_INCLUDE_BYTES(source, MP_INJECT_SOURCE);
+MP_INCLUDE_BYTES(sitecustomize, MP_INJECT_SITECUSTOMIZE);
+MP_INCLUDE_BYTES(marker, MP_INJECT_MARKER);
 
-BLOB(source, MP_INJECT_SOURCE);
-BLOB(sitecustomize, MP_INJECT_SITECUSTOMIZE);
-BLOB(marker, MP_INJECT_MARKER);
+#define BLOB_OF(name)                                                                              \
+	((struct mp_blob){mp_##name##_begin,                                                       \
+			  (uintptr_t)mp_##name##_end - (uintptr_t)mp_##name##_begin})
 
 struct mp_blob mp_script_source(void)
 {
