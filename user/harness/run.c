@@ -320,6 +320,7 @@ int mp_harness_exit_code(const struct mp_harness_result *result)
 		[MP_OUTCOME_OOM_KILLED] = MP_EXIT_OOM,
 		[MP_OUTCOME_LIMIT_NOT_REACHED] = MP_EXIT_CHECK,
 		[MP_OUTCOME_INTERRUPTED] = MP_EXIT_INTERRUPTED,
+		[MP_OUTCOME_THRASH] = MP_EXIT_CHECK,
 	};
 
 	return codes[result->h.report.outcome];

@@ -12,7 +12,7 @@
 #define LEAST_TREND_PCT 2.0 /* of the limit over a whole run: less is noise */
 
 MP_NAMES(outcome, enum mp_outcome, MP_OUTCOME_COUNT, "ok", "oom_killed", "limit_not_reached",
-	 "interrupted")
+	 "interrupted", "thrash")
 
 static double percent(const struct mp_memory_report *r, uint64_t bytes)
 {

@@ -18,6 +18,7 @@ enum mp_outcome {
 	MP_OUTCOME_OOM_KILLED,
 	MP_OUTCOME_LIMIT_NOT_REACHED, /* what was asked for could not be reached */
 	MP_OUTCOME_INTERRUPTED,
+	MP_OUTCOME_THRASH, /* a model whose weights were read again and again */
 	MP_OUTCOME_COUNT
 };
 const char *mp_outcome_name(enum mp_outcome outcome);
@@ -97,6 +98,48 @@ struct mp_memory_phase {
 	double error_pct; /* of the limit: achieved - requested */
 };
 
+/* A pass over all weights of a model, as decoding a token is. */
+struct mp_model_pass {
+	uint64_t t_ns; /* since the begin */
+	uint64_t duration_ns;
+};
+
+/*
+ * A model that was really loaded, at a level and under a limit. Bytes; MP_UNKNOWN where not known.
+ * What is "of the program" is of the process that loads and those that it has waited for.
+ */
+struct mp_model_run {
+	const char *level; /* of quantization; NULL: of a mix of its own */
+	uint64_t limit;
+	uint64_t file_bytes, tensor_bytes;
+	enum mp_outcome outcome, predicted;
+	uint64_t predicted_anon, predicted_file; /* peaks of its RSS were there no limit */
+	uint64_t start_ns, end_ns;		 /* since the begin */
+	uint64_t cached_before;			 /* of the file when it was loaded cold */
+	uint64_t load_cold_ns, load_warm_ns;
+	struct mp_model_pass *passes; /* evenly thinned when there are many */
+	size_t n_passes;
+	uint64_t passes_done; /* all */
+	uint64_t pass_p50_ns, pass_max_ns;
+	uint64_t peak_rss, peak_anon, peak_file, peak_shmem; /* of the program */
+	uint64_t peak_group;				     /* usage, with page cache */
+	uint64_t major_faults, read_bytes;		     /* of the program */
+	uint64_t reread_bytes;	   /* read_bytes beyond the loads themselves */
+	uint64_t reclaimed_bytes;  /* of the group */
+	uint64_t some_ns, full_ns; /* stall of the group meanwhile */
+	double perplexity;	   /* rise over F16 by the level; NAN */
+};
+
+/* What the arithmetic says of a level on the device: docs/models.md. Bytes. */
+struct mp_quantization_row {
+	const char *level;
+	uint64_t tensor_bytes, kv, compute, repack, runtime, metadata;
+	uint64_t must, comfortable;
+	enum mp_outcome fit; /* ok, thrash, oom_killed */
+	double perplexity;   /* rise over F16; NAN */
+	double most_per_s;   /* passes a second by the disk when it thrashes; NAN */
+};
+
 struct mp_memory_report {
 	const char *version; /* of memprobe-bpf */
 	const char *test_mode;
@@ -120,8 +163,21 @@ struct mp_memory_report {
 	} environment;
 
 	struct {
-		const char *current_optimal; /* or NULL: not known */
+		const char *current_optimal; /* or NULL: not known, or none fits */
+		const char *advice;	     /* a sentence, or NULL */
+		struct mp_quantization_row *levels;
+		size_t n_levels;
 	} quantization;
+
+	struct {
+		const char *file; /* NULL: no model was loaded */
+		const char *loader;
+		bool is_synthesized;
+		uint64_t context;    /* tokens */
+		uint64_t disk_per_s; /* bytes a second, measured; MP_UNKNOWN */
+		struct mp_model_run *runs;
+		size_t n_runs;
+	} model;
 
 	struct {
 		double warning_pct, gc_pct, critical_pct;

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which level fits: what a model must have, what it needs to be comfortable, and what comes of it
+ * under a limit. Pure arithmetic; docs/models.md gives the formulas.
+ */
+#ifndef MP_MODEL_ADVICE_H
+#define MP_MODEL_ADVICE_H
+
+#include "base/text.h"
+#include "model/quant.h"
+
+#define MP_ADVICE_CONTEXT 4096 /* tokens */
+
+enum mp_kv_type {
+	MP_KV_F16 = 0,
+	MP_KV_Q8_0,
+	MP_KV_F32,
+	MP_KV_TYPE_COUNT
+};
+const char *mp_kv_type_name(enum mp_kv_type type);
+int mp_kv_type_parse(const char *name);
+
+enum mp_fit {
+	MP_FIT_OK = 0, /* all of it stays in memory */
+	MP_FIT_THRASH, /* weights are read again and again */
+	MP_FIT_OOM,    /* even without its weights it does not fit */
+	MP_FIT_COUNT
+};
+const char *mp_fit_name(enum mp_fit fit); /* as outcomes are called: ok, thrash, oom_killed */
+
+struct mp_advice_input {
+	const struct mp_model_shape *shape;
+	const struct mp_gguf_file *file; /* sizes of its own tensors, or NULL: of the shape */
+	uint64_t limit;			 /* bytes: of the device */
+	uint64_t used;			 /* of it by others, all the time */
+	uint64_t margin;		 /* of it to be left free */
+	uint32_t context;		 /* tokens; padded to 256 */
+	enum mp_kv_type kv_type;
+	uint32_t n_ubatch;    /* 512 */
+	bool repack;	      /* llama.cpp without --no-repack */
+	bool no_mmap;	      /* weights in anonymous memory: they must fit, too */
+	uint64_t runtime;     /* bytes: program, libraries, stacks */
+	uint64_t metadata;    /* bytes: vocabulary and tokenizer in memory; MP_UNKNOWN: estimated */
+	uint64_t disk_per_s;  /* bytes a second, measured; 0: not known */
+};
+
+struct mp_level_advice {
+	const struct mp_quant_level *level; /* NULL: the file as it is */
+	uint64_t tensor_bytes;
+	uint64_t kv, compute, repack, runtime, metadata;
+	uint64_t must;	      /* anonymous memory, beyond used and margin */
+	uint64_t comfortable; /* must + tensor_bytes */
+	enum mp_fit fit;
+	double most_per_s; /* passes (tokens) a second when it thrashes: disk / (0.9 x weights);
+			      NAN: not known or not bound */
+};
+
+struct mp_advice {
+	struct mp_level_advice *levels; /* in the order of the table */
+	size_t n;
+	const struct mp_level_advice *best; /* NULL: none is comfortable */
+};
+
+uint64_t mp_kv_bytes(const struct mp_model_shape *shape, uint32_t context, enum mp_kv_type type);
+uint64_t mp_compute_bytes(const struct mp_model_shape *shape, uint32_t n_ubatch);
+
+/* Of the levels given, NULL: of all whose quality is known and F16. -ENOMEM, -EOVERFLOW. */
+int mp_advise(const struct mp_advice_input *input, const struct mp_quant_level *const *levels,
+	      size_t n, struct mp_advice *ret, struct mp_error *err);
+void mp_advice_free(struct mp_advice *advice);
+
+/* Of a file at its own level alone: levels[0]. */
+int mp_advise_file(const struct mp_advice_input *input, struct mp_advice *ret,
+		   struct mp_error *err);
+
+/* The largest model of `models` that has a comfortable level there; NULL: none. `*ret_level` is
+   that level. */
+const struct mp_model *mp_advise_smaller(const struct mp_advice_input *input,
+					 const struct mp_models *models,
+					 const struct mp_quant_level **ret_level);
+
+/* One sentence: what to take, or that none fits and what would. `smaller` may be NULL. */
+void mp_advice_sentence(struct mp_text *out, const struct mp_advice_input *input,
+			const struct mp_advice *advice, const struct mp_model *smaller,
+			const struct mp_quant_level *smaller_level);
+/* The arithmetic of a level, line by line, with every number that goes into it. */
+void mp_advice_explain(struct mp_text *out, const struct mp_advice_input *input,
+		       const struct mp_level_advice *advice);
+
+#endif

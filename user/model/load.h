@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Loads a model as llama.cpp does and passes over its weights as decoding does. It is a program of
+ * its own (`memprobe-bpf gguf load`), so that it can be limited, watched and killed; what it
+ * measures is in shared memory, and outlives it.
+ */
+#ifndef MP_MODEL_LOAD_H
+#define MP_MODEL_LOAD_H
+
+#include <stdatomic.h>
+
+#include "model/advice.h"
+
+enum mp_loader {
+	MP_LOADER_MMAP = 0, /* fadvise, mmap populated, madvise */
+	MP_LOADER_READ,	    /* read into anonymous buffers, tensor by tensor */
+	MP_LOADER_EXEC,	    /* a command of the user's */
+	MP_LOADER_COUNT
+};
+const char *mp_loader_name(enum mp_loader loader);
+int mp_loader_parse(const char *name);
+
+struct mp_load_options {
+	const char *path;
+	enum mp_loader loader;
+	uint32_t context; /* tokens; 0: no KV cache and no compute buffer */
+	bool repack;	  /* copies what llama.cpp would */
+	bool cold_only;	  /* no second load with a warm cache */
+	uint64_t passes;  /* at least; 0: as long as `duration_ns` */
+	uint64_t duration_ns; /* at least, from the end of the load; 0: as many as `passes` */
+};
+
+enum mp_load_state {
+	MP_LOAD_NONE = 0,
+	MP_LOAD_COLD, /* loading, nothing of it in the page cache */
+	MP_LOAD_WARM, /* loading again */
+	MP_LOAD_PASSES,
+	MP_LOAD_DONE,
+};
+
+struct mp_load_pass {
+	uint64_t begin_ns; /* CLOCK_MONOTONIC */
+	uint64_t duration_ns;
+};
+
+#define MP_LOAD_PASSES_KEPT 16384 /* when these are full, every second one goes */
+struct mp_load_page {
+	uint32_t version; /* 1 */
+	_Atomic uint32_t state;
+	uint64_t weights;		 /* bytes a pass reads */
+	uint64_t cold_begin_ns, cold_ns; /* cold_ns 0: not over */
+	uint64_t warm_begin_ns, warm_ns;
+	uint64_t cached_before; /* bytes in the page cache when the cold load began */
+	uint64_t runtime;	/* RSS before anything was loaded */
+	uint64_t kv, compute, repack; /* anonymous bytes that were taken */
+	uint64_t checksum;		/* of the weights, so that reading them is no idle work */
+	_Atomic uint64_t n_passes;	/* done, kept or not */
+	_Atomic uint32_t n_kept;
+	uint32_t stride; /* one of so many is kept */
+	struct mp_load_pass kept[MP_LOAD_PASSES_KEPT];
+};
+
+/* A page that a child inherits: its descriptor is not closed by exec. */
+int mp_load_page_new(struct mp_load_page **ret, int *ret_fd);
+int mp_load_page_map(int fd, struct mp_load_page **ret);
+void mp_load_page_free(struct mp_load_page *page);
+#define MP_LOAD_PAGE_ENV "MEMPROBE_LOAD_PAGE" /* its descriptor's number */
+
+/* Does it all. SIGINT and SIGTERM end the passes, and it is done. Exit codes: 3, 5, 7 (-ENOMEM). */
+int mp_load(const struct mp_load_options *options, struct mp_load_page *page,
+	    struct mp_error *err);
+
+/* What the loaders take at their peak, given where they run: for prediction. Bytes. */
+struct mp_load_peak {
+	uint64_t anon, file; /* RSS by kind, were there no limit */
+};
+void mp_load_predict(const struct mp_load_options *options, const struct mp_model_shape *shape,
+		     const struct mp_model_size *size, struct mp_load_peak *ret);
+
+#endif
