@@ -20,9 +20,9 @@ struct mp_model_shape {
 	uint32_t heads, kv_heads;
 	uint32_t head_dim; /* hidden / heads, unless given */
 	uint32_t vocab;
-	bool tied;     /* no output.weight: token_embd is used twice */
-	bool qkv_bias; /* qwen2 */
-	bool qk_norm;  /* qwen3 */
+	bool tied;		 /* no output.weight: token_embd is used twice */
+	bool qkv_bias;		 /* qwen2 */
+	bool qk_norm;		 /* qwen3 */
 	uint32_t context_length; /* that it was trained for */
 	double rope_base;
 	double rms_eps;
