@@ -81,8 +81,11 @@ static void say_least(struct mp_text *out, const struct mp_advice_input *input,
 	const struct mp_level_advice *least = smallest(advice);
 	char needs[MP_HUMAN_LEN], usable[MP_HUMAN_LEN];
 
-	mp_text_printf(out, ". %s%s needs %s, and %s may be taken",
-		       advice->n > 1 ? "The least, " : "", least->level ? name_of(least) : "It",
+	if (advice->n > 1)
+		mp_text_printf(out, ". The least, %s,", least->level->name);
+	else
+		mp_text_puts(out, ". It");
+	mp_text_printf(out, " needs %s, and %s may be taken",
 		       mp_size_format(least->comfortable, needs),
 		       mp_size_format(mp_advice_usable(input), usable));
 	say_fate(out, advice);
@@ -172,8 +175,9 @@ static void explain_memory(struct mp_text *out, const struct mp_advice_input *in
 	line(out, "must-have", a->must, "kv + compute + repack + runtime + metadata%s",
 	     input->no_mmap ? " + weights" : "");
 	line(out, "comfortable", a->comfortable, "%s",
-	     input->no_mmap ? "must-have: nothing is mapped"
-			    : "must-have + weights - repack (the copies are read, not the originals)");
+	     input->no_mmap
+		     ? "must-have: nothing is mapped"
+		     : "must-have + weights - repack (the copies are read, not the originals)");
 }
 
 static void explain_device(struct mp_text *out, const struct mp_advice_input *input)
@@ -189,21 +193,24 @@ static void explain_fit(struct mp_text *out, const struct mp_advice_input *input
 {
 	static const char *const reasons[] = {
 		[MP_FIT_OK] = "comfortable <= usable",
-		[MP_FIT_THRASH] = "must-have <= usable < comfortable: weights are read again and again",
+		[MP_FIT_THRASH] =
+			"must-have <= usable < comfortable: weights are read again and again",
 		[MP_FIT_OOM] = "usable < must-have",
 	};
 	uint64_t mapped = a->comfortable - a->must;
 	char human[MP_HUMAN_LEN];
 
 	mp_text_printf(out, "  %-12s %15s  %s\n", "fit", mp_fit_name(a->fit), reasons[a->fit]);
-	mp_text_printf(out, "  %-12s %15" PRIu64 "  tokens: (usable - comfortable + kv) / kv of a token\n",
-		       "most context", a->most_context);
+	mp_text_printf(
+		out, "  %-12s %15" PRIu64 "  tokens: (usable - comfortable + kv) / kv of a token\n",
+		"most context", a->most_context);
 	if (!isnan(a->most_per_s))
-		mp_text_printf(out,
-			       "  %-12s %15.3g  tokens a second at most: disk %s/s / (%.1f x %" PRIu64
-			       " mapped bytes)\n",
-			       "speed", a->most_per_s, mp_size_format(input->disk_per_s, human),
-			       MP_ADVICE_REREAD, mapped);
+		mp_text_printf(
+			out,
+			"  %-12s %15.3g  tokens a second at most: disk %s/s / (%.1f x %" PRIu64
+			" mapped bytes)\n",
+			"speed", a->most_per_s, mp_size_format(input->disk_per_s, human),
+			MP_ADVICE_REREAD, mapped);
 	if (a->level && !isnan(a->level->perplexity))
 		mp_text_printf(out,
 			       "  %-12s %15.4f  rise of perplexity over F16: of Llama-3-8B, by "
