@@ -181,17 +181,21 @@ static void print_row(const struct sizes *s, const struct row *row)
 {
 	char size[MP_HUMAN_LEN], repack[MP_HUMAN_LEN], perplexity[MP_HUMAN_LEN];
 
-	printf("%-8s %15lu %9s %7.3f %9s %8s", row->level ? row->level->name : "as it is",
+	printf("%-8s %15lu %9s %7.3f %9s %9s%s%s%s\n", row->level ? row->level->name : "as it is",
 	       row->size.tensor_bytes, mp_size_format(row->size.tensor_bytes, size),
 	       bits_per_weight(s, row),
 	       row->size.repack_bytes ? mp_size_format(row->size.repack_bytes, repack) : "none",
-	       format_perplexity(row, perplexity));
-	if (row->level && row->level == s->own)
-		printf("  as it is");
-	if (row->better)
-		printf("  %s is no larger, and better", row->better->name);
-	printf("\n");
+	       format_perplexity(row, perplexity), row->better ? "  " : "",
+	       row->better ? row->better->name : "",
+	       row->level && row->level == s->own ? "  (as it is)" : "");
 }
+
+static const char legend[] =
+	"\n"
+	"BYTES   of all tensors; a file has its vocabulary besides\n"
+	"REPACK  of them llama.cpp copies on x86-64, on top, unless --no-repack\n"
+	"PPL+    rise of perplexity over F16, by llama.cpp's table of Llama-3-8B\n"
+	"BETTER  a level that is no larger, and better by that table\n";
 
 static void print_text(const struct sizes *s, const struct mp_gguf_args *args)
 {
@@ -200,13 +204,11 @@ static void print_text(const struct sizes *s, const struct mp_gguf_args *args)
 	mp_text_clean(s->model ? s->model->id : args->file, name, sizeof(name));
 	printf("%s: %s, %u layers, %s weights\n\n", name, s->shape.architecture, s->shape.layers,
 	       mp_count_format(s->weights, weights));
-	printf("%-8s %15s %9s %7s %9s %8s\n", "LEVEL", "BYTES", "SIZE", "BITS/W", "REPACK",
-	       "PPL RISE");
+	printf("%-8s %15s %9s %7s %9s %9s  %s\n", "LEVEL", "BYTES", "SIZE", "BITS/W", "REPACK",
+	       "PPL+", "BETTER");
 	for (size_t i = 0; i < s->n_rows; i++)
 		print_row(s, &s->rows[i]);
-	printf("\nBytes of all tensors; a file has its vocabulary besides. REPACK is copied on top "
-	       "of them by llama.cpp on\nx86-64, unless --no-repack. PPL RISE is llama.cpp's own "
-	       "measurement, of Llama-3-8B over F16.\n");
+	fputs(legend, stdout);
 }
 
 static void put_row(struct mp_json *j, const struct sizes *s, const struct row *row)
