@@ -9,7 +9,7 @@
 
 static const char *name_of(const struct mp_level_advice *advice)
 {
-	return advice->level ? advice->level->name : "the file";
+	return advice->level ? advice->level->name : "The file";
 }
 
 /* --- a sentence ------------------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ static void say_best(struct mp_text *out, const struct mp_advice_input *input,
 	if (best->level)
 		mp_text_printf(out, "Take %s: it", best->level->name);
 	else
-		mp_text_puts(out, "The file fits: it");
+		mp_text_printf(out, "%s fits: it", name_of(best));
 	mp_text_printf(out, " needs %s of the %s that it may take",
 		       mp_size_format(best->comfortable, needs),
 		       mp_size_format(mp_advice_usable(input), usable));
@@ -70,7 +70,7 @@ static void say_fate(struct mp_text *out, const struct mp_advice *advice)
 		mp_text_puts(out, "; it would be OOM-killed");
 		return;
 	}
-	mp_text_printf(out, "; %s would load and thrash", name_of(loads));
+	mp_text_printf(out, "; %s would load and thrash", advice->n > 1 ? name_of(loads) : "it");
 	if (!isnan(loads->most_per_s))
 		mp_text_printf(out, ", with at most %.2g tokens a second", loads->most_per_s);
 }
@@ -101,16 +101,17 @@ static void say_context(struct mp_text *out, const struct mp_advice *advice)
 	}
 	if (most->most_context)
 		mp_text_printf(out, ". With a context of at most %" PRIu64 " tokens %s fits",
-			       most->most_context, name_of(most));
+			       most->most_context, advice->n > 1 ? name_of(most) : "it");
 }
 
 static void say_none(struct mp_text *out, const struct mp_advice_input *input,
 		     const struct mp_advice *advice, const struct mp_model *smaller,
 		     const struct mp_quant_level *smaller_level)
 {
-	mp_text_puts(out, advice->n > 1		    ? "None fits"
-			  : advice->levels[0].level ? "It does not fit"
-						    : "The file does not fit");
+	if (advice->n > 1)
+		mp_text_puts(out, "None fits");
+	else
+		mp_text_printf(out, "%s does not fit", name_of(&advice->levels[0]));
 	if (smaller)
 		mp_text_printf(out, ": use a smaller model, for example %s at %s", smaller->id,
 			       smaller_level->name);
