@@ -89,7 +89,7 @@ test_bad_input() {
 	expect_exit 2 gguf sizes --model-id qwen2.5-8b
 	expect_err 'there is no model qwen2.5-8b (did you mean qwen2.5-3b?); there are qwen2.5-0.5b, '
 	expect_exit 2 gguf sizes --model-id qwen2.5-7b --quant-levels Q4_K_M,Q4_K_N
-	expect_err 'there is no quantization level Q4_K_N (did you mean Q4_K_S?); there are Q2_K_S, '
+	expect_err 'there is no quantization level Q4_K_N (did you mean Q4_K_S?); there are Q2_K, '
 	expect_exit 2 gguf sizes --model-id qwen2.5-7b "$T/m.gguf"
 	expect_err 'a --model-id or a file, not both'
 	expect_exit 5 gguf sizes "$T/none.gguf"
