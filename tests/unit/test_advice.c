@@ -434,10 +434,9 @@ static void test_sentences(void **state)
 		"Q2_K, needs 3.39 GiB, and 1.80 GiB may be taken; Q3_K_S would load and "
 		"thrash, with at most 0.32 tokens a second.");
 	input.limit = 512 * MB;
-	expect_sentence(
-		&input, NULL,
-		"None fits. The least, Q2_K, needs 3.39 GiB, and 307 MiB may be taken; it "
-		"would be OOM-killed.");
+	expect_sentence(&input, NULL,
+			"None fits. The least, Q2_K, needs 3.39 GiB, and 307 MiB may be taken; it "
+			"would be OOM-killed.");
 	input = input_of(&qwen_7b, 4 * GB);
 	input.context = 32768;
 	expect_sentence(

@@ -5,6 +5,21 @@
 #include <math.h>
 
 #include "abi.h"
+#include "base/size.h"
+
+#define MAX_CONTEXT (1U << 24) /* tokens */
+
+int mp_advising_parse_context(const char *value, uint32_t *ret, struct mp_error *err)
+{
+	uint64_t tokens;
+
+	if (mp_number_parse(value, MAX_CONTEXT, &tokens) || tokens == 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--context %s: tokens, a whole number from 1 to %u", value,
+			       MAX_CONTEXT);
+	*ret = (uint32_t)tokens;
+	return 0;
+}
 
 /* --- the model ------------------------------------------------------------------------------- */
 

@@ -17,7 +17,7 @@ struct mp_advising {
 	const struct mp_quant_level *own; /* of the file; NULL: a mix of its own */
 	struct mp_advice_input input;	  /* by mp_advising_find(), but for the device */
 	struct mp_advice advice;
-	struct mp_advice as_it_is; /* of the file */
+	struct mp_advice as_it_is;	    /* of the file */
 	const struct mp_quant_level *other; /* that fits, when none of those asked for does */
 	const struct mp_model *smaller;
 	const struct mp_quant_level *smaller_level;
@@ -34,6 +34,9 @@ int mp_advising_work_out(struct mp_advising *a, const struct mp_quant_level *con
 			 size_t n, struct mp_error *err);
 void mp_advising_free(struct mp_advising *a);
 #define MP_ADVISING MP_CLEANUP(mp_advising_free)
+
+/* The value of --context. Exit code 2. */
+int mp_advising_parse_context(const char *value, uint32_t *ret, struct mp_error *err);
 
 /* The level to take; NULL: none is comfortable. */
 const char *mp_advising_optimal(const struct mp_advising *a);

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "cli/advise.h"
 #include "cli/gguf.h"
 #include "cli/harness_args.h"
 #include "cli/watch.h"
 
-#define MAX_CONTEXT (1U << 24) /* tokens */
 #define MAX_SCALE 65536
 
 static int set_model_id(void *args, const char *value, struct mp_error *err)
@@ -72,14 +72,7 @@ static int set_margin(void *args, const char *value, struct mp_error *err)
 
 static int set_context(void *args, const char *value, struct mp_error *err)
 {
-	uint64_t tokens;
-
-	if (mp_number_parse(value, MAX_CONTEXT, &tokens) || tokens == 0)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--context %s: tokens, a whole number from 1 to %u", value,
-			       MAX_CONTEXT);
-	((struct mp_gguf_args *)args)->context = (uint32_t)tokens;
-	return 0;
+	return mp_advising_parse_context(value, &((struct mp_gguf_args *)args)->context, err);
 }
 
 static int set_kv_type(void *args, const char *value, struct mp_error *err)

@@ -167,13 +167,14 @@ static void print_head(const struct mp_advising *a, const struct device *device,
 		       on);
 }
 
-static void print_row(const char *name, const struct mp_level_advice *a, bool best)
+static void print_row(const char *name, const struct mp_quant_level *level,
+		      const struct mp_level_advice *a, bool best)
 {
 	char weights[MP_HUMAN_LEN], must[MP_HUMAN_LEN], comfortable[MP_HUMAN_LEN];
 	char rise[MP_HUMAN_LEN] = "-", speed[MP_HUMAN_LEN] = "-";
 
-	if (a->level && !isnan(a->level->perplexity))
-		snprintf(rise, sizeof(rise), "+%.4f", a->level->perplexity);
+	if (level && !isnan(level->perplexity))
+		snprintf(rise, sizeof(rise), "+%.4f", level->perplexity);
 	if (!isnan(a->most_per_s))
 		snprintf(speed, sizeof(speed), "%.2g/s", a->most_per_s);
 	printf("%-9s %9s %9s %11s  %-10s %8s %7s%s\n", name,
@@ -195,11 +196,11 @@ static void print_table(const struct mp_advising *a)
 	printf("%-9s %9s %9s %11s  %-10s %8s %7s\n", "LEVEL", "WEIGHTS", "MUST", "COMFORTABLE",
 	       "FIT", "PPL+", "AT MOST");
 	if (a->path)
-		print_row("as it is", &a->as_it_is.levels[0], false);
+		print_row("as it is", a->own, &a->as_it_is.levels[0], false);
 	for (size_t i = 0; i < a->advice.n; i++) {
 		const struct mp_level_advice *level = &a->advice.levels[i];
 
-		print_row(level->level->name, level, level == a->advice.best);
+		print_row(level->level->name, level->level, level, level == a->advice.best);
 	}
 	fputs(legend, stdout);
 }
