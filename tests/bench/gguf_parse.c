@@ -113,6 +113,7 @@ int main(int argc, char **argv)
 	struct found found = {0, 0};
 	struct ggml ggml;
 	uint64_t before;
+	uint64_t median;
 
 	if (runs == 0 || runs > MAX_RUNS || (argc > 3 && load_ggml(argv[3], &ggml)))
 		return 2;
@@ -129,8 +130,9 @@ int main(int argc, char **argv)
 		ns[i] = mp_clock_now_ns() - begin;
 	}
 	qsort(ns, runs, sizeof(ns[0]), compare);
+	median = ns[runs / 2];
 	printf("{\"ms\": %.4f, \"n_tensors\": %lu, \"n_kv\": %lu, \"anon_kib\": %lu}\n",
-	       (double)ns[runs / 2] / 1e6, (unsigned long)found.n_tensors,
-	       (unsigned long)found.n_kv, (unsigned long)(anonymous_kib() - before));
+	       (double)median / 1e6, (unsigned long)found.n_tensors, (unsigned long)found.n_kv,
+	       (unsigned long)(anonymous_kib() - before));
 	return 0;
 }
