@@ -61,7 +61,12 @@ static int set_size(const char *option, const char *value, uint64_t *ret, struct
 
 static int set_limit(void *args, const char *value, struct mp_error *err)
 {
-	return set_size("--limit", value, &((struct mp_gguf_args *)args)->limit, err);
+	uint64_t *limit = &((struct mp_gguf_args *)args)->limit;
+	int error = set_size("--limit", value, limit, err);
+
+	if (!error && *limit == 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--limit 0: nothing fits there");
+	return error;
 }
 
 static int set_margin(void *args, const char *value, struct mp_error *err)
@@ -242,6 +247,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf %s: unexpected argument %s: see memprobe-bpf gguf --help",
 			       verbs[cli->verb], rest[0]);
+	args->context_given = args->context > 0;
 	args->context = args->context ?: MP_ADVICE_CONTEXT;
 	return verb_rows[cli->verb](cli, args, err);
 }

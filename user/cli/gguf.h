@@ -19,6 +19,7 @@ struct mp_gguf_args {
 	uint64_t margin;
 	bool margin_given; /* else the default */
 	uint32_t context;
+	bool context_given; /* else the default */
 	enum mp_kv_type kv_type;
 	bool no_repack, no_mmap;
 	bool explain;
