@@ -23,10 +23,10 @@ int mp_loader_parse(const char *name);
 struct mp_load_options {
 	const char *path;
 	enum mp_loader loader;
-	uint32_t context; /* tokens; 0: no KV cache and no compute buffer */
-	bool repack;	  /* copies what llama.cpp would */
-	bool cold_only;	  /* no second load with a warm cache */
-	uint64_t passes;  /* at least; 0: as long as `duration_ns` */
+	uint32_t context;     /* tokens; 0: no KV cache and no compute buffer */
+	bool repack;	      /* copies what llama.cpp would */
+	bool cold_only;	      /* no second load with a warm cache */
+	uint64_t passes;      /* at least; 0: as long as `duration_ns` */
 	uint64_t duration_ns; /* at least, from the end of the load; 0: as many as `passes` */
 };
 
@@ -50,11 +50,11 @@ struct mp_load_page {
 	uint64_t weights;		 /* bytes a pass reads */
 	uint64_t cold_begin_ns, cold_ns; /* cold_ns 0: not over */
 	uint64_t warm_begin_ns, warm_ns;
-	uint64_t cached_before; /* bytes in the page cache when the cold load began */
-	uint64_t runtime;	/* RSS before anything was loaded */
+	uint64_t cached_before;	      /* bytes in the page cache when the cold load began */
+	uint64_t runtime;	      /* RSS before anything was loaded */
 	uint64_t kv, compute, repack; /* anonymous bytes that were taken */
-	uint64_t checksum;		/* of the weights, so that reading them is no idle work */
-	_Atomic uint64_t n_passes;	/* done, kept or not */
+	uint64_t checksum;	      /* of the weights, so that reading them is no idle work */
+	_Atomic uint64_t n_passes;    /* done, kept or not */
 	_Atomic uint32_t n_kept;
 	uint32_t stride; /* one of so many is kept */
 	struct mp_load_pass kept[MP_LOAD_PASSES_KEPT];
@@ -67,8 +67,7 @@ void mp_load_page_free(struct mp_load_page *page);
 #define MP_LOAD_PAGE_ENV "MEMPROBE_LOAD_PAGE" /* its descriptor's number */
 
 /* Does it all. SIGINT and SIGTERM end the passes, and it is done. Exit codes: 3, 5, 7 (-ENOMEM). */
-int mp_load(const struct mp_load_options *options, struct mp_load_page *page,
-	    struct mp_error *err);
+int mp_load(const struct mp_load_options *options, struct mp_load_page *page, struct mp_error *err);
 
 /* What the loaders take at their peak, given where they run: for prediction. Bytes. */
 struct mp_load_peak {
