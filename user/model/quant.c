@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mixes are facts of llama.cpp's src/llama-quant.cpp, as it quantizes without an importance
- * matrix and without options; docs/models.md has them as a table.
+ * The mixes are facts of llama.cpp's src/llama-quant.cpp, as it quantizes without options and,
+ * where nothing else is said, without an importance matrix; docs/models.md has them as a table.
  */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -50,10 +49,6 @@ static const struct mp_quant_rule q2_k[] = {
 	{ROLE_ATTN_OUTPUT, EVERYWHERE, MP_GGML_Q3_K},
 	{ROLE_FFN_DOWN, EVERYWHERE, MP_GGML_Q3_K},
 };
-static const struct mp_quant_rule q2_k_s[] = {
-	{ROLE_ATTN_V, WHERE_GROUPED, MP_GGML_Q4_K},
-	{ROLE_FFN_DOWN, FIRST_EIGHTH, MP_GGML_Q4_K},
-};
 static const struct mp_quant_rule q3_k_m[] = {
 	{ROLE_ATTN_V, FIRST_TWO, MP_GGML_Q5_K},
 	{ROLE_ATTN_V, EVERYWHERE, MP_GGML_Q4_K},
@@ -66,9 +61,9 @@ static const struct mp_quant_rule q3_k_l[] = {
 	{ROLE_ATTN_OUTPUT, EVERYWHERE, MP_GGML_Q5_K},
 	{ROLE_FFN_DOWN, EVERYWHERE, MP_GGML_Q5_K},
 };
+/* With an importance matrix, without which nobody publishes them. */
 static const struct mp_quant_rule iq4[] = {
 	{ROLE_ATTN_V, WHERE_GROUPED, MP_GGML_Q5_K},
-	{ROLE_FFN_DOWN, FIRST_EIGHTH, MP_GGML_Q5_K},
 };
 static const struct mp_quant_rule q4_k_s[] = {
 	{ROLE_ATTN_V, FIRST_FOUR, MP_GGML_Q5_K},
@@ -83,7 +78,6 @@ static const struct mp_quant_rule k_m[] = {
 #define UNIFORM NULL, 0
 /* From the smallest to the largest of a model of 7 billion weights. */
 static const struct mp_quant_level levels[] = {
-	{"Q2_K_S", MP_GGML_Q2_K, 21, 3.1836, MIX(q2_k_s)},
 	{"Q2_K", MP_GGML_Q2_K, 10, 3.5199, MIX(q2_k)},
 	{"Q3_K_S", MP_GGML_Q3_K, 11, 1.6321, UNIFORM},
 	{"Q3_K_M", MP_GGML_Q3_K, 12, 0.6569, MIX(q3_k_m)},
@@ -203,11 +197,17 @@ static enum role role_of(const char *name)
 	return ROLE_OTHER;
 }
 
+/* UINT32_MAX: of none. */
 static uint32_t layer_of(const char *name)
 {
-	unsigned int layer;
+	static const char prefix[] = "blk.";
+	unsigned long layer;
+	char *end;
 
-	return sscanf(name, "blk.%u.", &layer) == 1 ? layer : UINT32_MAX;
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return UINT32_MAX;
+	layer = strtoul(name + sizeof(prefix) - 1, &end, 10);
+	return *end == '.' && layer < UINT32_MAX ? (uint32_t)layer : UINT32_MAX;
 }
 
 static bool has_more_bits(uint32_t i, uint32_t n)
