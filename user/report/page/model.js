@@ -14,9 +14,10 @@ function modelPage(page) {
   const rate = (n) => (!known(n) ? "–" : n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n >= 0.1 ? n.toFixed(2) : n.toPrecision(2));
   const rise = (n) => (!known(n) ? "–" : n === 0 ? "0" : "+" + n.toFixed(n < 0.01 ? 4 : n < 0.1 ? 3 : 2));
   // What came of it; what was expected where it is not the same, or was not tried.
-  function outcomeCell(outcome, expected) {
+  function outcomeCell(outcome, expected, word) {
     const cell = element("span", "outcome-" + (outcome || expected), words(outcome || expected));
-    if (expected && outcome !== expected) cell.append(element("small", "", outcome ? "expected: " + words(expected) : "expected"));
+    if (!outcome) cell.append(element("em", "soft", " expected"));
+    else if (expected && outcome !== expected) cell.append(element("small", "", word + ": " + words(expected)));
     return cell;
   }
 
@@ -149,7 +150,7 @@ function modelPage(page) {
     const p = run.predicted_peak;
     if (run.outcome !== "ok" || !known(p.anon) || !known(p.file) || !known(run.peak.rss) || !(p.anon + p.file)) return "";
     const off = (run.peak.rss / (p.anon + p.file) - 1) * 100;
-    return "; " + (off < 0 ? "−" : "+") + Math.abs(off).toFixed(1) + " % off what was predicted";
+    return Math.abs(off) < 0.05 ? "; as predicted" : "; " + (off < 0 ? "−" : "+") + Math.abs(off).toFixed(1) + " % off what was predicted";
   }
 
   function oneRun(run) {
@@ -190,7 +191,7 @@ function modelPage(page) {
 
   // --- levels: what the arithmetic says, and what came of it ---------------------
 
-  // Must-have and weights as parts of a bar, with the limit as a line through all of them.
+  // What must be in memory, and the weights that can be dropped (those that are repacked cannot), as parts of a bar, with the limit as a line through all of them.
   function memoryBar(row, scale, limit, usable) {
     const bar = element("div", "need"), part = (className, bytes) => {
       const node = element("i", className);
@@ -215,27 +216,33 @@ function modelPage(page) {
     return cell;
   }
 
-  function levelRow(report, row, scale, wasLoaded) {
-    const limit = report.environment.memory_limit || report.limit;
-    const cells = [levelCell(row, report.quantization.current_optimal), outcomeCell(row.outcome, row.fit), rise(row.perplexity), size(row.must), size(row.tensor_bytes), size(row.comfortable),
-      memoryBar(row, scale, limit, report.quantization.usable)];
-    if (!wasLoaded) return cells.concat(known(row.most_per_second) ? rate(row.most_per_second) : "–");
-    return cells.concat([time(row.load_time), time(row.pass_time), size(row.peak_rss),
+  function levelRow(report, row, scale, areMeasured) {
+    const limit = report.environment.memory_limit || report.limit, best = report.quantization.current_optimal;
+    const needs = [rise(row.perplexity), size(row.must), size(row.tensor_bytes), size(row.comfortable), memoryBar(row, scale, limit, report.quantization.usable)];
+    if (!areMeasured) {
+      const fit = element("span", "outcome-" + row.fit, words(row.fit));
+      if (row.outcome) fit.append(element("small", "", row.outcome === row.fit ? "and so it came" : "came out: " + words(row.outcome)));
+      return [levelCell(row, best), fit].concat(needs, known(row.most_per_second) ? rate(row.most_per_second) : "–");
+    }
+    return [levelCell(row, best), outcomeCell(row.outcome, row.fit, "with a margin")].concat(needs, [time(row.load_time), time(row.pass_time), size(row.peak_rss),
       known(row.major_faults) ? row.major_faults.toLocaleString("en") : "–"]);
   }
 
   function levels(section, report) {
     const rows = report.quantization.levels, box = section.querySelector(".levels");
-    const limit = report.environment.memory_limit || report.limit || 0, wasLoaded = rows.some((row) => row.outcome);
+    const limit = report.environment.memory_limit || report.limit || 0;
+    const areMeasured = rows.filter((row) => row.outcome).length > 1;
     const scale = rows.reduce((most, row) => Math.max(most, row.comfortable || 0), limit) * 1.04 || 1;
-    const own = [["level", "text"], ["outcome", "text"], ["perplexity"], ["must have"], ["+ weights"], ["= comfortable"], ["of the limit", "text"]];
-    table(box, own.concat(wasLoaded ? [["load"], ["pass"], ["peak"], ["major faults"]] : [["at most a second"]]),
-      rows.map((row) => levelRow(report, row, scale, wasLoaded)));
+    const own = [["level", "text"], [areMeasured ? "outcome" : "expected", "text"], ["perplexity"], ["must have"], ["weights"], ["comfortable"], ["of the limit", "text"]];
+    table(box, own.concat(areMeasured ? [["load"], ["pass"], ["peak"], ["major faults"]] : [["at most a second"]]),
+      rows.map((row) => levelRow(report, row, scale, areMeasured)));
     box.querySelectorAll("tr").forEach((tr) => tr.classList.toggle("best", !!tr.querySelector(".badge")));
+    if (areMeasured) box.querySelectorAll("tr").forEach((tr) => tr.classList.toggle("untried", !!tr.querySelector("em.soft")));
     box.querySelector(".key .limit-text").textContent = "limit " + size(limit || null);
     box.querySelector(".key span.usable").hidden = !report.quantization.usable;
     box.querySelector(".key .usable-text").textContent = size(report.quantization.usable) + " of it usable";
-    box.querySelector(".advised").textContent = report.quantization.advice ? sentence(report.quantization.advice.replace(/\.?$/, ".")) : "";
+    const advice = report.quantization.advice, isSaid = advice === report.recommendation;
+    box.querySelector(".advised").textContent = advice && !isSaid ? sentence(advice.replace(/\.?$/, ".")) : "";
   }
 
   // --- several runs beside each other --------------------------------------------
@@ -244,7 +251,7 @@ function modelPage(page) {
     return entries.map(({ report, run, link }) => {
       const times = timesFile(run), share = rereadShare(run);
       return (link ? [link()] : []).concat([run.level || "own mix",
-        report.model.loader || "–", size(run.limit), times ? times.toFixed(2) : "–", outcomeCell(run.outcome, run.predicted), time(run.load_cold),
+        report.model.loader || "–", size(run.limit), times ? times.toFixed(2) : "–", outcomeCell(run.outcome, run.predicted, "expected"), time(run.load_cold),
           time(run.load_warm), time(run.passes.p50), rate(perSecond(run.passes.p50)), size(run.peak.rss), share > 0 ? percent(share) : "–",
           known(run.major_faults) ? run.major_faults.toLocaleString("en") : "–"]);
     });
@@ -329,6 +336,8 @@ function modelPage(page) {
     section.querySelector("h2").textContent = report.model ? "Model" + (report.model_id ? ": " + report.model_id : "") : "Quantization";
     explain(section);
     if (hasLevels) levels(section, report);
+    // Of one load its course is what matters; of several, what the levels come to.
+    if (runs.length === 1) view.querySelector(".stalled").after(section.querySelector(".levels"));
     if (!report.model) return null;
     figures(section, report);
     if (runs.length > 1 && !hasLevels) runTable(section.querySelector(".runs"), entries, false);
