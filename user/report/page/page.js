@@ -541,7 +541,8 @@
     table(document.getElementById("compare"),
       [["run", "text"], ["environment", "text name"], ["outcome", "text"], ["peak"], ["asked for"], ["reached"], ["off"], ["least free"], ["OOM kills"]],
       reports.map((r, i) => {
-        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome],
+        const outcome = [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome];
+        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", outcome,
           percent(r.peak_memory), percent(r.requested.percent), percent(r.achieved.percent), signed(r.achieved.error_pct),
           known(r.memory_statistics.min_available_gb) ? size(r.memory_statistics.min_available_gb * 1e9) : "–",
           known(r.pressure.oom_kills) ? String(r.pressure.oom_kills) : "–"];
