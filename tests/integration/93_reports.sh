@@ -370,6 +370,19 @@ test_models_side_by_side() {
 	browse "$T/all.html" "$T/page.png" 390x2000
 }
 
+# The three of them in one report.
+test_a_model_under_several_limits() {
+	need chromium
+	models limits
+	expect_exit 0 report "$T/limits.json" -o "$T/limits.html"
+	drawn "$T/limits.html"
+	grep -q '<h2>Loads</h2>' "$T/dom" || fail 'no loads'
+	grep -q '<b>3 of 3</b><span>came as predicted' "$T/dom" || fail 'no predictions'
+	expect_eq 3 "$(grep -o '<div class="speed">' "$T/dom" | wc -l)" 'bars of speed'
+	grep -q 'The axis is logarithmic.</p>' "$T/dom" || fail 'a collapse fits no even axis'
+	browse "$T/limits.html" "$T/page.png" 1100x1400
+}
+
 # A model of a file that is meant to break what shows it.
 test_hostile_model() {
 	models levels
