@@ -12,7 +12,6 @@
 #include "model/loader.h"
 
 #define CHUNK_BYTES (16UL << 20) /* of a tensor, between two looks at signals */
-#define BATCH_TOKENS 512	 /* a pass is for one token of these */
 
 MP_NAMES(loader, enum mp_loader, MP_LOADER_COUNT, "mmap", "read", "exec")
 
@@ -82,16 +81,23 @@ static int read_weight(struct mp_load_page *page, const struct mp_load_weight *w
 	return error;
 }
 
-/* What a token leaves: its keys and values in each layer, and results of one of a batch. */
+/* What a token leaves: a row of keys and one of values in each layer. */
+static void write_kv(const struct mp_load_plan *plan, uint8_t *kv, uint64_t token)
+{
+	uint64_t area = plan->kv / plan->kv_areas;
+	uint64_t row = area / plan->kv_cells;
+
+	for (uint32_t i = 0; i < plan->kv_areas; i++)
+		memset(kv + i * area + token % plan->kv_cells * row, (int)(token & 0xff), row);
+}
+
+/* And results, of one token where there is room for a batch of them. */
 static void write_token(const struct mp_loaded *m, uint64_t token)
 {
-	uint64_t area = m->kv ? m->plan.kv / m->plan.kv_areas : 0;
-	uint64_t row = m->kv ? area / m->plan.kv_cells : 0;
-
-	for (uint32_t i = 0; i < m->plan.kv_areas; i++)
-		memset(m->kv + i * area + token % m->plan.kv_cells * row, (int)token & 0xff, row);
+	if (m->kv)
+		write_kv(&m->plan, m->kv, token);
 	if (m->compute)
-		memset(m->compute, (int)token & 0xff, m->plan.compute / BATCH_TOKENS);
+		memset(m->compute, (int)(token & 0xff), m->plan.compute / MP_ADVICE_UBATCH);
 }
 
 static int pass(struct run *run, uint64_t *sum)

@@ -77,10 +77,12 @@ static uint64_t repacked_bytes(const struct mp_loaded *m, const struct mp_load_p
 static int repack(struct mp_loaded *m, const struct mp_load_part *part, struct mp_error *err)
 {
 	uint64_t bytes = repacked_bytes(m, part);
-	uint8_t *to;
+	uint8_t *to = NULL;
 	int error = bytes ? allocate(m, bytes, false, &to, err) : 0;
 
-	for (size_t i = part->first; i < part->first + part->n && bytes && !error; i++) {
+	if (!to)
+		return error;
+	for (size_t i = part->first; i < part->first + part->n && !error; i++) {
 		struct mp_load_weight *weight = &m->weights[i];
 
 		if (!m->plan.tensors[i].repacked)

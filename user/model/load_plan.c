@@ -7,13 +7,7 @@
 #include "model/loader.h"
 #include "model/quant_internal.h"
 
-#define KV_CELLS 256	 /* llama.cpp rounds the context up to these */
-#define BATCH_TOKENS 512 /* its n_ubatch */
-
-static uint32_t cells_of(uint32_t context)
-{
-	return (uint32_t)mp_gguf_padded(context, KV_CELLS);
-}
+#define KV_CELLS 256 /* llama.cpp rounds the context up to these */
 
 /* --- from a header ------------------------------------------------------------------------ */
 
@@ -77,9 +71,9 @@ static int plan_caches(struct mp_load_plan *plan, const struct mp_gguf_file *fil
 	if (error || !context)
 		return error;
 	plan->kv = mp_kv_bytes(&shape, context, MP_KV_F16);
-	plan->compute = mp_compute_bytes(&shape, BATCH_TOKENS);
+	plan->compute = mp_compute_bytes(&shape, MP_ADVICE_UBATCH);
 	plan->kv_areas = 2 * shape.layers;
-	plan->kv_cells = cells_of(context);
+	plan->kv_cells = (uint32_t)mp_gguf_padded(context, KV_CELLS);
 	return 0;
 }
 
@@ -154,7 +148,7 @@ void mp_load_predict(const struct mp_load_options *options, const struct mp_mode
 
 	if (options->context)
 		peak.anon += mp_kv_bytes(shape, options->context, MP_KV_F16) +
-			     mp_compute_bytes(shape, BATCH_TOKENS);
+			     mp_compute_bytes(shape, MP_ADVICE_UBATCH);
 	if (options->loader == MP_LOADER_READ) {
 		peak.anon += size->tensor_bytes;
 	} else {

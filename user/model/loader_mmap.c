@@ -24,7 +24,7 @@ static MP_LOAD_POINT int read_large_file(const struct mp_load_part *part, int fd
 int mp_loader_mmap(struct mp_loaded *m, const struct mp_load_part *part, int fd,
 		   struct mp_error *err)
 {
-	void *map;
+	void *map = NULL;
 	int error = read_large_file(part, fd, &map);
 
 	if (error)

@@ -57,7 +57,7 @@ static uint64_t buffer_bytes(const struct mp_loaded *m, const struct mp_load_par
 int mp_loader_read(struct mp_loaded *m, const struct mp_load_part *part, int fd,
 		   struct mp_error *err)
 {
-	uint8_t *to;
+	uint8_t *to = NULL;
 	int error = mp_loaded_allocate(m, buffer_bytes(m, part), false, &to, err);
 
 	for (size_t i = part->first; i < part->first + part->n && !error; i++) {
