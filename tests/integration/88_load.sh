@@ -47,6 +47,11 @@ in_group() {
 	${BELOW:-} "$T/in_group" "$@" >"$T/out" 2>"$T/err" || CODE=$?
 }
 
+# passing PID: it has loaded for the last time; the buffer of 20 MB comes at the end.
+passing() {
+	[ "$(awk '/^RssAnon/ { print $2 }' "/proc/$1/status")" -gt 20000 ]
+}
+
 # loaded EXPRESSION…: about the results `r` in $T/out.
 loaded() {
 	REPORT=$T/out reported "$@"
@@ -99,7 +104,6 @@ test_a_limit_makes_weights_be_read_again() {
 }
 
 test_what_is_read_into_memory_must_fit() {
-	need_disk
 	small_model
 	make_group "$BYTES"
 	in_group "$MODEL" --context 256 --loader read
@@ -108,7 +112,6 @@ test_what_is_read_into_memory_must_fit() {
 
 # Of a loader that the kernel kills while it loads, and of one that it kills as it passes.
 test_results_outlive_a_kill() {
-	need_disk
 	small_model
 	make_group "$BYTES"
 	BELOW=build/tools/page_keeper in_group "$MODEL" --context 256 --loader read
@@ -116,13 +119,19 @@ test_results_outlive_a_kill() {
 		'r["cold_begin_ns"] > 0' 'r["cold_ns"] == 0' 'r["n_passes"] == r["kept"] == 0'
 }
 
+loader_below() {
+	LOADER=$(pgrep -P "$1")
+}
+
 test_passes_outlive_a_kill() {
 	small_model
-	build/tools/page_keeper "$MEMPROBE" gguf load "$MODEL" --context 256 --duration 60 \
-		>"$T/out" 2>"$T/err" &
+	build/tools/page_keeper "$MEMPROBE" gguf load "$MODEL" --context 256 --duration 100 \
+		--cold-only >"$T/out" 2>"$T/err" &
 	track $!
-	sleep 3
-	pkill -KILL -P $!
+	wait_until 60 loader_below $!
+	wait_until 60 passing "$LOADER"
+	sleep 2
+	kill -KILL "$LOADER"
 	wait $!
 	loaded 'r["signal"] == 9' 'r["state"] == 3' 'r["n_passes"] == r["kept"] > 0' \
 		'r["n_passes"] * r["weights"] <= r["passed"] < (r["n_passes"] + 1) * r["weights"] + 1'
@@ -150,9 +159,9 @@ hits() {
 
 test_a_file_that_is_cut_meanwhile() {
 	small_model
-	"$MEMPROBE" gguf load "$MODEL" --duration 20 --context 256 >"$T/out" 2>"$T/err" &
+	"$MEMPROBE" gguf load "$MODEL" --duration 100 --context 256 --cold-only >"$T/out" 2>"$T/err" &
 	track $!
-	sleep 2
+	wait_until 60 passing $!
 	truncate -s 50M "$MODEL"
 	CODE=0
 	wait $! || CODE=$?
@@ -162,10 +171,11 @@ test_a_file_that_is_cut_meanwhile() {
 
 test_interrupted_it_tells_what_it_has() {
 	small_model
-	env --default-signal=INT "$MEMPROBE" gguf load "$MODEL" --duration 60 --context 256 \
-		--format json >"$T/out" 2>"$T/err" &
+	env --default-signal=INT "$MEMPROBE" gguf load "$MODEL" --duration 100 --context 256 \
+		--cold-only --format json >"$T/out" 2>"$T/err" &
 	track $!
-	sleep 3
+	wait_until 60 passing $!
+	sleep 2
 	kill -INT $!
 	CODE=0
 	wait $! || CODE=$?
