@@ -22,6 +22,7 @@ from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCH
 from harness import bench_harness
 from injection import bench_attach_python
 from library import bench_lib
+from loading import bench_load
 from pressure import bench_latency, bench_sources
 from python_injection import bench_python_injection
 from python_probes import bench_python
@@ -345,7 +346,7 @@ BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watch
            "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
            "latency": bench_latency, "lib": bench_lib, "python": bench_python,
            "injection": bench_python_injection, "relief": bench_relief,
-           "harness": bench_harness}
+           "harness": bench_harness, "load": bench_load}
 
 
 def main():
