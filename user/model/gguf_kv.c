@@ -118,6 +118,7 @@ static int read_value(struct mp_gguf_reader *r, struct mp_gguf_kv *kv)
 		r->at += kv->n * each;
 	}
 	kv->value_bytes = left - mp_gguf_left(r);
+	kv->kept_bytes = kv->value_bytes;
 	return kv->element == MP_GGUF_BOOL ? check_bools(r, kv) : 0;
 }
 
@@ -190,6 +191,8 @@ int mp_gguf_read_kv(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf)
 			return mp_gguf_no_memory(r);
 		gguf->kv[gguf->n_kv++] = kv;
 	}
+	if (gguf->n_kv == 0)
+		return 0;
 	error = mp_gguf_check_twins(r, &gguf->kv->key, sizeof(*gguf->kv), gguf->n_kv);
 	return error ?: read_alignment(r, gguf);
 }

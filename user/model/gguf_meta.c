@@ -32,7 +32,7 @@ const struct mp_gguf_kv *mp_gguf_find(const struct mp_gguf *gguf, const char *ke
 
 	if (!place)
 		return find(gguf, key, strlen(key));
-	if (mp_gguf_text(gguf, "general.architecture", &arch))
+	if (mp_gguf_text(gguf, MP_GGUF_KEY_ARCHITECTURE, &arch))
 		return NULL;
 	for (size_t i = 0; i < gguf->n_kv; i++) {
 		if (is_made_of(&gguf->kv[i].key, key, (size_t)(place - key), &arch, place + 2))
@@ -112,7 +112,7 @@ int mp_gguf_text(const struct mp_gguf *gguf, const char *key, struct mp_gguf_str
 		return -ENOENT;
 	if (kv->type != MP_GGUF_STRING)
 		return -EINVAL;
-	*ret = (struct mp_gguf_string){(const char *)kv->value + 8, kv->value_bytes - 8};
+	*ret = (struct mp_gguf_string){(const char *)kv->value + 8, kv->kept_bytes - 8};
 	return 0;
 }
 
