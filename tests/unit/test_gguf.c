@@ -88,6 +88,37 @@ static void check_arrays(const struct mp_gguf *gguf)
 	assert_int_equal(kv->value_bytes, 0);
 }
 
+static void check_walks(const struct mp_gguf *gguf)
+{
+	struct mp_gguf_walk walk = {.kv = mp_gguf_find(gguf, "tokenizer.ggml.tokens")};
+	struct mp_gguf_kv cut = *walk.kv;
+	struct mp_gguf_element e;
+
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_int_equal(e.type, MP_GGUF_STRING);
+	assert_int_equal(e.text.len, 6);
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_int_equal(e.text.len, 0);
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_memory_equal(e.text.data, "a\0b", 3);
+	assert_false(mp_gguf_next(&walk, &e));
+	/* Of an array that is cut only whole elements, of a text what there is. */
+	cut.kept_bytes = cut.value_bytes - 1;
+	walk = (struct mp_gguf_walk){.kv = &cut, .i = 2, .at = 22};
+	assert_false(mp_gguf_next(&walk, &e));
+	cut = *mp_gguf_find(gguf, "general.architecture");
+	cut.kept_bytes -= 2;
+	walk = (struct mp_gguf_walk){.kv = &cut};
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_int_equal(e.text.len, 3);
+	walk = (struct mp_gguf_walk){.kv = mp_gguf_find(gguf, "tokenizer.ggml.scores")};
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_true(e.type == MP_GGUF_F64 && e.f64 == 1.5);
+	assert_true(mp_gguf_next(&walk, &e));
+	assert_true(e.f64 == -2);
+	assert_false(mp_gguf_next(&walk, &e));
+}
+
 static void check_tensors(const struct mp_gguf *gguf)
 {
 	const struct mp_gguf_tensor *t = mp_gguf_tensor(gguf, "token_embd.weight");
@@ -126,6 +157,7 @@ static void reads_what_was_written(void **state)
 	assert_int_equal(gguf.data_offset, len - 480);
 	check_metadata(&gguf);
 	check_arrays(&gguf);
+	check_walks(&gguf);
 	check_tensors(&gguf);
 	mp_gguf_free(&gguf);
 	mp_gguf_writer_free(&w);

@@ -112,6 +112,25 @@ const struct mp_gguf_kv *mp_gguf_find(const struct mp_gguf *gguf, const char *ke
 int mp_gguf_u64(const struct mp_gguf *gguf, const char *key, uint64_t *ret);
 int mp_gguf_f64(const struct mp_gguf *gguf, const char *key, double *ret);
 int mp_gguf_text(const struct mp_gguf *gguf, const char *key, struct mp_gguf_string *ret);
+
+/* An element of any type, in the widest of its kind: U64, I64, F64, BOOL or STRING. */
+struct mp_gguf_element {
+	enum mp_gguf_type type;
+	union {
+		uint64_t u64;
+		int64_t i64;
+		double f64;
+		bool flag;
+		struct mp_gguf_string text;
+	};
+};
+/* Goes over what is kept of a value; false at its end. A text of its own may be cut. */
+struct mp_gguf_walk {
+	const struct mp_gguf_kv *kv;
+	uint64_t i, at; /* the next element, and where it is */
+};
+bool mp_gguf_next(struct mp_gguf_walk *walk, struct mp_gguf_element *ret);
+
 const struct mp_gguf_tensor *mp_gguf_tensor(const struct mp_gguf *gguf, const char *name);
 
 #endif

@@ -33,6 +33,9 @@ int mp_gguf_take_string(struct mp_gguf_reader *r, const char *field, struct mp_g
 int mp_gguf_read_kv(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf);
 int mp_gguf_read_tensors(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf);
 
+/* Bytes of an element; of a string, of its length alone. */
+uint8_t mp_gguf_least_bytes(enum mp_gguf_type type);
+
 /*
  * Whether two of `n` names are the same, each of which is `stride` bytes behind the one before.
  * 1: yes, and which; -ENOMEM.

@@ -18,7 +18,6 @@ static const char *const type_names[] = {
 };
 _Static_assert(MP_ARRAY_SIZE(type_names) == MP_GGUF_TYPE_COUNT, "a name for every type");
 
-/* Of a string: its length alone. */
 static const uint8_t least_bytes[MP_GGUF_TYPE_COUNT] = {
 	[MP_GGUF_U8] = 1,  [MP_GGUF_I8] = 1,	 [MP_GGUF_U16] = 2, [MP_GGUF_I16] = 2,
 	[MP_GGUF_U32] = 4, [MP_GGUF_I32] = 4,	 [MP_GGUF_F32] = 4, [MP_GGUF_BOOL] = 1,
@@ -28,6 +27,11 @@ static const uint8_t least_bytes[MP_GGUF_TYPE_COUNT] = {
 const char *mp_gguf_type_name(enum mp_gguf_type type)
 {
 	return (size_t)type < MP_GGUF_TYPE_COUNT ? type_names[type] : "?";
+}
+
+uint8_t mp_gguf_least_bytes(enum mp_gguf_type type)
+{
+	return least_bytes[type];
 }
 
 static int take_type(struct mp_gguf_reader *r, const char *field, enum mp_gguf_type *ret)
