@@ -428,12 +428,15 @@ static void check_vocabulary(const char *path, uint32_t vocab)
 {
 	char(*tokens)[64] = calloc(vocab, sizeof(*tokens));
 	const struct mp_gguf_kv *kv;
-	struct mp_gguf_file file;
+	MP_FREE char *data = NULL;
+	struct mp_gguf gguf;
 	const uint8_t *at;
 	uint32_t type;
+	size_t len;
 
-	open_at(path, &file);
-	kv = mp_gguf_find(&file.parts[0].gguf, "tokenizer.ggml.tokens");
+	assert_int_equal(mp_read_file(path, 1 << 26, &data, &len), 0);
+	assert_int_equal(mp_gguf_parse(data, len, len, "m", &gguf, NULL), 0);
+	kv = mp_gguf_find(&gguf, "tokenizer.ggml.tokens");
 	assert_non_null(kv);
 	assert_int_equal(kv->n, vocab);
 	at = kv->value;
@@ -453,15 +456,15 @@ static void check_vocabulary(const char *path, uint32_t vocab)
 		assert_string_not_equal(tokens[i - 1], tokens[i]);
 	free(tokens);
 
-	kv = mp_gguf_find(&file.parts[0].gguf, "tokenizer.ggml.scores");
+	kv = mp_gguf_find(&gguf, "tokenizer.ggml.scores");
 	assert_int_equal(kv->n, vocab);
 	assert_int_equal(kv->element, MP_GGUF_F32);
-	kv = mp_gguf_find(&file.parts[0].gguf, "tokenizer.ggml.token_type");
+	kv = mp_gguf_find(&gguf, "tokenizer.ggml.token_type");
 	assert_int_equal(kv->n, vocab);
 	assert_int_equal(kv->element, MP_GGUF_I32);
 	memcpy(&type, kv->value + 3 * sizeof(type), sizeof(type));
 	assert_int_equal(type, 6);
-	mp_gguf_close(&file);
+	mp_gguf_free(&gguf);
 }
 
 static void test_tokens_are_as_many_as_asked_and_distinct(void **state)
@@ -675,6 +678,38 @@ static void test_a_disk_too_small_is_told_before(void **state)
 	assert_int_equal(files_in(dir), 0);
 }
 
+static bool is_old_system;
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	if (is_old_system && (flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	return __real_open(path, flags, 0666);
+}
+
+static void test_without_nameless_files_it_is_the_same(void **state)
+{
+	const struct dir *dir = *state;
+	struct mp_synth_options o = options_of(&tiny, "Q8_0");
+	unsigned int calls = 0;
+	char path[PATH_MAX];
+
+	write_at(dir, &o, "a.gguf", path);
+	is_old_system = true;
+	write_at(dir, &o, "b.gguf", path);
+	shell(dir, "cmp a.gguf b.gguf && [ $(stat -c %%a a.gguf) = $(stat -c %%a b.gguf) ]");
+	snprintf(path, sizeof(path), "%s/c.gguf", dir->path);
+	o.progress = end_at_once;
+	o.data = &calls;
+	assert_int_equal(mp_synth(&o, path, NULL), -EINTR);
+	is_old_system = false;
+	assert_int_equal(files_in(dir), 2);
+}
+
 static void check_refused(const struct dir *dir, const char *name, int error,
 			  enum mp_exit exit_code)
 {
@@ -783,6 +818,7 @@ int main(void)
 		IN_DIR(test_a_signal_ends_it_and_is_not_lost),
 		IN_DIR(test_a_write_that_fails_leaves_what_was_there),
 		IN_DIR(test_a_disk_too_small_is_told_before),
+		IN_DIR(test_without_nameless_files_it_is_the_same),
 		IN_DIR(test_names_that_can_be_no_file_are_refused),
 		IN_DIR(test_a_file_is_replaced),
 		cmocka_unit_test(test_a_scaled_model_has_that_part_of_the_weights),
