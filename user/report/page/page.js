@@ -52,14 +52,16 @@
   }
 
   const duration = (ns) => (known(ns) ? time(ns / 1e9) : "–");
+  const count = (n, one, many) => (known(n) ? n.toLocaleString("en") : "?") + " " + (n === 1 ? one : many);
   const percent = (n, digits) => (known(n) ? n.toFixed(known(digits) ? digits : 1) + " %" : "–");
   const signed = (n) => (known(n) ? (n > 0 ? "+" : n < 0 ? "−" : "") + Math.abs(n).toFixed(2) + " %" : "–");
   // A sentence; a number and its unit stay on one line.
-  const sentence = (text) => (text.charAt(0).toUpperCase() + text.slice(1)).replace(/(\d) (?=%|[KMGTPE]?i?B\b|m?s\b)/g, "$1\u00a0");
+  const tight = (text) => text.replace(/(\d) (?=%|[KMGTPE]?i?B\b|m?s\b)/g, "$1\u00a0");
+  const sentence = (text) => tight(text.replace(/^[a-z](?=[a-z]*\b(?![-.]\w))/, (letter) => letter.toUpperCase()));
 
   // --- figures ---------------------------------------------------------------
 
-  const OUTCOMES = { ok: "good", oom_killed: "bad", limit_not_reached: "short", interrupted: "short" };
+  const OUTCOMES = { ok: "good", thrash: "short", oom_killed: "bad", limit_not_reached: "short", interrupted: "short" };
 
   function head(view, report) {
     const env = report.environment, kind = view.querySelector(".kind");
@@ -73,24 +75,32 @@
       (env.notes ? ". " + sentence(env.notes) : "") + (report.monitor ? ". Not watched: " + report.monitor : "") + ".";
   }
 
+  function fact(value, label, className) {
+    const card = element("div", "fact");
+    card.append(element("b", className || "", value), element("span", "", tight(label)));
+    return card;
+  }
+
+  // A rehearsal that only watches asks for what there is, but for a sample where one load follows another.
+  function asksForMore({ series }) {
+    const asked = series.requested || [], others = asked.filter((n, i) => known(n) && n !== series.usage[i]);
+    return others.length > asked.length / 20;
+  }
+
   function facts(view, report) {
     const s = report.memory_statistics, p = report.pressure;
     const rows = [
       [percent(report.peak_memory), "peak" + (known(report.limit) ? " of " + size(report.limit) : "")],
       [percent(s.avg_memory_percent), "on average"],
     ];
-    if (known(report.achieved.error_pct)) rows.push([signed(report.achieved.error_pct), "off what was asked for at most"]);
+    if (known(report.achieved.error_pct) && asksForMore(report)) rows.push([signed(report.achieved.error_pct), "off what was asked for at most"]);
     rows.push([time(report.duration), "duration"], [report.trend, "trend"]);
-    if (known(report.model_load_time)) rows.push([time(report.model_load_time), "model load"]);
+    if (known(report.model_load_time) && !report.model) rows.push([time(report.model_load_time), "model load"]);
     if (p.incidents) rows.push([String(p.incidents), p.incidents === 1 ? "incident of pressure" : "incidents of pressure"]);
     if (known(p.full_ns)) rows.push([duration(p.full_ns), "all stalled on memory"]);
     if (known(p.oom_kills)) rows.push([String(p.oom_kills), p.oom_kills === 1 ? "OOM kill" : "OOM kills"]);
     if (report.quantization.current_optimal) rows.push([report.quantization.current_optimal, "quantization that fits"]);
-    for (const [value, label] of rows) {
-      const card = element("div", "fact");
-      card.append(element("b", "", value), element("span", "", label));
-      view.querySelector(".facts").append(card);
-    }
+    for (const row of rows) view.querySelector(".facts").append(fact(...row));
   }
 
   // --- axes ------------------------------------------------------------------
@@ -187,7 +197,7 @@
     for (const mark of marks) {
       const x = Math.round(graph.toDomXCoord(mark.t)) + 0.5;
       if (x < area.x || x > area.x + area.w) continue;
-      if (mark.kind === "oom") {
+      if (mark.kind === "oom" && mark.severity === 3) {
         line(canvas, x, area.y, x, area.y + area.h, "critical", [], 0.9);
         canvas.fillStyle = color("critical");
         canvas.font = "600 11px system-ui, sans-serif";
@@ -239,7 +249,8 @@
   }
 
   function memoryChart(view, report, onDraw) {
-    const series = SERIES.filter((s) => report.series[s[1]] && (s[1] === "usage" || report.series[s[1]].some(Boolean)));
+    const series = SERIES.filter((s) => report.series[s[1]] && (s[1] === "usage" || report.series[s[1]].some(Boolean)))
+      .filter((s) => s[1] !== "requested" || asksForMore(report));
     if (!series.length) series.push(SERIES[SERIES.length - 1]);
     const end = endOf(report);
     const peak = (report.series.usage || []).reduce((a, b) => Math.max(a, b), 0);
@@ -265,7 +276,8 @@
     const graph = new Dygraph(box.querySelector(".chart"), rowsOf(report, series, end), options());
     const hint = PHONE.matches ? "Two fingers zoom, a double tap shows all again; tap a mark to read it."
                                : "Drag to zoom, double-click to see all again; point at a mark to read it.";
-    box.querySelector(".hint").textContent = report.n_samples ? hint : "No sample was taken.";
+    const cached = report.model ? " In use is the working set: of mapped weights, which can be dropped, it has a part; the program has all." : "";
+    box.querySelector(".hint").textContent = report.n_samples ? hint + cached : "No sample was taken.";
     box.classList.toggle("without", !report.n_samples);
     DARK.addEventListener("change", () => { const o = options(); delete o.dateWindow; graph.updateOptions(o); });
     return graph;
@@ -288,7 +300,7 @@
   }
 
   function lanesOf(report) {
-    const lanes = [];
+    const lanes = [models.lane(report)].filter(Boolean);
     for (const [kind, label] of KINDS) {
       const items = report.marks.filter((m) => m.kind === kind)
         .map((m) => ({ from: m.t, to: m.t, severity: m.severity, tip: () => markTip(report, m) }));
@@ -317,7 +329,7 @@
   function drawItem(c, lane, item, x1, x2, y) {
     c.beginPath();
     if (lane.kind === "call") {
-      c.fillStyle = color(item.severity ? SEVERITIES[item.severity] : "usage");
+      c.fillStyle = color(item.severity ? SEVERITIES[item.severity] : item.color || "usage");
       c.globalAlpha = 0.62;
       c.rect(x1, y - TRACK / 2, Math.max(x2 - x1, 1.5), TRACK);
     } else {
@@ -458,6 +470,7 @@
 
   function phases(view, report) {
     const most = 200, section = view.querySelector(".phases");
+    if (report.model && !asksForMore(report)) return;
     table(section, [["phase", "text"], ["from"], ["late by"], ["asked for"], ["of the limit"], ["reached"], ["off"]],
       report.phases.slice(0, most).map((p) => {
         const error = p.achieved.error_pct;
@@ -495,10 +508,13 @@
 
   // --- all of it -------------------------------------------------------------
 
+  const models = modelPage({ AXIS: AXIS, DARK: DARK, color: color, known: known, element: element, size: size, time: time, percent: percent, count: count,
+    sentence: sentence, fact: fact, table: table, line: line, interaction: interaction, timeTicks: timeTicks, endOf: endOf });
+
   function show(report, id) {
     const view = document.getElementById("run").content.firstElementChild.cloneNode(true);
     const lanes = lanesOf(report), box = view.querySelector(".lanes");
-    let stall = null;
+    const others = []; // charts of the same time
     view.id = id;
     document.querySelector("main").append(view);
     head(view, report);
@@ -508,10 +524,16 @@
     happenings(view, report);
     memoryChart(view, report, (graph, initial) => {
       drawLanes(box, lanes, graph);
-      if (stall && !initial) stall.updateOptions({ dateWindow: graph.xAxisRange() });
+      if (!initial) for (const other of others) other.updateOptions({ dateWindow: graph.xAxisRange() });
     });
     showTips(box, lanes);
-    stall = stallChart(view, report);
+    others.push(...[stallChart(view, report), models.show(view, report)].filter(Boolean));
+  }
+
+  function link(i, text) {
+    const node = element("a", "", text);
+    node.href = "#run-" + i;
+    return node;
   }
 
   function compare() {
@@ -519,13 +541,13 @@
     table(document.getElementById("compare"),
       [["run", "text"], ["environment", "text name"], ["outcome", "text"], ["peak"], ["asked for"], ["reached"], ["off"], ["least free"], ["OOM kills"]],
       reports.map((r, i) => {
-        const link = element("a", "", r.test_mode + ", " + new Date(r.time).toLocaleString());
-        link.href = "#run-" + i;
-        return [link, r.environment.profile_name || "–", [r.outcome.replace(/_/g, " "), r.outcome === "oom_killed" ? "critical" : ""],
+        const outcome = [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome];
+        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", outcome,
           percent(r.peak_memory), percent(r.requested.percent), percent(r.achieved.percent), signed(r.achieved.error_pct),
           known(r.memory_statistics.min_available_gb) ? size(r.memory_statistics.min_available_gb * 1e9) : "–",
           known(r.pressure.oom_kills) ? String(r.pressure.oom_kills) : "–"];
       }));
+    models.compare(document.getElementById("compare"), reports, link);
   }
 
   document.title = reports.length === 1
