@@ -27,13 +27,6 @@ small_model() {
 	BYTES=$(stat -c %s "$MODEL")
 }
 
-# Where the page cache can be dropped, and a limit makes it go.
-need_disk() {
-	case $(stat -f -c %T "$T") in
-	tmpfs | ramfs | rootfs) skip 'files are in memory here' ;;
-	esac
-}
-
 # in_group ARG…: `gguf load ARG…` in that group from its first instruction on, below another
 # command if $BELOW names one. $CODE, $T/out, $T/err.
 in_group() {
@@ -93,12 +86,14 @@ collapses() {
 	OWN_GROUP=''
 }
 
+# Some 23 MB are the loader's own: of the file no kernel can keep more than four fifths at 100 %,
+# and than half at 70 %. How much less it keeps of what is read in turns is its own affair.
 test_a_limit_makes_weights_be_read_again() {
 	need_disk
 	small_model
 	collapses 160 'r["passes"]["reread_pct"] < 1' 'r["warm"]["read_bytes"] == 0'
-	collapses 100 'r["passes"]["reread_pct"] > 50' 'r["passes"]["major_faults"] > 0'
-	collapses 70 'r["passes"]["reread_pct"] > 80' 'r["warm"]["read_bytes"] > 0.5 * r["weights"]'
+	collapses 100 'r["passes"]["reread_pct"] > 20' 'r["passes"]["major_faults"] > 0'
+	collapses 70 'r["passes"]["reread_pct"] > 50' 'r["warm"]["read_bytes"] > 0.5 * r["weights"]'
 }
 
 test_what_is_read_into_memory_must_fit() {

@@ -24,7 +24,7 @@ group_name() {
 
 # make_uncached_file BYTES: who reads it first is charged for its pages.
 make_uncached_file() {
-	[[ $(stat -f -c %T "$T") != @(tmpfs|ramfs) ]] || skip 'files are in memory here'
+	need_disk
 	head -c "$1" /dev/zero >"$T/file"
 	python3 -c 'import os, sys
 fd = os.open(sys.argv[1], os.O_RDWR)

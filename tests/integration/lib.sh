@@ -224,6 +224,13 @@ need() {
 	command -v "$1" >/dev/null || skip "no $1"
 }
 
+# Files of the test are on a disk: their pages can be dropped, and a limit makes them go.
+need_disk() {
+	case $(stat -f -c %T "$T") in
+	tmpfs | ramfs | rootfs) skip 'files are in memory here' ;;
+	esac
+}
+
 # In a root that is no mount point, a plain chroot, the kernel lets mounts not be
 # kept apart, and a root not be exchanged.
 need_mount_namespace() {
