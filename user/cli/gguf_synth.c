@@ -36,19 +36,19 @@ struct written {
 	uint64_t file_bytes, disk_bytes, duration_ns;
 };
 
-static int print_text(const struct mp_gguf_args *args, const struct written *w)
+static int print_text(const struct written *w)
 {
 	const struct mp_model_shape *s = w->synth.shape;
 	char file[MP_HUMAN_LEN], disk[MP_HUMAN_LEN], time[MP_HUMAN_LEN];
 
-	printf("%s: %s%s at %s\n", w->path, w->id, args->scale_den ? ", scaled," : "",
-	       w->synth.level->name);
+	printf("%s: %s at %s\n", w->path, w->synth.name, w->synth.level->name);
 	printf("  file      %s (%llu bytes), %s of it on the disk\n",
 	       mp_size_format(w->file_bytes, file), (unsigned long long)w->file_bytes,
 	       mp_size_format(w->disk_bytes, disk));
 	printf("  tensors   %zu, %llu bytes\n", w->size.n_tensors,
 	       (unsigned long long)w->size.tensor_bytes);
-	printf("  model     %s, %u layers, %u tokens\n", s->architecture, s->layers, s->vocab);
+	printf("  model     %s, %u layer%s, %u tokens\n", s->architecture, s->layers,
+	       s->layers == 1 ? "" : "s", s->vocab);
 	printf("  contents  %s, seed %llu\n", w->synth.sparse ? "none (sparse)" : "random",
 	       (unsigned long long)w->synth.seed);
 	printf("  written   in %s\n", mp_duration_format(w->duration_ns, time));
@@ -67,7 +67,7 @@ static int print_json(const struct mp_gguf_args *args, const struct written *w)
 	mp_json_u64(&j, "file_bytes", w->file_bytes);
 	mp_json_u64(&j, "disk_bytes", w->disk_bytes);
 	mp_json_u64(&j, "tensor_bytes", w->size.tensor_bytes);
-	mp_json_u64(&j, "tensors", w->size.n_tensors);
+	mp_json_u64(&j, "n_tensors", w->size.n_tensors);
 	mp_json_u64(&j, "layers", w->synth.shape->layers);
 	mp_json_u64(&j, "vocab", w->synth.shape->vocab);
 	mp_json_number(&j, "scale",
@@ -96,23 +96,6 @@ static int check_args(const struct mp_gguf_args *args, struct mp_error *err)
 	if (!args->output)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf synth: --output is needed: where the file goes");
-	return 0;
-}
-
-/* `name` tells a scaled model from the whole one. */
-static int scale(const struct mp_gguf_args *args, const struct mp_model *model,
-		 struct mp_model_shape *shape, char *name, size_t size, struct mp_error *err)
-{
-	*shape = model->shape;
-	snprintf(name, size, "%s", model->id);
-	if (!args->scale_den)
-		return 0;
-	snprintf(name, size, "%s %u/%u", model->id, args->scale_num, args->scale_den);
-	if (mp_model_scale(&model->shape, args->scale_num, args->scale_den, shape))
-		return mp_fail(err, MP_EXIT_USAGE, ERANGE,
-			       "--scale %u/%u: a layer of %s is larger: take a larger part, or a "
-			       "smaller model",
-			       args->scale_num, args->scale_den, model->id);
 	return 0;
 }
 
@@ -155,7 +138,7 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 {
 	const struct mp_model *model;
 	struct mp_model_shape shape;
-	char name[256];
+	char name[MP_SYNTH_NAME_LEN];
 	struct written w = {
 		.path = args->output,
 		.synth = {
@@ -163,7 +146,7 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 	int error = check_args(args, err);
 
 	error = error ?: mp_gguf_args_model(cli, args, &model, err);
-	error = error ?: scale(args, model, &shape, name, sizeof(name), err);
+	error = error ?: mp_synth_shape(model, args->scale_num, args->scale_den, &shape, name, err);
 	if (error)
 		return error;
 	w.id = model->id;
@@ -174,5 +157,5 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 	error = write_file(cli, &w, err);
 	if (error)
 		return error;
-	return args->format == MP_FORMAT_JSON ? print_json(args, &w) : print_text(args, &w);
+	return args->format == MP_FORMAT_JSON ? print_json(args, &w) : print_text(&w);
 }
