@@ -115,19 +115,31 @@ static int set_explain(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
+/* "N/M": cut in two, so that each is a number by itself. */
+static int parse_fraction(const char *value, uint64_t *ret_num, uint64_t *ret_den)
+{
+	MP_FREE char *num = strdup(value);
+	char *den = num ? strchr(num, '/') : NULL;
+
+	if (!den)
+		return -EINVAL;
+	*den++ = '\0';
+	if (mp_number_parse(num, MAX_SCALE, ret_num) || mp_number_parse(den, MAX_SCALE, ret_den))
+		return -EINVAL;
+	return *ret_num && *ret_num <= *ret_den ? 0 : -ERANGE;
+}
+
 static int set_scale(void *state, const char *value, struct mp_error *err)
 {
 	struct mp_gguf_args *args = state;
-	unsigned int num, den;
-	char behind;
+	uint64_t num, den;
 
-	if (sscanf(value, "%u/%u%c", &num, &den, &behind) != 2 || num == 0 || den == 0 ||
-	    num > den || den > MAX_SCALE)
+	if (parse_fraction(value, &num, &den))
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "--scale %s: a fraction such as 1/16, down to 1/%u", value,
 			       MAX_SCALE);
-	args->scale_num = num;
-	args->scale_den = den;
+	args->scale_num = (uint32_t)num;
+	args->scale_den = (uint32_t)den;
 	return 0;
 }
 
