@@ -24,6 +24,7 @@ struct mp_pattern_options {
 	uint64_t margin_bytes; /* allocate_full: what is left free; no pattern goes beyond it */
 	uint64_t rest_ns;      /* stability: behind each pattern */
 	unsigned int rounds;   /* stability: set by mp_stability_plan() */
+	const char *phase;     /* watch: what it is called, borrowed; NULL: "watch" */
 };
 
 /* What the pattern is played on, fixed when it begins. */
