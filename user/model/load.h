@@ -23,11 +23,12 @@ int mp_loader_parse(const char *name);
 struct mp_load_options {
 	const char *path;
 	enum mp_loader loader;
-	uint32_t context; /* tokens; 0: no KV cache and no compute buffer */
-	bool repack;	  /* copies what llama.cpp would */
-	bool cold_only;	  /* no second load with a warm cache */
-	uint64_t passes;  /* at least; 0: as long as `duration_ns` */
+	uint32_t context;     /* tokens; 0: no KV cache and no compute buffer */
+	bool repack;	      /* copies what llama.cpp would */
+	bool cold_only;	      /* no second load with a warm cache */
+	uint64_t passes;      /* at least; 0: as long as `duration_ns` */
 	uint64_t duration_ns; /* at least, from the end of the load; 0: as many as `passes` */
+	uint64_t file_bytes;  /* for mp_load_predict(): of all parts; 0: by the tensors */
 };
 
 enum mp_load_state {
@@ -44,31 +45,65 @@ struct mp_load_pass {
 };
 
 #define MP_LOAD_PASSES_KEPT 16384 /* when these are full, every second one goes */
+struct mp_load_kept {
+	_Atomic uint32_t n;
+	uint32_t stride; /* one of so many is kept */
+	struct mp_load_pass passes[MP_LOAD_PASSES_KEPT];
+};
+
+/* What it cost the kernel to bring the weights in. */
+struct mp_load_cost {
+	uint64_t read_bytes; /* from the disk, by this process */
+	uint64_t major_faults;
+};
+
+/*
+ * One process writes, any number read, at any time and after the writer's death. Plain fields are
+ * written before the `state` that says they are there (a release; readers load it first); those of
+ * passes before n_passes. What is kept of the passes is read by mp_load_page_passes() only.
+ */
 struct mp_load_page {
 	uint32_t version; /* 1 */
 	_Atomic uint32_t state;
 	uint64_t weights;		 /* bytes a pass reads */
 	uint64_t cold_begin_ns, cold_ns; /* cold_ns 0: not over */
 	uint64_t warm_begin_ns, warm_ns;
-	uint64_t cached_before; /* bytes in the page cache when the cold load began */
-	uint64_t runtime;	/* RSS before anything was loaded */
+	uint64_t cached_before;	      /* bytes in the page cache when the cold load began */
+	uint64_t runtime;	      /* RSS before anything was loaded */
 	uint64_t kv, compute, repack; /* anonymous bytes that were taken */
-	uint64_t checksum;		/* of the weights, so that reading them is no idle work */
-	_Atomic uint64_t n_passes;	/* done, kept or not */
-	_Atomic uint32_t n_kept;
-	uint32_t stride; /* one of so many is kept */
-	struct mp_load_pass kept[MP_LOAD_PASSES_KEPT];
+	uint64_t checksum;	      /* of the weights, so that reading them is no idle work */
+	uint64_t peak_anon,
+		peak_file; /* RSS by kind, as it was seen at the ends of loads and passes */
+	struct mp_load_cost cold, warm;
+	uint64_t passes_begin_ns;
+	struct mp_load_cost passes; /* of all that are done */
+	_Atomic uint64_t passed;    /* bytes that passes have read, those of the last one too */
+	_Atomic uint64_t n_passes;  /* done, kept or not */
+	_Atomic uint32_t current;   /* of the two: the other is being thinned into */
+	struct mp_load_kept kept[2];
 };
 
 /* A page that a child inherits: its descriptor is not closed by exec. */
 int mp_load_page_new(struct mp_load_page **ret, int *ret_fd);
+/* -EINVAL: it is no such page, or of another version. */
 int mp_load_page_map(int fd, struct mp_load_page **ret);
 void mp_load_page_free(struct mp_load_page *page);
 #define MP_LOAD_PAGE_ENV "MEMPROBE_LOAD_PAGE" /* its descriptor's number */
 
-/* Does it all. SIGINT and SIGTERM end the passes, and it is done. Exit codes: 3, 5, 7 (-ENOMEM). */
-int mp_load(const struct mp_load_options *options, struct mp_load_page *page,
-	    struct mp_error *err);
+/* By the writer alone: a pass is over. */
+void mp_load_page_add(struct mp_load_page *page, const struct mp_load_pass *pass);
+/*
+ * The passes that are kept, oldest first, at most MP_LOAD_PASSES_KEPT of them, each `*ret_stride`
+ * passes after the one before it. Returns how many. The writer may be at work, or dead.
+ */
+size_t mp_load_page_passes(const struct mp_load_page *page, struct mp_load_pass *ret,
+			   uint32_t *ret_stride);
+
+/*
+ * Does it all. SIGINT and SIGTERM end the passes, and it is done (0); before these, -EINTR (130).
+ * Exit codes: 3 (malformed, truncated meanwhile, not readable), 5, 7 (-ENOMEM).
+ */
+int mp_load(const struct mp_load_options *options, struct mp_load_page *page, struct mp_error *err);
 
 /* What the loaders take at their peak, given where they run: for prediction. Bytes. */
 struct mp_load_peak {
