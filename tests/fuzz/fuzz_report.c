@@ -34,21 +34,39 @@ static void write_all(const struct mp_memory_report *r)
 	}
 }
 
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return b != MP_UNKNOWN && b > a ? b : a;
+}
+
+static uint64_t last_of_run(const struct mp_model_run *run)
+{
+	const uint64_t times[] = {run->start_ns,     run->end_ns,      run->load_cold_ns,
+				  run->load_warm_ns, run->pass_p50_ns, run->pass_max_ns};
+	uint64_t last = 0;
+
+	for (size_t i = 0; i < MP_ARRAY_SIZE(times); i++)
+		last = later(last, times[i]);
+	for (size_t i = 0; i < run->n_passes; i++)
+		last = later(later(last, run->passes[i].t_ns), run->passes[i].duration_ns);
+	return last;
+}
+
 static int is_exact(const struct mp_memory_report *r)
 {
-	uint64_t last = r->duration_ns;
+	uint64_t last = later(r->duration_ns, r->model_load_ns);
 
 	for (size_t i = 0; i < r->n_samples; i++)
-		last = r->samples[i].t_ns > last ? r->samples[i].t_ns : last;
+		last = later(last, r->samples[i].t_ns);
 	for (size_t i = 0; i < r->n_marks; i++)
-		last = r->marks[i].t_ns > last ? r->marks[i].t_ns : last;
+		last = later(last, r->marks[i].t_ns);
 	for (size_t i = 0; i < r->n_phases; i++) {
-		last = r->phases[i].start_ns > last ? r->phases[i].start_ns : last;
-		last = r->phases[i].end_ns > last ? r->phases[i].end_ns : last;
-		if (r->phases[i].due_ns != MP_UNKNOWN && r->phases[i].due_ns > last)
-			last = r->phases[i].due_ns;
+		last = later(later(last, r->phases[i].start_ns), r->phases[i].end_ns);
+		last = later(last, r->phases[i].due_ns);
 	}
-	return last < EXACT_NS && (r->model_load_ns == MP_UNKNOWN || r->model_load_ns < EXACT_NS);
+	for (size_t i = 0; i < r->model.n_runs; i++)
+		last = later(last, last_of_run(&r->model.runs[i]));
+	return last < EXACT_NS;
 }
 
 static void read_again(const struct mp_memory_report *r)

@@ -250,3 +250,8 @@ void mp_json_fixed(struct mp_json *j, const char *key, double value, int decimal
 	else
 		put_formatted(j, key, "%.*f", decimals, value);
 }
+
+void mp_json_seconds(struct mp_json *j, const char *key, uint64_t ns)
+{
+	mp_json_fixed(j, key, ns == MP_UNKNOWN ? (double)NAN : (double)ns / 1e9, 9);
+}

@@ -38,5 +38,7 @@ void mp_json_pct(struct mp_json *j, const char *key, double value);
 void mp_json_number(struct mp_json *j, const char *key, double value);
 /* The same with so many decimals, up to 9; beyond 1e15 six significant digits. */
 void mp_json_fixed(struct mp_json *j, const char *key, double value, int decimals);
+/* Seconds, to the nanosecond: what is read back is what was written. */
+void mp_json_seconds(struct mp_json *j, const char *key, uint64_t ns);
 
 #endif

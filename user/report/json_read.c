@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/event.h"
 
+#define MAX_SECONDS 1e9
+
 void mp_reading_free(struct mp_reading *r)
 {
 	json_decref(r->root);
@@ -359,6 +361,38 @@ double mp_fields_number(const struct mp_fields *o, const char *key, double min, 
 		return number;
 	mp_fields_bad(o, key, "is not a number in its range");
 	return absent;
+}
+
+double mp_fields_any_number(const struct mp_fields *o, const char *key)
+{
+	return mp_fields_number(o, key, -MP_FIELDS_MAX_NUMBER, MP_FIELDS_MAX_NUMBER, (double)NAN);
+}
+
+uint64_t mp_fields_seconds(const struct mp_fields *o, const char *key)
+{
+	double value = mp_fields_number(o, key, 0, MAX_SECONDS, -1);
+
+	return value < 0 ? MP_UNKNOWN : (uint64_t)llround(value * 1e9);
+}
+
+uint64_t mp_fields_need_seconds(const struct mp_fields *o, const char *key)
+{
+	uint64_t ns = mp_fields_seconds(o, key);
+
+	if (ns != MP_UNKNOWN)
+		return ns;
+	mp_fields_bad(o, key, "is missing");
+	return 0;
+}
+
+const char *mp_fields_need_string(const struct mp_fields *o, const char *key)
+{
+	const char *value = mp_fields_string(o, key);
+
+	if (value)
+		return value;
+	mp_fields_bad(o, key, "is missing");
+	return "";
 }
 
 uint64_t mp_fields_time(const struct mp_fields *o, const char *key)

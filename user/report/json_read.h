@@ -15,7 +15,7 @@
 
 #include "base/error.h"
 
-#define MP_READING_BLOCKS 4 /* arrays that one object can have */
+#define MP_READING_BLOCKS 8 /* arrays that one object can have */
 #define MP_FIELDS_PATH 48
 
 /* One text being read. Zero-initialized is empty; owns what the getters return. */
@@ -66,8 +66,16 @@ int64_t mp_fields_s64(const struct mp_fields *o, const char *key);
 double mp_fields_pct(const struct mp_fields *o, const char *key);
 double mp_fields_number(const struct mp_fields *o, const char *key, double min, double max,
 			double absent);
+/* NAN: not known. */
+#define MP_FIELDS_MAX_NUMBER 1e15
+double mp_fields_any_number(const struct mp_fields *o, const char *key);
+/* Nanoseconds of a time in seconds. The needed one is 0 when absent, and the status says so. */
+uint64_t mp_fields_seconds(const struct mp_fields *o, const char *key);
+uint64_t mp_fields_need_seconds(const struct mp_fields *o, const char *key);
 bool mp_fields_bool(const struct mp_fields *o, const char *key);
 char *mp_fields_string(const struct mp_fields *o, const char *key);
+/* "" when absent, and the status says so. */
+const char *mp_fields_need_string(const struct mp_fields *o, const char *key);
 /* "2026-11-21T23:35:22.123456Z" */
 uint64_t mp_fields_time(const struct mp_fields *o, const char *key);
 

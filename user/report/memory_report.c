@@ -14,12 +14,14 @@
 MP_NAMES(outcome, enum mp_outcome, MP_OUTCOME_COUNT, "ok", "oom_killed", "limit_not_reached",
 	 "interrupted", "thrash")
 
-static double percent(const struct mp_memory_report *r, uint64_t bytes)
+double mp_memory_report_percent(const struct mp_memory_report *r, uint64_t bytes)
 {
-	return r->limit ? (double)bytes * 100 / (double)r->limit : 0;
+	if (bytes == MP_UNKNOWN || !r->limit)
+		return NAN;
+	return (double)bytes * 100 / (double)r->limit;
 }
 
-/* Percent of the limit over seconds; new arrays in one. */
+/* Percent of the limit over seconds, 0 without one; new arrays in one. */
 static double *series_of(const struct mp_memory_report *r, struct mp_series *ret)
 {
 	double *values = calloc(2 * r->n_samples + 1, sizeof(*values));
@@ -28,7 +30,8 @@ static double *series_of(const struct mp_memory_report *r, struct mp_series *ret
 		return NULL;
 	for (size_t i = 0; i < r->n_samples; i++) {
 		values[i] = (double)r->samples[i].t_ns / 1e9;
-		values[r->n_samples + i] = percent(r, r->samples[i].usage);
+		values[r->n_samples + i] =
+			r->limit ? mp_memory_report_percent(r, r->samples[i].usage) : 0;
 	}
 	*ret = (struct mp_series){.t = values, .y = values + r->n_samples, .n = r->n_samples};
 	return values;

@@ -112,7 +112,7 @@ struct mp_model_run {
 	const char *level; /* of quantization; NULL: of a mix of its own */
 	uint64_t limit;
 	uint64_t file_bytes, tensor_bytes;
-	enum mp_outcome outcome, predicted;
+	enum mp_outcome outcome, predicted;	 /* predicted: MP_OUTCOME_COUNT where not known */
 	uint64_t predicted_anon, predicted_file; /* peaks of its RSS were there no limit */
 	uint64_t start_ns, end_ns;		 /* since the begin */
 	uint64_t cached_before;			 /* of the file when it was loaded cold */
@@ -219,6 +219,9 @@ struct mp_memory_report {
  * interval is above zero, and whose growth matters. Returns how many do.
  */
 unsigned int mp_memory_report_find_leaks(struct mp_memory_report *r, char *what, size_t size);
+
+/* Of the limit; NAN: not known, or there is none. */
+double mp_memory_report_percent(const struct mp_memory_report *r, uint64_t bytes);
 
 /* Derived: percentages of the limit; averages are over time. -EAGAIN without samples. */
 int mp_memory_report_stats(const struct mp_memory_report *r, struct mp_series_stats *ret_pct,

@@ -82,8 +82,7 @@ static void put_text_field(struct mp_text *out, const char *text)
 
 static double percent_at(const struct mp_memory_report *r, size_t i)
 {
-	return i < r->n_samples && r->limit ? (double)r->samples[i].usage * 100 / (double)r->limit
-					    : (double)NAN;
+	return i < r->n_samples ? mp_memory_report_percent(r, r->samples[i].usage) : (double)NAN;
 }
 
 static void put_phases(struct mp_text *out, const struct mp_memory_report *r)

@@ -7,20 +7,9 @@
 #include "report/json.h"
 #include "report/memory_report.h"
 #include "report/report_json.h"
+#include "report/report_model.h"
 
 #define SCHEMA_VERSION 1
-
-/* To the nanosecond: what is read back is what was written. */
-static void put_seconds(struct mp_json *j, const char *key, uint64_t ns)
-{
-	mp_json_fixed(j, key, ns == MP_UNKNOWN ? (double)NAN : (double)ns / 1e9, 9);
-}
-
-static double percent(const struct mp_memory_report *r, uint64_t bytes)
-{
-	return bytes == MP_UNKNOWN || !r->limit ? (double)NAN
-						: (double)bytes * 100 / (double)r->limit;
-}
 
 static void write_head(struct mp_json *j, const struct mp_memory_report *r)
 {
@@ -32,7 +21,7 @@ static void write_head(struct mp_json *j, const struct mp_memory_report *r)
 	mp_json_string(j, "test_mode", r->test_mode);
 	mp_json_string(j, "model_id", r->model_id);
 	mp_json_string(j, "command", r->command);
-	put_seconds(j, "duration", r->duration_ns);
+	mp_json_seconds(j, "duration", r->duration_ns);
 	mp_json_string(j, "outcome", mp_outcome_name(r->outcome));
 	mp_json_string(j, "verdict", r->verdict);
 	mp_json_string(j, "recommendation", r->recommendation);
@@ -51,11 +40,13 @@ static void write_memory(struct mp_json *j, const struct mp_memory_report *r)
 
 	mp_memory_report_stats(r, &pct, &least, &average);
 	mp_json_number(j, "start_memory",
-		       r->n_samples ? percent(r, r->samples[0].usage) : (double)NAN);
+		       r->n_samples ? mp_memory_report_percent(r, r->samples[0].usage)
+				    : (double)NAN);
 	mp_json_number(j, "end_memory",
-		       r->n_samples ? percent(r, r->samples[last].usage) : (double)NAN);
+		       r->n_samples ? mp_memory_report_percent(r, r->samples[last].usage)
+				    : (double)NAN);
 	mp_json_number(j, "peak_memory", pct.max);
-	put_seconds(j, "model_load_time", r->model_load_ns);
+	mp_json_seconds(j, "model_load_time", r->model_load_ns);
 	mp_json_object(j, "memory_statistics");
 	mp_json_number(j, "avg_memory_percent", pct.avg);
 	mp_json_number(j, "min_memory_percent", pct.min);
@@ -74,15 +65,15 @@ static void write_phases(struct mp_json *j, const struct mp_memory_report *r)
 
 		mp_json_object(j, NULL);
 		mp_json_string(j, "name", p->name);
-		put_seconds(j, "start", p->start_ns);
-		put_seconds(j, "end", p->end_ns);
-		put_seconds(j, "due", p->due_ns);
+		mp_json_seconds(j, "start", p->start_ns);
+		mp_json_seconds(j, "end", p->end_ns);
+		mp_json_seconds(j, "due", p->due_ns);
 		mp_json_object(j, "requested");
 		mp_json_number(j, "percent", p->requested_pct);
 		mp_json_u64(j, "bytes", p->requested);
 		mp_json_object_end(j);
 		mp_json_object(j, "achieved");
-		mp_json_number(j, "percent", percent(r, p->achieved));
+		mp_json_number(j, "percent", mp_memory_report_percent(r, p->achieved));
 		mp_json_u64(j, "bytes", p->achieved);
 		mp_json_number(j, "error_pct",
 			       p->achieved == MP_UNKNOWN ? (double)NAN : p->error_pct);
@@ -102,7 +93,8 @@ static void write_reached(struct mp_json *j, const struct mp_memory_report *r)
 	mp_json_u64(j, "bytes", top ? top->requested : MP_UNKNOWN);
 	mp_json_object_end(j);
 	mp_json_object(j, "achieved");
-	mp_json_number(j, "percent", top ? percent(r, top->achieved) : (double)NAN);
+	mp_json_number(j, "percent",
+		       top ? mp_memory_report_percent(r, top->achieved) : (double)NAN);
 	mp_json_u64(j, "bytes", top ? top->achieved : MP_UNKNOWN);
 	mp_json_number(j, "error_pct",
 		       top && top->achieved != MP_UNKNOWN ? top->error_pct : (double)NAN);
@@ -116,9 +108,9 @@ static void write_samples(struct mp_json *j, const struct mp_memory_report *r)
 		const struct mp_memory_sample *s = &r->samples[i];
 
 		mp_json_object(j, NULL);
-		put_seconds(j, "t", s->t_ns);
+		mp_json_seconds(j, "t", s->t_ns);
 		mp_json_u64(j, "usage", s->usage);
-		mp_json_number(j, "percent", percent(r, s->usage));
+		mp_json_number(j, "percent", mp_memory_report_percent(r, s->usage));
 		mp_json_u64(j, "available", s->available);
 		mp_json_u64(j, "filler", s->filler);
 		mp_json_u64(j, "requested", s->requested);
@@ -142,7 +134,7 @@ static void write_marks(struct mp_json *j, const struct mp_memory_report *r)
 
 		mp_json_object(j, NULL);
 		mp_json_string(j, "kind", mp_mark_kind_name(m->kind));
-		put_seconds(j, "t", m->t_ns);
+		mp_json_seconds(j, "t", m->t_ns);
 		mp_json_u64(j, "duration_ns", m->duration_ns);
 		mp_json_string(j, "severity", mp_severity_name(m->severity));
 		mp_json_u64(j, "pid", m->pid);
@@ -159,11 +151,6 @@ static void write_environment(struct mp_json *j, const struct mp_memory_report *
 {
 	const double mb = 1 << 20;
 
-	mp_json_object(j, "quantization");
-	mp_json_string(j, "current_optimal", r->quantization.current_optimal);
-	mp_json_array(j, "levels");
-	mp_json_array_end(j);
-	mp_json_object_end(j);
 	mp_json_object(j, "environment");
 	mp_json_string(j, "profile_name", r->environment.profile_name);
 	mp_json_number(j, "total_mem_mb",
@@ -237,9 +224,9 @@ static void write_stability(struct mp_json *j, const struct mp_memory_report *r)
 	if (!r->stability.total_ns)
 		return;
 	mp_json_object(j, "stability");
-	put_seconds(j, "total", r->stability.total_ns);
-	put_seconds(j, "rest", r->stability.rest_ns);
-	put_seconds(j, "round", r->stability.round_ns);
+	mp_json_seconds(j, "total", r->stability.total_ns);
+	mp_json_seconds(j, "rest", r->stability.rest_ns);
+	mp_json_seconds(j, "round", r->stability.round_ns);
 	mp_json_u64(j, "rounds", r->stability.rounds);
 	mp_json_u64(j, "rounds_done", r->stability.rounds_done);
 	mp_json_object_end(j);
@@ -250,6 +237,7 @@ void mp_report_write_figures(struct mp_json *j, const struct mp_memory_report *r
 	write_head(j, r);
 	write_memory(j, r);
 	write_reached(j, r);
+	mp_report_write_quantization(j, r);
 	write_environment(j, r);
 	write_pressure(j, r);
 	mp_json_object(j, "leak");
@@ -270,6 +258,7 @@ void mp_report_write_json(struct mp_text *out, const struct mp_memory_report *r)
 
 	mp_json_object(&j, NULL);
 	mp_report_write_figures(&j, r);
+	mp_report_write_model(&j, r, MP_ALL_PASSES);
 	write_samples(&j, r);
 	write_marks(&j, r);
 	mp_json_object_end(&j);

@@ -11,12 +11,15 @@
 
 #include "base/level.h"
 #include "report/report_json.h"
+#include "report/report_model.h"
 #include "report/thin.h"
 
 #define MAX_SAMPLES 1600
 #define MAX_SPANS 2000 /* of all points */
 #define LEAST_SPANS 24 /* of a point */
 #define MAX_MARKS 500
+#define MAX_PASSES 3000	 /* of all runs of a model */
+#define LEAST_PASSES 100 /* of a run */
 #define KIB 1024
 
 static double seconds(uint64_t ns)
@@ -211,6 +214,7 @@ void mp_report_write_page_data(struct mp_json *j, const struct mp_memory_report 
 {
 	mp_json_object(j, NULL);
 	mp_report_write_figures(j, r);
+	mp_report_write_model(j, r, MAX_PASSES / (r->model.n_runs + 1) + LEAST_PASSES);
 	put_samples(j, r);
 	put_events(j, r);
 	mp_json_object_end(j);

@@ -9,49 +9,16 @@
 #include "base/level.h"
 #include "report/json_read.h"
 #include "report/memory_report.h"
+#include "report/report_model.h"
 
 #define SCHEMA_VERSION 1
-#define MAX_SECONDS 1e9
-#define MAX_NUMBER 1e15
 #define MB (1 << 20)
-
-static double number(const struct mp_fields *o, const char *key)
-{
-	return mp_fields_number(o, key, -MAX_NUMBER, MAX_NUMBER, (double)NAN);
-}
-
-static uint64_t seconds(const struct mp_fields *o, const char *key)
-{
-	double value = mp_fields_number(o, key, 0, MAX_SECONDS, -1);
-
-	return value < 0 ? MP_UNKNOWN : (uint64_t)llround(value * 1e9);
-}
-
-static uint64_t needed_seconds(const struct mp_fields *o, const char *key)
-{
-	uint64_t ns = seconds(o, key);
-
-	if (ns != MP_UNKNOWN)
-		return ns;
-	mp_fields_bad(o, key, "is missing");
-	return 0;
-}
 
 static uint64_t megabytes(const struct mp_fields *o, const char *key)
 {
-	double value = mp_fields_number(o, key, 0, MAX_NUMBER / MB, -1);
+	double value = mp_fields_number(o, key, 0, MP_FIELDS_MAX_NUMBER / MB, -1);
 
 	return value < 0 ? MP_UNKNOWN : (uint64_t)llround(value * MB);
-}
-
-static const char *needed_string(const struct mp_fields *o, const char *key)
-{
-	const char *value = mp_fields_string(o, key);
-
-	if (value)
-		return value;
-	mp_fields_bad(o, key, "is missing");
-	return "";
 }
 
 static void read_head(const struct mp_fields *o, struct mp_memory_report *r)
@@ -61,17 +28,17 @@ static void read_head(const struct mp_fields *o, struct mp_memory_report *r)
 
 	r->version = mp_fields_string(o, "version");
 	r->begin_realtime_ns = time == MP_UNKNOWN ? 0 : time;
-	r->test_mode = needed_string(o, "test_mode");
+	r->test_mode = mp_fields_need_string(o, "test_mode");
 	r->model_id = mp_fields_string(o, "model_id");
 	r->command = mp_fields_string(o, "command");
-	r->duration_ns = needed_seconds(o, "duration");
+	r->duration_ns = mp_fields_need_seconds(o, "duration");
 	r->outcome = mp_fields_name(o, "outcome", mp_outcome_parse);
 	r->verdict = mp_fields_string(o, "verdict");
 	r->recommendation = mp_fields_string(o, "recommendation");
 	r->kernel = mp_fields_string(o, "kernel");
 	r->cgroup = mp_fields_string(o, "cgroup");
 	r->limit = limit == MP_UNKNOWN ? 0 : limit;
-	r->model_load_ns = seconds(o, "model_load_time");
+	r->model_load_ns = mp_fields_seconds(o, "model_load_time");
 	r->marks_left_out = mp_fields_u64(o, "events_left_out");
 	r->monitor = mp_fields_string(o, "monitor");
 }
@@ -79,7 +46,6 @@ static void read_head(const struct mp_fields *o, struct mp_memory_report *r)
 static void read_environment(const struct mp_fields *o, struct mp_memory_report *r)
 {
 	struct mp_fields environment = mp_fields_object(o, "environment");
-	struct mp_fields quantization = mp_fields_object(o, "quantization");
 	struct mp_fields thresholds = mp_fields_object(o, "thresholds");
 
 	r->environment.profile_name = mp_fields_string(&environment, "profile_name");
@@ -88,19 +54,18 @@ static void read_environment(const struct mp_fields *o, struct mp_memory_report 
 	r->environment.limit_bytes = mp_fields_u64(&environment, "memory_limit");
 	r->environment.engine = mp_fields_string(&environment, "engine");
 	r->environment.notes = mp_fields_string(&environment, "notes");
-	r->quantization.current_optimal = mp_fields_string(&quantization, "current_optimal");
-	r->thresholds.warning_pct = number(&thresholds, "warning");
-	r->thresholds.gc_pct = number(&thresholds, "gc");
-	r->thresholds.critical_pct = number(&thresholds, "critical");
+	r->thresholds.warning_pct = mp_fields_any_number(&thresholds, "warning");
+	r->thresholds.gc_pct = mp_fields_any_number(&thresholds, "gc");
+	r->thresholds.critical_pct = mp_fields_any_number(&thresholds, "critical");
 }
 
 static bool read_slope(const struct mp_fields *o, const char *key, struct mp_slope *ret)
 {
 	struct mp_fields slope = mp_fields_object(o, key);
 
-	ret->per_second = number(&slope, "bytes_per_second");
-	ret->low = number(&slope, "low");
-	ret->high = number(&slope, "high");
+	ret->per_second = mp_fields_any_number(&slope, "bytes_per_second");
+	ret->low = mp_fields_any_number(&slope, "low");
+	ret->high = mp_fields_any_number(&slope, "high");
 	return isfinite(ret->per_second);
 }
 
@@ -123,9 +88,9 @@ static void read_pressure(const struct mp_fields *o, struct mp_memory_report *r)
 static void read_stability(const struct mp_fields *o, struct mp_memory_report *r)
 {
 	struct mp_fields stability = mp_fields_object(o, "stability");
-	uint64_t total = seconds(&stability, "total");
-	uint64_t rest = seconds(&stability, "rest");
-	uint64_t round = seconds(&stability, "round");
+	uint64_t total = mp_fields_seconds(&stability, "total");
+	uint64_t rest = mp_fields_seconds(&stability, "rest");
+	uint64_t round = mp_fields_seconds(&stability, "round");
 	uint64_t rounds = mp_fields_u64(&stability, "rounds");
 	uint64_t done = mp_fields_u64(&stability, "rounds_done");
 
@@ -138,7 +103,7 @@ static void read_stability(const struct mp_fields *o, struct mp_memory_report *r
 
 static void read_sample(const struct mp_fields *o, uint64_t limit, struct mp_memory_sample *s)
 {
-	s->t_ns = needed_seconds(o, "t");
+	s->t_ns = mp_fields_need_seconds(o, "t");
 	s->usage = mp_fields_u64(o, "usage");
 	if (s->usage == MP_UNKNOWN)
 		mp_fields_bad(o, "usage", "is missing");
@@ -175,22 +140,21 @@ static void read_samples(const struct mp_fields *o, struct mp_memory_report *r)
 	r->n_samples = samples ? n : 0;
 }
 
-static void read_phase(const struct mp_fields *o, uint64_t limit, struct mp_memory_phase *p)
+static void read_phase(const struct mp_fields *o, const struct mp_memory_report *r,
+		       struct mp_memory_phase *p)
 {
 	struct mp_fields requested = mp_fields_object(o, "requested");
 	struct mp_fields achieved = mp_fields_object(o, "achieved");
 
-	p->name = needed_string(o, "name");
-	p->start_ns = needed_seconds(o, "start");
-	p->end_ns = needed_seconds(o, "end");
-	p->due_ns = seconds(o, "due");
+	p->name = mp_fields_need_string(o, "name");
+	p->start_ns = mp_fields_need_seconds(o, "start");
+	p->end_ns = mp_fields_need_seconds(o, "end");
+	p->due_ns = mp_fields_seconds(o, "due");
 	p->requested = mp_fields_u64(&requested, "bytes");
-	p->requested_pct = number(&requested, "percent");
+	p->requested_pct = mp_fields_any_number(&requested, "percent");
 	p->achieved = mp_fields_u64(&achieved, "bytes");
-	p->achieved_pct = p->achieved == MP_UNKNOWN || !limit
-				  ? (double)NAN
-				  : (double)p->achieved * 100 / (double)limit;
-	p->error_pct = number(&achieved, "error_pct");
+	p->achieved_pct = mp_memory_report_percent(r, p->achieved);
+	p->error_pct = mp_fields_any_number(&achieved, "error_pct");
 }
 
 static void read_phases(const struct mp_fields *o, struct mp_memory_report *r)
@@ -202,7 +166,7 @@ static void read_phases(const struct mp_fields *o, struct mp_memory_report *r)
 	for (size_t i = 0; phases && i < n && !o->reading->status; i++) {
 		struct mp_fields item = mp_fields_item(o, "phases", array, i);
 
-		read_phase(&item, r->limit, &phases[i]);
+		read_phase(&item, r, &phases[i]);
 	}
 	r->phases = phases;
 	r->n_phases = phases ? n : 0;
@@ -212,7 +176,7 @@ static void read_mark(const struct mp_fields *o, struct mp_report_mark *m)
 {
 	m->kind = mp_fields_name(o, "kind", mp_mark_kind_parse);
 	m->severity = mp_fields_optional_name(o, "severity", mp_severity_parse);
-	m->t_ns = needed_seconds(o, "t");
+	m->t_ns = mp_fields_need_seconds(o, "t");
 	m->duration_ns = mp_fields_u64(o, "duration_ns");
 	m->pid = mp_fields_pid(o, "pid");
 	m->tid = mp_fields_pid(o, "tid");
@@ -243,7 +207,7 @@ static void read_point(const struct mp_fields *o, struct mp_report_point *p)
 	struct mp_fields duration = mp_fields_object(o, "duration_ns");
 	struct mp_fields growth = mp_fields_object(o, "rss_delta");
 
-	p->name = needed_string(o, "point");
+	p->name = mp_fields_need_string(o, "point");
 	p->level = mp_fields_name(o, "level", mp_level_parse);
 	p->hits = mp_fields_u64(o, "hits");
 	p->returns = mp_fields_u64(o, "returns");
@@ -294,6 +258,8 @@ int mp_report_parse(struct mp_reading *reading, const char *text, size_t len,
 		return error;
 	read_head(&o, &r);
 	read_environment(&o, &r);
+	mp_report_read_quantization(&o, &r);
+	mp_report_read_model(&o, &r);
 	read_pressure(&o, &r);
 	read_stability(&o, &r);
 	read_samples(&o, &r);
