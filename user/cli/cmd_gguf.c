@@ -265,10 +265,11 @@ const struct mp_command mp_cmd_gguf = {
 	.name = "gguf",
 	.usage = "gguf info|sizes|advise|synth|load [FILE] [OPTION]...",
 	.summary = "model files: what is in them, what they take, which level fits",
-	.details = "info tells what is in a file, and checks it. sizes are the bytes of a model at\n"
-		   "each level of quantization. advise tells which level fits a device, and why.\n"
-		   "synth writes a file of a model's exact layout without its meaning. load loads\n"
-		   "a file as llama.cpp does, and passes over its weights as decoding does.\n",
+	.details =
+		"info tells what is in a file, and checks it. sizes are the bytes of a model at\n"
+		"each level of quantization. advise tells which level fits a device, and why.\n"
+		"synth writes a file of a model's exact layout without its meaning. load loads\n"
+		"a file as llama.cpp does, and passes over its weights as decoding does.\n",
 	.examples = "  memprobe-bpf gguf sizes --model-id qwen2.5-7b\n"
 		    "  memprobe-bpf gguf advise --model-id qwen2.5-7b --limit 4G --explain\n"
 		    "  memprobe-bpf gguf synth --model-id qwen2.5-0.5b --quant Q4_K_M -o m.gguf\n"

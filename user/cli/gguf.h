@@ -15,7 +15,7 @@ struct mp_gguf_args {
 	const char *output;
 	const struct mp_quant_level **levels; /* of --quant or --quant-levels; NULL: all */
 	size_t n_levels;
-	uint64_t limit;	 /* --limit; 0: of --env, or the effective one here */
+	uint64_t limit; /* --limit; 0: of --env, or the effective one here */
 	uint64_t margin;
 	bool margin_given; /* else the default */
 	uint32_t context;

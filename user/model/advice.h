@@ -36,12 +36,12 @@ struct mp_advice_input {
 	uint64_t margin;		 /* of it to be left free */
 	uint32_t context;		 /* tokens; padded to 256 */
 	enum mp_kv_type kv_type;
-	uint32_t n_ubatch;    /* 512 */
-	bool repack;	      /* llama.cpp without --no-repack */
-	bool no_mmap;	      /* weights in anonymous memory: they must fit, too */
-	uint64_t runtime;     /* bytes: program, libraries, stacks */
-	uint64_t metadata;    /* bytes: vocabulary and tokenizer in memory; MP_UNKNOWN: estimated */
-	uint64_t disk_per_s;  /* bytes a second, measured; 0: not known */
+	uint32_t n_ubatch;   /* 512 */
+	bool repack;	     /* llama.cpp without --no-repack */
+	bool no_mmap;	     /* weights in anonymous memory: they must fit, too */
+	uint64_t runtime;    /* bytes: program, libraries, stacks */
+	uint64_t metadata;   /* bytes: vocabulary and tokenizer in memory; MP_UNKNOWN: estimated */
+	uint64_t disk_per_s; /* bytes a second, measured; 0: not known */
 };
 
 struct mp_level_advice {

@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "model/ggml_type.h"
 
+#define MP_GGUF_MAGIC "GGUF"
+#define MP_GGUF_KEY_ALIGNMENT "general.alignment"
 #define MP_GGUF_ALIGNMENT 32 /* where general.alignment is not given */
 #define MP_GGUF_MAX_NAME 64  /* of a tensor, with its NUL */
 
@@ -60,7 +62,7 @@ struct mp_gguf_tensor {
 struct mp_gguf {
 	uint32_t version;
 	uint64_t alignment;
-	uint64_t data_offset; /* of the first tensor in the file; the header's bytes, padded */
+	uint64_t data_offset;  /* of the first tensor in the file; the header's bytes, padded */
 	uint64_t tensor_bytes; /* sum over tensors, without padding */
 	struct mp_gguf_kv *kv;
 	size_t n_kv;

@@ -11,6 +11,7 @@ struct mp_gguf_writer {
 	struct mp_text kv, tensors;
 	uint64_t n_kv, n_tensors;
 	uint64_t data_bytes; /* of the tensors so far, each padded */
+	uint64_t alignment;  /* 0: the default; set by mp_gguf_put_kv() before any tensor */
 };
 
 void mp_gguf_put_u32(struct mp_gguf_writer *w, const char *key, uint32_t value);
@@ -24,6 +25,9 @@ void mp_gguf_begin_array(struct mp_gguf_writer *w, const char *key, enum mp_gguf
 void mp_gguf_add_u32(struct mp_gguf_writer *w, uint32_t value);
 void mp_gguf_add_f32(struct mp_gguf_writer *w, float value);
 void mp_gguf_add_text(struct mp_gguf_writer *w, const char *value, size_t len);
+
+/* As it is in another file. */
+void mp_gguf_put_kv(struct mp_gguf_writer *w, const struct mp_gguf_kv *kv);
 
 /* -EINVAL: no such tensor can be (name, dimensions). */
 int mp_gguf_put_tensor(struct mp_gguf_writer *w, const char *name, uint32_t n_dims,

@@ -16,7 +16,7 @@ struct mp_model_file {
 
 struct mp_model_file_options {
 	const char *dir; /* where made ones go and are kept; NULL: a temporary one, in TMPDIR */
-	uint32_t scale_num, scale_den; /* of what is made; 0: as it is */
+	uint32_t scale_num, scale_den;		    /* of what is made; 0: as it is */
 	void (*tell)(void *data, const char *note); /* "writing …" */
 	void *data;
 };

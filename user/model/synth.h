@@ -9,8 +9,8 @@ struct mp_synth_options {
 	const char *name; /* general.name: the model's id */
 	const struct mp_model_shape *shape;
 	const struct mp_quant_level *level;
-	bool sparse;	/* no contents: holes, which take no disk */
-	uint64_t seed;	/* the same seed gives the same bytes */
+	bool sparse;   /* no contents: holes, which take no disk */
+	uint64_t seed; /* the same seed gives the same bytes */
 	/* Called now and then with the bytes written so far; non-zero ends it (-EINTR). NULL. */
 	int (*progress)(void *data, uint64_t done, uint64_t total);
 	void *data;
