@@ -31,6 +31,7 @@ void mp_figures_begin(struct mp_harness *h)
 		.reclaimed_bytes = MP_UNKNOWN,
 		.some_ns = MP_UNKNOWN,
 		.full_ns = MP_UNKNOWN,
+		.begin_ns = h->begin_ns,
 		.start_ns = mp_clock_now_ns() - h->begin_ns,
 	};
 }

@@ -31,6 +31,7 @@ struct mp_harness_options {
 	char *const *command; /* runs in the same group as the filler; NULL: none */
 	/* Called in the command's process before it runs: for its environment and descriptors. */
 	void (*prepare)(void *data);
+	void *prepare_data;
 	bool no_monitor;
 	const char *policy_path;	 /* of the monitor, or NULL */
 	const char *const *monitor_args; /* more of them, NULL-terminated, or NULL */
@@ -43,7 +44,7 @@ struct mp_harness_options {
 	/* Called after each sample, for a progress line; non-zero ends the run as interrupted. */
 	int (*progress)(void *data, const struct mp_memory_report *so_far,
 			const struct mp_want *want);
-	void *data; /* of progress and prepare */
+	void *data;
 };
 
 enum mp_harness_victim {
@@ -65,7 +66,8 @@ struct mp_harness_figures {
 	uint64_t peak_group; /* usage, with page cache */
 	uint64_t reclaimed_bytes;
 	uint64_t some_ns, full_ns;
-	uint64_t start_ns, end_ns; /* in the report's time */
+	uint64_t begin_ns;	   /* CLOCK_MONOTONIC: time 0 of the report */
+	uint64_t start_ns, end_ns; /* of this run, in the report's time */
 };
 
 /*

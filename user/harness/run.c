@@ -169,7 +169,7 @@ static void die_with_supervisor(void *data)
 	if (device->prepare)
 		device->prepare(device->data);
 	if (h->o->prepare)
-		h->o->prepare(h->o->data);
+		h->o->prepare(h->o->prepare_data);
 }
 
 static int start_command(struct mp_harness *h, struct mp_error *err)
