@@ -7,20 +7,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/random.h"
 #include "harness/content.h"
 
 #define PAGE 4096
 #define TABLE_WORDS 8192 /* 64 KiB: stays in the second-level cache beside what is written */
-
-/* splitmix64 (Steele, Lea, Flood 2014): any seed gives a good sequence. */
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-	return z ^ (z >> 31);
-}
 
 struct mp_content {
 	uint64_t words[TABLE_WORDS];
@@ -37,7 +28,7 @@ struct mp_content *mp_content_new(unsigned int entropy_pct, uint64_t seed)
 	content->n_pages = seed;
 	content->entropy_pct = entropy_pct;
 	for (size_t i = 0; i < TABLE_WORDS; i++)
-		content->words[i] = next_random(&seed);
+		content->words[i] = mp_random_next(&seed);
 	return content;
 }
 
@@ -46,7 +37,7 @@ static void fill_page(struct mp_content *content, char *page)
 	uint64_t n = content->n_pages++;
 	uint64_t mixed = n;
 	size_t bytes = (size_t)PAGE * content->entropy_pct / 100 & ~7UL;
-	size_t at = next_random(&mixed) % (TABLE_WORDS - PAGE / sizeof(uint64_t));
+	size_t at = mp_random_next(&mixed) % (TABLE_WORDS - PAGE / sizeof(uint64_t));
 
 	if (bytes == 0)
 		return;
