@@ -10,6 +10,7 @@
 #include "model/quant.h"
 
 #define MP_ADVICE_CONTEXT 4096 /* tokens */
+#define MP_ADVICE_UBATCH 512   /* tokens at a time: llama.cpp's default */
 
 enum mp_kv_type {
 	MP_KV_F16 = 0,
@@ -36,11 +37,11 @@ struct mp_advice_input {
 	uint64_t margin;		 /* of it to be left free */
 	uint32_t context;		 /* tokens; padded to 256 */
 	enum mp_kv_type kv_type;
-	uint32_t n_ubatch;   /* 512 */
+	uint32_t n_ubatch;
 	bool repack;	     /* llama.cpp without --no-repack */
 	bool no_mmap;	     /* weights in anonymous memory: they must fit, too */
 	uint64_t runtime;    /* bytes: program, libraries, stacks */
-	uint64_t metadata;   /* bytes: vocabulary and tokenizer in memory; MP_UNKNOWN: estimated */
+	uint64_t metadata;   /* bytes: vocabulary and tokenizer; MP_UNKNOWN: by the vocabulary */
 	uint64_t disk_per_s; /* bytes a second, measured; 0: not known */
 };
 
@@ -49,8 +50,9 @@ struct mp_level_advice {
 	uint64_t tensor_bytes;
 	uint64_t kv, compute, repack, runtime, metadata;
 	uint64_t must;	      /* anonymous memory, beyond used and margin */
-	uint64_t comfortable; /* must + tensor_bytes */
+	uint64_t comfortable; /* must, and the weights that are mapped */
 	enum mp_fit fit;
+	uint64_t most_context; /* tokens with which it would be comfortable; 0: with none */
 	double most_per_s; /* passes (tokens) a second when it thrashes: disk / (0.9 x weights);
 			      NAN: not known or not bound */
 };
