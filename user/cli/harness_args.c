@@ -210,11 +210,11 @@ static void set_defaults(struct mp_harness_args *args)
 
 	p->step_bytes = p->step_bytes ?: 100 * MB;
 	p->interval_ns = p->interval_ns ?: 1000000000;
-	p->steps = p->steps ?: 20;
+	p->steps = p->steps ?: MP_HARNESS_STEPS;
 	p->target_pct = p->target_pct > 0 ? p->target_pct : 70;
 	p->min_pct = p->min_pct > 0 ? p->min_pct : 30;
 	p->max_pct = p->max_pct > 0 ? p->max_pct : 70;
-	p->cycles = p->cycles ?: 3;
+	p->cycles = p->cycles ?: MP_HARNESS_CYCLES;
 	p->duration_ns = p->duration_ns ?: 5000000000;
 }
 

@@ -7,6 +7,8 @@
 
 #include "base/size.h"
 #include "cli/profile.h"
+#include "env/device.h"
+#include "harness/patterns.h"
 
 #define DEFAULT_LEVEL "Q4_K_M"
 #define DEFAULT_PASSES 10
@@ -18,6 +20,7 @@
 #define RESERVE_LEAST (256 * MB)
 #define RESERVE_SHARE 16 /* of the host's memory, as the harness leaves it */
 #define PROGRAM "llama-cli"
+#define PRESET "presets/llama_cpp.yaml"
 
 /* --- options ---------------------------------------------------------------------------- */
 
@@ -246,9 +249,27 @@ static int choose_loader(struct mp_model_args *args, struct mp_error *err)
 		return 0;
 	if (!args->exec)
 		error = use_program(args, err);
-	error = error ?: check_program(args->exec, err);
-	return error ?: mp_cli_find_config(args->cli, "presets/llama_cpp.yaml", &args->exec_points,
-					   err);
+	return error ?: check_program(args->exec, err);
+}
+
+/* Presets lie beside the points that are shipped; without them these will do. */
+static int find_points(struct mp_model_args *args, struct mp_error *err)
+{
+	int error = mp_cli_find_config(args->cli, "injection_points.yaml", &args->points, err);
+	const char *slash = error ? NULL : strrchr(args->points, '/');
+	int dir = slash ? (int)(slash - args->points) : 0;
+
+	if (error)
+		return error;
+	if (asprintf(&args->exec_points, "%.*s%s" PRESET, dir, args->points, slash ? "/" : "") < 0) {
+		args->exec_points = NULL;
+		return -ENOMEM;
+	}
+	if (access(args->exec_points, R_OK) == 0)
+		return 0;
+	free(args->exec_points);
+	args->exec_points = strdup(args->points);
+	return args->exec_points ? 0 : -ENOMEM;
 }
 
 /* --- the device ----------------------------------------------------------------------------- */
@@ -318,6 +339,14 @@ int mp_model_args_device(struct mp_model_args *args, uint64_t file_bytes, struct
 	return 0;
 }
 
+#define DAY_NS (24 * 3600 * 1000000000ULL)
+
+void mp_model_args_alone(struct mp_model_args *args)
+{
+	args->h.o.pattern = &mp_pattern_watch;
+	args->h.o.pattern_options.duration_ns = DAY_NS;
+}
+
 /* --- all of it ------------------------------------------------------------------------------ */
 
 int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, char **rest,
@@ -339,7 +368,7 @@ int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, ch
 	args->load.repack = !args->no_repack;
 	error = find_model(args, err);
 	error = error ?: choose_loader(args, err);
-	error = error ?: mp_cli_find_config(cli, "injection_points.yaml", &args->points, err);
+	error = error ?: find_points(args, err);
 	error = error ?: mp_harness_args_ready(cli, &args->h, rest, err);
 	if (!args->load.passes && !args->load.duration_ns)
 		args->load.passes = DEFAULT_PASSES;

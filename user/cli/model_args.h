@@ -29,6 +29,7 @@ struct mp_model_args {
 	struct mp_models models;
 	const struct mp_model *model; /* of --model-id; or NULL */
 	struct mp_model_room room;
+	char *own_exec; /* where --exec was not given */
 	struct mp_profile ad_hoc; /* of --limit, or of what there is here */
 	char ad_hoc_name[64];
 	char *points, *exec_points; /* paths */
@@ -77,6 +78,10 @@ void mp_model_args_free(void *args);
 /* The file of a level; NULL: the file of --model, or Q4_K_M. */
 int mp_model_args_file(struct mp_model_args *args, const struct mp_quant_level *level,
 		       struct mp_model_file *ret, struct mp_error *err);
+/* When it is done with: what nobody has asked to keep goes. */
+void mp_model_args_let_go(struct mp_model_args *args, struct mp_model_file *file);
+/* No pattern beside it: until the loader ends. */
+void mp_model_args_alone(struct mp_model_args *args);
 /* The device: of --env or --limit, or all that there is here. */
 int mp_model_args_device(struct mp_model_args *args, uint64_t file_bytes, struct mp_error *err);
 

@@ -8,9 +8,10 @@
 #include <sys/wait.h>
 
 #include "base/array.h"
+#include "base/size.h"
 #include "model/loader.h"
 
-#define BATCH_TOKENS 512
+#define CELLS 256 /* a KV cache is a multiple of it */
 /* The loader itself, with its libraries; a program like llama.cpp. */
 #define LOADER_BYTES (9ULL << 20)
 #define PROGRAM_BYTES (64ULL << 20)
@@ -142,7 +143,21 @@ static int predict_peaks(struct mp_rehearsal *r, struct mp_error *err)
 	mp_load_predict(&load, &file->shape, &size, &peak);
 	r->predicted_anon = peak.anon;
 	r->predicted_file = peak.file;
+	r->file_bytes = file->gguf.file_bytes;
+	r->tensor_bytes = file->gguf.tensor_bytes;
 	return 0;
+}
+
+/* A cache that is too large is the user's choice, unlike the rest. */
+static void find_most_context(struct mp_rehearsal *r, const struct mp_level_advice *a)
+{
+	uint64_t rest = a->must - a->kv;
+	uint64_t cell = mp_kv_bytes(&r->o->file->shape, CELLS, MP_KV_F16);
+
+	if (a->must <= r->o->limit || rest + cell > r->o->limit || !r->o->load.context)
+		return;
+	r->is_context_too_long = true;
+	r->most_context = (uint32_t)((r->o->limit - rest) / cell * CELLS);
 }
 
 /* No margin: what does not fit by little thrashes by little, and that is what is rehearsed. */
@@ -155,7 +170,7 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		.file = &r->o->file->gguf,
 		.limit = r->o->limit,
 		.context = load->context,
-		.n_ubatch = load->context ? BATCH_TOKENS : 0,
+		.n_ubatch = load->context ? MP_ADVICE_UBATCH : 0,
 		.repack = load->repack && load->loader != MP_LOADER_READ,
 		.no_mmap = load->loader == MP_LOADER_READ,
 		.runtime = is_exec ? PROGRAM_BYTES : LOADER_BYTES,
@@ -166,7 +181,10 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 
 	if (error)
 		return error;
-	r->predicted = outcome_of_fit(advice.levels[0].fit);
+	/* What fits alone may not with a neighbour; what does not will not with one. */
+	if (r->o->is_alone || advice.levels[0].fit != MP_FIT_OK)
+		r->predicted = outcome_of_fit(advice.levels[0].fit);
+	find_most_context(r, &advice.levels[0]);
 	mp_advice_free(&advice);
 	return 0;
 }
@@ -179,7 +197,8 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 	const char *points = is_exec ? options->exec_points : options->points;
 	int error;
 
-	*r = (struct mp_rehearsal){.o = options, .page_fd = -1};
+	*r = (struct mp_rehearsal){
+		.o = options, .page_fd = -1, .predicted = MP_OUTCOME_COUNT};
 	error = make_words(options, &r->words, err);
 	error = error ?: predict_peaks(r, err);
 	error = error ?: predict_outcome(r, err);
@@ -291,7 +310,7 @@ static void take_summary(const struct mp_report_point *point, struct mp_model_ru
 static int take_points(const struct mp_rehearsal *r, const struct mp_memory_report *report,
 		       const struct mp_harness_figures *f, struct mp_model_run *run)
 {
-	uint64_t first = r->o->file->gguf.file_bytes - r->cached_before;
+	uint64_t first = r->file_bytes - r->cached_before;
 	size_t cap = 0;
 	int error = 0;
 
@@ -387,8 +406,8 @@ int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *
 	struct mp_model_run run = {
 		.level = file->level ? file->level->name : NULL,
 		.limit = report->limit,
-		.file_bytes = file->gguf.file_bytes,
-		.tensor_bytes = file->gguf.tensor_bytes,
+		.file_bytes = r->file_bytes,
+		.tensor_bytes = r->tensor_bytes,
 		.predicted = r->predicted,
 		.predicted_anon = r->predicted_anon,
 		.predicted_file = r->predicted_file,
@@ -407,7 +426,66 @@ int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *
 		free(run.passes);
 		return error;
 	}
+	r->victim = f->victim;
 	run.outcome = outcome_of(r, report, f, &run);
 	*ret = run;
 	return 0;
+}
+
+/* --- in words ------------------------------------------------------------------------------ */
+
+static void say_ok(const struct mp_model_run *run, char *out, size_t size)
+{
+	char pass[MP_HUMAN_LEN], peak[MP_HUMAN_LEN], limit[MP_HUMAN_LEN];
+
+	snprintf(out, size, "It fits: peak RSS %s under %s, %llu passes over its weights, %s each",
+		 mp_size_format(run->peak_rss, peak), mp_size_format(run->limit, limit),
+		 (unsigned long long)run->passes_done, mp_duration_format(run->pass_p50_ns, pass));
+}
+
+static void say_thrash(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,
+		       size_t size)
+{
+	char pass[MP_HUMAN_LEN], limit[MP_HUMAN_LEN];
+	uint64_t passed = passed_bytes(r, run);
+
+	snprintf(out, size,
+		 "It thrashes: under %s, %.0f %% of the weights are read from the disk again in "
+		 "each pass, which takes %s",
+		 mp_size_format(run->limit, limit),
+		 passed ? (double)run->reread_bytes * 100 / (double)passed : 0,
+		 mp_duration_format(run->pass_p50_ns, pass));
+}
+
+static void say_killed(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,
+		       size_t size)
+{
+	static const char *const victims[] = {
+		[MP_VICTIM_NONE] = "the loader was refused memory",
+		[MP_VICTIM_FILLER] = "the kernel ended the filler beside it",
+		[MP_VICTIM_COMMAND] = "the kernel ended the loader",
+	};
+	char after[MP_HUMAN_LEN], limit[MP_HUMAN_LEN], need[MP_HUMAN_LEN];
+
+	snprintf(out, size, "It does not fit: %s after %s; %s of anonymous memory are needed, and "
+			    "the limit is %s",
+		 victims[r->victim], mp_duration_format(run->end_ns - run->start_ns, after),
+		 mp_size_format(run->predicted_anon, need), mp_size_format(run->limit, limit));
+}
+
+void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,
+			   size_t size)
+{
+	if (r->why[0])
+		snprintf(out, size, "Not at its end: %s", r->why);
+	else if (run->outcome == MP_OUTCOME_OK)
+		say_ok(run, out, size);
+	else if (run->outcome == MP_OUTCOME_THRASH)
+		say_thrash(r, run, out, size);
+	else if (run->outcome == MP_OUTCOME_OOM_KILLED)
+		say_killed(r, run, out, size);
+	else if (run->outcome == MP_OUTCOME_LIMIT_NOT_REACHED)
+		snprintf(out, size, "The pattern did not reach what was asked for beside the model");
+	else
+		snprintf(out, size, "Interrupted");
 }

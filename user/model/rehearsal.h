@@ -22,6 +22,7 @@ struct mp_rehearsal_options {
 	const char *exec_points;     /* injection points of that command: a file's path */
 	const char *points;	     /* … of the other loaders; or NULL */
 	uint64_t limit;		     /* bytes: of the group */
+	bool is_alone;		     /* nothing else fills the group */
 };
 
 struct mp_rehearsal {
@@ -31,8 +32,12 @@ struct mp_rehearsal {
 	int page_fd;
 	uint64_t cached_before; /* of the file, when an exec was to begin cold */
 	const char *monitor_args[3];
+	uint64_t file_bytes, tensor_bytes;
 	enum mp_outcome predicted;
 	uint64_t predicted_anon, predicted_file;
+	uint32_t most_context; /* tokens, with which it would not run out of memory */
+	bool is_context_too_long;
+	enum mp_harness_victim victim;
 	char why[256]; /* a loader that did not do what it was to do; or "" */
 };
 
@@ -45,8 +50,10 @@ struct mp_rehearsal {
 int mp_rehearsal_words(const char *line, const char *path, char ***ret, struct mp_error *err);
 void mp_words_free(char **words);
 
-/* Sets what `harness` needs of the command and its points; the rest of it is the caller's. Predicts
- * the outcome. */
+/*
+ * Sets what `harness` needs of the command and its points; the rest of it is the caller's. Predicts
+ * the outcome. The file's header is not needed any more then.
+ */
 int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_rehearsal *ret,
 			 struct mp_harness_options *harness, struct mp_error *err);
 /* What came of it. `ret->passes` is the caller's to free. -ENOMEM. */

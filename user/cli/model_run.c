@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "cli/model_run.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/size.h"
+#include "cli/profile.h"
+#include "harness/patterns.h"
+
+#define BATCH_TOKENS 512
+#define MB (1ULL << 20)
+
+/* --- a run ------------------------------------------------------------------------------ */
+
+/* That a context does not fit is rehearsed all the same: that is what it looks like. */
+static void note_context(const struct mp_model_args *args, const struct mp_rehearsal *r)
+{
+	char note[256], limit[MP_HUMAN_LEN];
+
+	if (!r->is_context_too_long)
+		return;
+	snprintf(note, sizeof(note),
+		 "a context of %u tokens needs more than %s: with --context %u it would fit",
+		 args->load.context, mp_size_format(r->o->limit, limit), r->most_context);
+	mp_cli_note((void *)args->cli, note);
+}
+
+int mp_model_rehearse(struct mp_model_args *args, const struct mp_model_file *file,
+		      const struct mp_memory_report *earlier, struct mp_model_rehearsed *ret,
+		      struct mp_error *err)
+{
+	MP_CLEANUP(mp_rehearsal_free) struct mp_rehearsal r = {.page_fd = -1};
+	struct mp_harness_options harness = args->h.o;
+	struct mp_model_rehearsed done = {0};
+	struct mp_rehearsal_options o;
+	int error;
+
+	mp_model_args_rehearsal(args, file, &o);
+	harness.earlier = earlier;
+	harness.earlier_is_whole = earlier != NULL;
+	if (o.is_alone && file->level)
+		harness.pattern_options.phase = file->level->name;
+	error = mp_rehearsal_prepare(&o, &r, &harness, err);
+	if (error)
+		return error;
+	note_context(args, &r);
+	error = mp_harness_run(&harness, &done.result, err);
+	if (error)
+		return error;
+	error = mp_rehearsal_finish(&r, done.result, &done.run);
+	if (error) {
+		mp_harness_result_free(done.result);
+		return error;
+	}
+	done.has_failed = r.why[0];
+	mp_rehearsal_sentence(&r, &done.run, done.sentence, sizeof(done.sentence));
+	*ret = done;
+	return 0;
+}
+
+void mp_model_rehearsed_free(struct mp_model_rehearsed *done)
+{
+	free(done->run.passes);
+	mp_harness_result_free(done->result);
+	*done = (struct mp_model_rehearsed){0};
+}
+
+int mp_model_exit_code(const struct mp_model_rehearsed *done)
+{
+	static const int codes[MP_OUTCOME_COUNT] = {
+		[MP_OUTCOME_OK] = MP_EXIT_OK,
+		[MP_OUTCOME_OOM_KILLED] = MP_EXIT_OOM,
+		[MP_OUTCOME_LIMIT_NOT_REACHED] = MP_EXIT_CHECK,
+		[MP_OUTCOME_INTERRUPTED] = MP_EXIT_INTERRUPTED,
+		[MP_OUTCOME_THRASH] = MP_EXIT_CHECK,
+	};
+
+	return done->has_failed ? MP_EXIT_CHECK : codes[done->run.outcome];
+}
+
+/* --- advice ------------------------------------------------------------------------------- */
+
+static void fill_rows(struct mp_model_advised *a)
+{
+	static const enum mp_outcome outcomes[MP_FIT_COUNT] = {
+		[MP_FIT_OK] = MP_OUTCOME_OK,
+		[MP_FIT_THRASH] = MP_OUTCOME_THRASH,
+		[MP_FIT_OOM] = MP_OUTCOME_OOM_KILLED,
+	};
+
+	for (size_t i = 0; i < a->advice.n; i++) {
+		const struct mp_level_advice *level = &a->advice.levels[i];
+
+		a->rows[i] = (struct mp_quantization_row){
+			.level = level->level->name,
+			.tensor_bytes = level->tensor_bytes,
+			.kv = level->kv,
+			.compute = level->compute,
+			.repack = level->repack,
+			.runtime = level->runtime,
+			.metadata = level->metadata,
+			.must = level->must,
+			.comfortable = level->comfortable,
+			.fit = outcomes[level->fit],
+			.perplexity = level->level->perplexity,
+			.most_per_s = level->most_per_s,
+		};
+	}
+}
+
+static struct mp_advice_input advice_input(const struct mp_model_args *args,
+					   const struct mp_model_shape *shape)
+{
+	const struct mp_profile *device = args->h.o.profile;
+
+	return (struct mp_advice_input){
+		.shape = shape,
+		.limit = device->limit_bytes,
+		.margin = mp_advice_margin(device->limit_bytes),
+		.context = args->load.context,
+		.n_ubatch = args->load.context ? MP_ADVICE_UBATCH : 0,
+		.repack = args->load.repack,
+		.no_mmap = args->load.loader == MP_LOADER_READ,
+		.runtime = MP_ADVICE_RUNTIME,
+		.metadata = MP_UNKNOWN,
+	};
+}
+
+int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shape *shape,
+		    struct mp_model_advised *ret, struct mp_error *err)
+{
+	const struct mp_advice_input input = advice_input(args, shape);
+	const struct mp_quant_level *level = NULL;
+	const struct mp_model *smaller = NULL;
+	struct mp_model_advised a = {0};
+	int error = mp_advise(&input, NULL, 0, &a.advice, err);
+
+	if (error)
+		return error;
+	a.rows = calloc(a.advice.n + 1, sizeof(*a.rows));
+	if (!a.advice.best && args->models.n)
+		smaller = mp_advise_smaller(&input, &args->models, &level);
+	mp_advice_sentence(&a.sentence, &input, &a.advice, smaller, level);
+	if (!a.rows || a.sentence.failed) {
+		mp_model_advised_free(&a);
+		return -ENOMEM;
+	}
+	fill_rows(&a);
+	*ret = a;
+	return 0;
+}
+
+void mp_model_advised_free(struct mp_model_advised *advised)
+{
+	mp_advice_free(&advised->advice);
+	free(advised->rows);
+	mp_text_free(&advised->sentence);
+}
+
+/* --- the report ------------------------------------------------------------------------------ */
+
+static uint64_t load_time(const struct mp_model_kept *kept)
+{
+	for (size_t i = 0; i < kept->n_runs; i++) {
+		if (kept->runs[i].load_cold_ns != MP_UNKNOWN)
+			return kept->runs[i].load_cold_ns;
+	}
+	return MP_UNKNOWN;
+}
+
+void mp_model_fill_report(const struct mp_model_args *args, const struct mp_model_kept *kept,
+			  struct mp_memory_report *r)
+{
+	const struct mp_model_advised *a = kept->advised;
+
+	r->model_id = kept->id;
+	r->model_load_ns = load_time(kept);
+	r->model.file = kept->file;
+	r->model.loader = mp_loader_name(args->load.loader);
+	r->model.is_synthesized = kept->is_synthesized;
+	r->model.context = args->load.context;
+	r->model.disk_per_s = MP_UNKNOWN;
+	r->model.runs = kept->runs;
+	r->model.n_runs = kept->n_runs;
+	r->quantization.current_optimal = a->advice.best ? a->advice.best->level->name : NULL;
+	r->quantization.advice = a->sentence.data;
+	r->quantization.levels = a->rows;
+	r->quantization.n_levels = a->advice.n;
+}
