@@ -99,23 +99,6 @@ static int check_args(const struct mp_gguf_args *args, struct mp_error *err)
 	return 0;
 }
 
-/* `name` tells a scaled model from the whole one. */
-static int scale(const struct mp_gguf_args *args, const struct mp_model *model,
-		 struct mp_model_shape *shape, char *name, size_t size, struct mp_error *err)
-{
-	*shape = model->shape;
-	snprintf(name, size, "%s", model->id);
-	if (!args->scale_den)
-		return 0;
-	snprintf(name, size, "%s %u/%u", model->id, args->scale_num, args->scale_den);
-	if (mp_model_scale(&model->shape, args->scale_num, args->scale_den, shape))
-		return mp_fail(err, MP_EXIT_USAGE, ERANGE,
-			       "--scale %u/%u: a layer of %s is larger: take a larger part, or a "
-			       "smaller model",
-			       args->scale_num, args->scale_den, model->id);
-	return 0;
-}
-
 static int write_file(const struct mp_cli *cli, struct written *w, struct mp_error *err)
 {
 	struct writing progress = {.on_terminal = !cli->quiet && isatty(STDERR_FILENO),
@@ -155,7 +138,7 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 {
 	const struct mp_model *model;
 	struct mp_model_shape shape;
-	char name[256];
+	char name[MP_SYNTH_NAME_LEN];
 	struct written w = {
 		.path = args->output,
 		.synth = {
@@ -163,7 +146,7 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 	int error = check_args(args, err);
 
 	error = error ?: mp_gguf_args_model(cli, args, &model, err);
-	error = error ?: scale(args, model, &shape, name, sizeof(name), err);
+	error = error ?: mp_synth_shape(model, args->scale_num, args->scale_den, &shape, name, err);
 	if (error)
 		return error;
 	w.id = model->id;

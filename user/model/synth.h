@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "model/quant.h"
 
+#define MP_SYNTH_SEED "memprobe.seed" /* a key that synthesized files have, and no others */
+
 struct mp_synth_options {
 	const char *name; /* general.name: the model's id */
 	const struct mp_model_shape *shape;
@@ -26,6 +28,14 @@ struct mp_synth_options {
  */
 int mp_model_scale(const struct mp_model_shape *shape, uint32_t num, uint32_t den,
 		   struct mp_model_shape *ret);
+
+/*
+ * The shape of `num`/`den` of a model, or of all of it when `den` is 0, and the name that tells it
+ * from the whole ("qwen2.5-7b 1/16"). Exit code 2.
+ */
+#define MP_SYNTH_NAME_LEN 256
+int mp_synth_shape(const struct mp_model *model, uint32_t num, uint32_t den,
+		   struct mp_model_shape *ret, char name[MP_SYNTH_NAME_LEN], struct mp_error *err);
 
 /* All that is before the tensors' data, which is padded to `ret_data_bytes`. */
 int mp_synth_header(const struct mp_synth_options *options, struct mp_text *ret,

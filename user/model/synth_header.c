@@ -133,7 +133,7 @@ static void put_general(struct mp_gguf_writer *w, const struct mp_synth_options 
 	mp_gguf_put_u32(w, "general.quantization_version", 2);
 	mp_gguf_put_u32(w, "general.file_type", o->level->file_type);
 	/* With the rest of the header these say which bytes the file has. */
-	mp_gguf_put_u64(w, "memprobe.seed", o->seed);
+	mp_gguf_put_u64(w, MP_SYNTH_SEED, o->seed);
 	mp_gguf_put_bool(w, "memprobe.sparse", o->sparse);
 }
 
@@ -200,5 +200,22 @@ int mp_model_scale(const struct mp_model_shape *shape, uint32_t num, uint32_t de
 	*ret = *shape;
 	ret->layers = layers;
 	ret->vocab = vocab;
+	return 0;
+}
+
+int mp_synth_shape(const struct mp_model *model, uint32_t num, uint32_t den,
+		   struct mp_model_shape *ret, char name[MP_SYNTH_NAME_LEN], struct mp_error *err)
+{
+	if (den && mp_model_scale(&model->shape, num, den, ret))
+		return mp_fail(err, MP_EXIT_USAGE, ERANGE,
+			       "--scale %u/%u: a layer of %s is larger: take a larger part, or a "
+			       "smaller model",
+			       num, den, model->id);
+	if (den) {
+		snprintf(name, MP_SYNTH_NAME_LEN, "%s %u/%u", model->id, num, den);
+	} else {
+		*ret = model->shape;
+		snprintf(name, MP_SYNTH_NAME_LEN, "%s", model->id);
+	}
 	return 0;
 }
