@@ -74,11 +74,11 @@ static int set_context(void *args, const char *value, struct mp_error *err)
 {
 	uint64_t tokens;
 
-	if (mp_number_parse(value, MAX_CONTEXT, &tokens) || tokens == 0)
+	if (mp_number_parse(value, MAX_CONTEXT, &tokens))
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--context %s: tokens, a whole number from 1 to %u", value,
-			       MAX_CONTEXT);
+			       "--context %s: tokens, a whole number up to %u", value, MAX_CONTEXT);
 	((struct mp_gguf_args *)args)->context = (uint32_t)tokens;
+	((struct mp_gguf_args *)args)->context_given = true;
 	return 0;
 }
 
@@ -249,7 +249,8 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf %s: unexpected argument %s: see memprobe-bpf gguf --help",
 			       verbs[cli->verb], rest[0]);
-	args->context = args->context ?: MP_ADVICE_CONTEXT;
+	if (!args->context_given)
+		args->context = MP_ADVICE_CONTEXT;
 	return verb_rows[cli->verb](cli, args, err);
 }
 

@@ -211,7 +211,7 @@ static int check_program(const char *line, struct mp_error *err)
 				"--exec %s: there is no program %s: give a path, or one that is in "
 				"$PATH; --loader mmap needs none",
 				line, words[0] ? words[0] : "in it");
-	mp_words_free(words);
+	mp_rehearsal_words_free(words);
 	return error;
 }
 

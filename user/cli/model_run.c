@@ -8,8 +8,6 @@
 #include "cli/profile.h"
 #include "harness/patterns.h"
 
-#define BATCH_TOKENS 512
-#define MB (1ULL << 20)
 
 /* --- a run ------------------------------------------------------------------------------ */
 
@@ -122,7 +120,7 @@ static struct mp_advice_input advice_input(const struct mp_model_args *args,
 		.n_ubatch = args->load.context ? MP_ADVICE_UBATCH : 0,
 		.repack = args->load.repack,
 		.no_mmap = args->load.loader == MP_LOADER_READ,
-		.runtime = MP_ADVICE_RUNTIME,
+		.runtime = MP_RUNTIME_LLAMA,
 		.metadata = MP_UNKNOWN,
 	};
 }
