@@ -6,8 +6,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "model/quant.h"
 
 static const struct mp_model_shape qwen_7b = {
@@ -204,7 +206,9 @@ static const struct repository {
 	  {"Q5_K_S", 5599298976},
 	  {"Q5_K_M", 5732992416},
 	  {"Q6_K", 6596011424},
-	  {"Q8_0", 8540775840}}},
+	  {"Q8_0", 8540775840},
+	  {"IQ4_XS", 4447667616},
+	  {"IQ4_NL", 4677993888}}},
 	{"bartowski/Llama-3.2-1B-Instruct-GGUF",
 	 "llama-3.2-1b",
 	 7831264,
@@ -281,12 +285,317 @@ static void test_bytes_of_repacking(void **state)
 				 rows[i].mib);
 }
 
+/* --- mixes ------------------------------------------------------------------- */
+
+static const char *type_of(const char *level, const struct mp_model_shape *shape, const char *name,
+			   uint64_t row)
+{
+	const uint64_t ne[MP_GGML_MAX_DIMS] = {row, 64, 1, 1};
+
+	return mp_quant_type_of(mp_quant_find(level, NULL), shape, name, 2, ne)->name;
+}
+
+/* By layer, a letter each: the last of the type's name, such as 4 of Q4_K, twice as many bits. */
+static void assert_layers(const char *level, const struct mp_model_shape *shape, const char *tensor,
+			  const char *expected)
+{
+	char name[64];
+
+	assert_int_equal(strlen(expected), shape->layers);
+	for (uint32_t i = 0; i < shape->layers; i++) {
+		snprintf(name, sizeof(name), "blk.%u.%s", i, tensor);
+		if (type_of(level, shape, name, 3584)[1] != expected[i])
+			fail_msg("%s %s: %s", level, name, type_of(level, shape, name, 3584));
+	}
+}
+
+static void test_mixes_by_layer(void **state)
+{
+	(void)state;
+	assert_layers("Q4_K_M", &qwen_7b, "attn_v.weight",
+		      "6664464464464464464464466666"
+		      "" /* 28 / 8 = 3, 7 * 28 / 8 = 24 */);
+	assert_layers("Q4_K_M", &qwen_7b, "ffn_down.weight", "6664464464464464464464466666");
+	assert_layers("Q5_K_M", &qwen_7b, "ffn_down.weight", "6665565565565565565565566666");
+	assert_layers("Q4_K_S", &qwen_7b, "attn_v.weight", "5555444444444444444444444444");
+	assert_layers("Q4_K_S", &qwen_7b, "ffn_down.weight", "5554444444444444444444444444");
+	assert_layers("Q3_K_M", &qwen_7b, "attn_v.weight", "5544444444444444444444444444");
+	assert_layers("Q3_K_M", &qwen_7b, "ffn_down.weight", "5444444444444444444444444444");
+	assert_layers("Q3_K_M", &qwen_7b, "attn_output.weight", "4444444444444444444444444444");
+	assert_layers("Q3_K_L", &qwen_7b, "ffn_down.weight", "5555555555555555555555555555");
+	assert_layers("Q3_K_S", &qwen_7b, "attn_v.weight", "3333333333333333333333333333");
+	assert_layers("Q2_K", &qwen_7b, "attn_v.weight", "4444444444444444444444444444");
+	assert_layers("Q2_K", &qwen_7b, "attn_q.weight", "2222222222222222222222222222");
+}
+
+static void test_mixes_by_model(void **state)
+{
+	struct mp_model_shape shape = qwen_7b;
+
+	(void)state;
+	shape.kv_heads = 14; /* only two heads share a value */
+	assert_string_equal(type_of("Q2_K", &shape, "blk.3.attn_v.weight", 3584), "Q3_K");
+	assert_string_equal(type_of("IQ4_XS", &shape, "blk.9.attn_v.weight", 3584), "IQ4_XS");
+	shape.layers = 80; /* llama.cpp takes it for 70B */
+	assert_string_equal(type_of("Q4_K_M", &shape, "blk.11.attn_v.weight", 3584), "Q5_K");
+	assert_string_equal(type_of("Q4_K_M", &shape, "blk.12.attn_v.weight", 3584), "Q6_K");
+	assert_string_equal(type_of("Q2_K", &shape, "blk.11.attn_v.weight", 3584), "Q5_K");
+	assert_string_equal(type_of("Q4_0", &shape, "blk.11.attn_v.weight", 3584), "Q4_0");
+	assert_string_equal(type_of("Q4_K_M", &shape, "blk.11.attn_k.weight", 3584), "Q4_K");
+	shape.kv_heads = shape.heads; /* and this for 65B */
+	assert_string_equal(type_of("Q4_K_M", &shape, "blk.11.attn_v.weight", 3584), "Q4_K");
+}
+
+static void test_output_and_embedding(void **state)
+{
+	struct mp_model_shape tied = qwen_7b;
+
+	(void)state;
+	tied.tied = true;
+	assert_string_equal(type_of("Q2_K", &qwen_7b, "output.weight", 3584), "Q6_K");
+	assert_string_equal(type_of("Q4_0", &qwen_7b, "output.weight", 3584), "Q6_K");
+	assert_string_equal(type_of("Q8_0", &qwen_7b, "output.weight", 3584), "Q8_0");
+	assert_string_equal(type_of("F16", &qwen_7b, "output.weight", 3584), "F16");
+	assert_string_equal(type_of("Q2_K", &qwen_7b, "output.weight", 896), "Q8_0");
+	assert_string_equal(type_of("Q5_0", &qwen_7b, "output.weight", 896), "Q8_0");
+	assert_string_equal(type_of("Q2_K", &qwen_7b, "token_embd.weight", 3584), "Q2_K");
+	assert_string_equal(type_of("Q2_K", &tied, "token_embd.weight", 3584), "Q6_K");
+	assert_string_equal(type_of("Q4_K_M", &qwen_7b, "output_norm.weight", 3584), "F32");
+}
+
+/* Rows of 896 are 28 blocks of 32, and no whole number of blocks of 256. */
+static void test_rows_that_do_not_fit(void **state)
+{
+	(void)state;
+	assert_string_equal(type_of("Q2_K", &qwen_05b, "blk.1.attn_q.weight", 896), "Q4_0");
+	assert_string_equal(type_of("Q3_K_S", &qwen_05b, "blk.1.attn_q.weight", 896), "Q4_0");
+	assert_string_equal(type_of("Q4_K_M", &qwen_05b, "blk.3.attn_q.weight", 896), "Q5_0");
+	assert_string_equal(type_of("Q4_K_M", &qwen_05b, "blk.0.attn_v.weight", 896), "Q8_0");
+	assert_string_equal(type_of("Q5_K_M", &qwen_05b, "blk.3.attn_q.weight", 896), "Q5_1");
+	assert_string_equal(type_of("Q6_K", &qwen_05b, "blk.3.attn_q.weight", 896), "Q8_0");
+	assert_string_equal(type_of("IQ4_XS", &qwen_05b, "blk.9.attn_q.weight", 896), "IQ4_NL");
+	assert_string_equal(type_of("Q4_K_M", &qwen_05b, "blk.3.ffn_down.weight", 4864), "Q4_K");
+	assert_string_equal(type_of("Q4_K_M", &qwen_05b, "blk.3.attn_q.weight", 100), "F16");
+	assert_string_equal(type_of("Q8_0", &qwen_05b, "blk.3.attn_q.weight", 33), "F16");
+}
+
+static void test_what_is_not_quantized(void **state)
+{
+	const struct mp_quant_level *level = mp_quant_find("Q4_K_M", NULL);
+	const uint64_t vector[MP_GGML_MAX_DIMS] = {3584, 1, 1, 1};
+
+	(void)state;
+	assert_string_equal(
+		mp_quant_type_of(level, &qwen_7b, "blk.0.attn_q.weight", 1, vector)->name, "F32");
+	assert_string_equal(
+		mp_quant_type_of(level, &qwen_7b, "blk.0.attn_q.weight", 2, vector)->name, "F32");
+	assert_string_equal(type_of("Q4_K_M", &qwen_7b, "blk.0.attn_q.bias", 3584), "F32");
+	assert_string_equal(type_of("F16", &qwen_7b, "blk.0.attn_norm.weight", 3584), "F32");
+	assert_string_equal(type_of("Q4_K_M", &qwen_7b, "blk.0.ffn_gate_inp.weight", 3584), "F32");
+	assert_string_equal(type_of("Q4_K_M", &qwen_7b, "weight", 3584), "F32");
+	assert_string_equal(type_of("Q4_K_M", &qwen_7b, "", 3584), "F32");
+}
+
+static void test_smaller_levels_that_are_larger(void **state)
+{
+	(void)state;
+	assert_true(size_of(&qwen_05b, "Q3_K_S").tensor_bytes <
+		    size_of(&qwen_05b, "Q2_K").tensor_bytes);
+	assert_true(size_of(&qwen_05b, "Q4_0").tensor_bytes <
+		    size_of(&qwen_05b, "Q3_K_M").tensor_bytes);
+}
+
+static void test_levels_are_in_order(void **state)
+{
+	size_t n;
+	const struct mp_quant_level *levels = mp_quant_levels(&n);
+	uint64_t last = 0;
+
+	(void)state;
+	assert_int_equal(n, 20);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bytes = size_of(&qwen_7b, levels[i].name).tensor_bytes;
+
+		assert_true(bytes >= last);
+		last = bytes;
+	}
+}
+
+static void test_finding_levels(void **state)
+{
+	struct mp_error err = {0};
+
+	(void)state;
+	assert_string_equal(mp_quant_find("q4_k_m", &err)->name, "Q4_K_M");
+	assert_int_equal(mp_quant_find("Q4_K_M", &err)->file_type, 15);
+	assert_null(mp_quant_find("Q4_K_X", &err));
+	assert_int_equal(err.exit_code, MP_EXIT_USAGE);
+	assert_string_equal(err.text,
+			    "there is no quantization level Q4_K_X (did you mean Q4_K_S?); there "
+			    "are Q2_K_S, Q2_K, Q3_K_S, Q3_K_M, Q3_K_L, IQ4_XS, Q4_0, IQ4_NL, "
+			    "Q4_K_S, Q4_K_M, Q4_1, Q5_0, Q5_K_S, Q5_K_M, Q5_1, Q6_K, Q8_0, F16, "
+			    "BF16, F32");
+	assert_null(mp_quant_find("", &err));
+}
+
+static void test_lists_of_levels(void **state)
+{
+	MP_FREE const struct mp_quant_level **list = NULL;
+	struct mp_error err = {0};
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(mp_quant_parse_list("Q6_K,q2_k,Q6_K", &list, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0]->name, "Q6_K");
+	assert_string_equal(list[1]->name, "Q2_K");
+	assert_int_equal(mp_quant_parse_list("Q6_K,,Q2_K", &list, &n, &err), -EINVAL);
+	assert_int_equal(mp_quant_parse_list("", &list, &n, &err), -EINVAL);
+	assert_int_equal(mp_quant_parse_list("Q6_K, Q2_K", &list, &n, &err), -EINVAL);
+	assert_int_equal(n, 2);
+	assert_int_equal(err.exit_code, MP_EXIT_USAGE);
+}
+
+/* --- the tensors ------------------------------------------------------------- */
+
+struct order {
+	char last[MP_GGUF_MAX_NAME];
+	int last_layer;
+	uint64_t weights;
+	size_t n;
+};
+
+/* As llama.cpp sorts them: by layer, those of none first, and by name. */
+static int check_order(void *data, const struct mp_model_tensor *tensor)
+{
+	struct order *order = data;
+	uint64_t weights = 1;
+	int layer = -1;
+
+	sscanf(tensor->name, "blk.%d.", &layer);
+	assert_true(layer > order->last_layer ||
+		    (layer == order->last_layer && strcmp(tensor->name, order->last) > 0));
+	for (size_t i = 0; i < MP_GGML_MAX_DIMS; i++)
+		weights *= tensor->ne[i];
+	order->last_layer = layer;
+	order->weights += weights;
+	order->n++;
+	snprintf(order->last, sizeof(order->last), "%s", tensor->name);
+	return 0;
+}
+
+static void test_order_and_number_of_weights(void **state)
+{
+	struct mp_model_shape shape = qwen_7b;
+	struct order order = {.last_layer = -1};
+
+	(void)state;
+	assert_int_equal(
+		mp_model_each_tensor(&shape, mp_quant_find("F32", NULL), check_order, &order), 0);
+	assert_int_equal(order.n, 339);
+	assert_int_equal(order.weights, mp_model_parameters(&shape));
+	order = (struct order){.last_layer = -1};
+	shape.qk_norm = true;
+	shape.tied = true;
+	assert_int_equal(
+		mp_model_each_tensor(&shape, mp_quant_find("F32", NULL), check_order, &order), 0);
+	assert_int_equal(order.n, 338 + 2 * 28);
+	assert_int_equal(order.weights, mp_model_parameters(&shape));
+	/* Rope factors are a table, and are not counted among the weights. */
+	order = (struct order){.last_layer = -1};
+	shape.rope_factors = true;
+	assert_int_equal(
+		mp_model_each_tensor(&shape, mp_quant_find("F32", NULL), check_order, &order), 0);
+	assert_int_equal(order.weights, mp_model_parameters(&shape) + 64);
+}
+
+static int stop_at_third(void *data, const struct mp_model_tensor *tensor)
+{
+	int *n = data;
+
+	(void)tensor;
+	return ++*n == 3 ? 77 : 0;
+}
+
+static void test_walk_can_be_ended(void **state)
+{
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(
+		mp_model_each_tensor(&qwen_7b, mp_quant_find("F16", NULL), stop_at_third, &n), 77);
+	assert_int_equal(n, 3);
+}
+
+static void test_models_that_cannot_be(void **state)
+{
+	const struct mp_quant_level *level = mp_quant_find("F32", NULL);
+	struct mp_model_size size = {.n_tensors = 7};
+	struct mp_model_shape shape = qwen_7b;
+
+	(void)state;
+	shape.layers = UINT32_MAX; /* would take for ever, too */
+	assert_int_equal(mp_model_size(&shape, level, &size), -EOVERFLOW);
+	shape = qwen_7b;
+	shape.kv_heads = 0;
+	assert_int_equal(mp_model_size(&shape, level, &size), -EOVERFLOW);
+	shape = (struct mp_model_shape){
+		.layers = MP_MAX_LAYERS,
+		.hidden = MP_MAX_WIDTH,
+		.ff = MP_MAX_WIDTH,
+		.heads = MP_MAX_WIDTH,
+		.kv_heads = MP_MAX_WIDTH,
+		.head_dim = 1,
+		.vocab = MP_MAX_WIDTH,
+	};
+	assert_int_equal(mp_model_size(&shape, level, &size), -EOVERFLOW);
+	assert_int_equal(size.n_tensors, 7);
+	assert_int_equal(mp_model_size(&shape, mp_quant_find("Q4_0", NULL), &size), 0);
+}
+
+/* What models.yaml may name, and what there is. */
+static void test_levels_of_models_yaml(void **state)
+{
+	size_t n;
+	const struct mp_quant_level *levels = mp_quant_levels(&n);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++) {
+		MP_MODELS struct mp_models models = {0};
+		struct mp_text MP_TEXT text = {0};
+		struct mp_error err = {0};
+
+		mp_text_printf(&text,
+			       "version: 1\nmodels:\n"
+			       "- {id: a, source: b, architecture: llama, layers: 1, hidden: 64, "
+			       "ff: 64, heads: 1, kv_heads: 1, vocab: 64, context_length: 64, "
+			       "files: {%s: x}}\n",
+			       levels[i].name);
+		if (mp_models_parse(&models, "m.yaml", text.data, text.len, &err))
+			fail_msg("%s", err.text);
+		assert_string_equal(models.items[0].paths[0].level, levels[i].name);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_of_published_files),
 		cmocka_unit_test(test_shipped_models_against_published_files),
 		cmocka_unit_test(test_bytes_of_repacking),
+		cmocka_unit_test(test_mixes_by_layer),
+		cmocka_unit_test(test_mixes_by_model),
+		cmocka_unit_test(test_output_and_embedding),
+		cmocka_unit_test(test_rows_that_do_not_fit),
+		cmocka_unit_test(test_what_is_not_quantized),
+		cmocka_unit_test(test_smaller_levels_that_are_larger),
+		cmocka_unit_test(test_levels_are_in_order),
+		cmocka_unit_test(test_finding_levels),
+		cmocka_unit_test(test_lists_of_levels),
+		cmocka_unit_test(test_order_and_number_of_weights),
+		cmocka_unit_test(test_walk_can_be_ended),
+		cmocka_unit_test(test_models_that_cannot_be),
+		cmocka_unit_test(test_levels_of_models_yaml),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

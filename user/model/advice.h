@@ -12,6 +12,14 @@
 #define MP_ADVICE_CONTEXT 4096 /* tokens */
 #define MP_ADVICE_UBATCH 512   /* tokens at a time: llama.cpp's default */
 
+/* What programs take without a model, measured: docs/models.md, Advice. */
+#define MP_RUNTIME_LLAMA (16ULL << 20) /* llama.cpp by itself */
+#define MP_METADATA_PER_TOKEN 360      /* of the vocabulary, in llama.cpp */
+/* Of a file whose weights do not fit, what each token has read again: measured, docs/models.md. */
+#define MP_ADVICE_REREAD 0.9
+/* A rise of perplexity up to which a level answers well enough: Q3_K_M is below, Q3_K_S above. */
+#define MP_PASSABLE_RISE 1.0
+
 enum mp_kv_type {
 	MP_KV_F16 = 0,
 	MP_KV_Q8_0,
@@ -50,19 +58,26 @@ struct mp_level_advice {
 	uint64_t tensor_bytes;
 	uint64_t kv, compute, repack, runtime, metadata;
 	uint64_t must;	      /* anonymous memory, beyond used and margin */
-	uint64_t comfortable; /* must, and the weights that are mapped */
+	uint64_t comfortable; /* must, and the mapped weights that each pass reads */
 	enum mp_fit fit;
 	uint64_t most_context; /* tokens with which it would be comfortable; 0: with none */
-	double most_per_s; /* passes (tokens) a second when it thrashes: disk / (0.9 x weights);
-			      NAN: not known or not bound */
+	/* Passes (tokens) a second when it thrashes: disk / (0.9 x mapped weights); NAN: not known,
+	   or not bound by the disk. */
+	double most_per_s;
 };
 
 struct mp_advice {
 	struct mp_level_advice *levels; /* in the order of the table */
 	size_t n;
-	const struct mp_level_advice *best; /* NULL: none is comfortable */
+	const struct mp_level_advice *best; /* quality among those that fit; NULL: none does */
 };
 
+/* Of `limit`, what is left free unless it is said: a tenth, at most 500 MiB. */
+uint64_t mp_advice_margin(uint64_t limit);
+/* What the model may take: the limit less what is in use and the margin. */
+uint64_t mp_advice_usable(const struct mp_advice_input *input);
+
+/* UINT64_MAX: more than that. */
 uint64_t mp_kv_bytes(const struct mp_model_shape *shape, uint32_t context, enum mp_kv_type type);
 uint64_t mp_compute_bytes(const struct mp_model_shape *shape, uint32_t n_ubatch);
 
@@ -75,13 +90,19 @@ void mp_advice_free(struct mp_advice *advice);
 int mp_advise_file(const struct mp_advice_input *input, struct mp_advice *ret,
 		   struct mp_error *err);
 
-/* The largest model of `models` that has a comfortable level there; NULL: none. `*ret_level` is
-   that level. */
+/*
+ * The model of `models` to take instead: smaller, of the same architecture and of passable quality
+ * if there is one, and the largest of those. NULL: none is comfortable there. `*ret_level` is the
+ * level of it.
+ */
 const struct mp_model *mp_advise_smaller(const struct mp_advice_input *input,
 					 const struct mp_models *models,
 					 const struct mp_quant_level **ret_level);
 
-/* One sentence: what to take, or that none fits and what would. `smaller` may be NULL. */
+/* The best that fits costs so much quality that a smaller model may be the better choice. */
+bool mp_advice_is_poor(const struct mp_advice *advice);
+
+/* In a sentence or three: what to take, or that none fits and what would. `smaller` may be NULL. */
 void mp_advice_sentence(struct mp_text *out, const struct mp_advice_input *input,
 			const struct mp_advice *advice, const struct mp_model *smaller,
 			const struct mp_quant_level *smaller_level);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mixes are facts of llama.cpp's src/llama-quant.cpp, as it quantizes without an importance
- * matrix and without options; docs/models.md has them as a table.
+ * The mixes are facts of llama.cpp's src/llama-quant.cpp, as it quantizes without options and,
+ * where nothing else is said, without an importance matrix; docs/models.md has them as a table.
  */
 #include <errno.h>
 #include <math.h>
@@ -66,9 +66,9 @@ static const struct mp_quant_rule q3_k_l[] = {
 	{ROLE_ATTN_OUTPUT, EVERYWHERE, MP_GGML_Q5_K},
 	{ROLE_FFN_DOWN, EVERYWHERE, MP_GGML_Q5_K},
 };
+/* With an importance matrix, without which nobody publishes them. */
 static const struct mp_quant_rule iq4[] = {
 	{ROLE_ATTN_V, WHERE_GROUPED, MP_GGML_Q5_K},
-	{ROLE_FFN_DOWN, FIRST_EIGHTH, MP_GGML_Q5_K},
 };
 static const struct mp_quant_rule q4_k_s[] = {
 	{ROLE_ATTN_V, FIRST_FOUR, MP_GGML_Q5_K},
