@@ -279,10 +279,12 @@ static void test_csv(void **state)
 		"timestamp,test_mode,duration,model_id,start_memory_percent,peak_memory_percent,"
 		"end_memory_percent,model_load_time,avg_memory_percent,min_available_gb,volatility,"
 		"outcome,limit_bytes,profile_name,requested_percent,achieved_percent,trend,"
-		"oom_kills,verdict\r\n"
+		"oom_kills,verdict,model_file,loader,level,file_bytes,tensor_bytes,predicted,"
+		"load_warm,passes,pass_p50,pass_max,peak_rss,peak_anon,peak_file,peak_group,"
+		"major_faults,read_bytes,reread_bytes,perplexity\r\n"
 		"2026-11-22T23:35:22.000000Z,burst,1.235,\"'=cmd|' /C calc'!A0\",25.000,50.000,"
 		"25.000,,33.333,0.537,25.000,oom_killed,1073741824,\"a \"\"b\"\", c\nd ?\",50.000,"
-		"50.000,unknown,1,Ended\r\n");
+		"50.000,unknown,1,Ended,,,,,,,,,,,,,,,,,,\r\n");
 }
 
 static void test_csv_of_several(void **state)

@@ -155,6 +155,7 @@ static void fill(struct whole *w)
 				.limit_bytes = 1000 * MIB},
 		.quantization = {.current_optimal = "Q2_K",
 				 .advice = "Take Q2_K",
+				 .usable = 900 * MIB,
 				 .levels = w->levels,
 				 .n_levels = 2},
 		.model = {.file = "/models/a \"b\".gguf",
@@ -205,6 +206,7 @@ static void expect_levels(const struct mp_memory_report *r)
 
 	assert_string_equal(r->quantization.current_optimal, "Q2_K");
 	assert_string_equal(r->quantization.advice, "Take Q2_K");
+	assert_int_equal(r->quantization.usable, 900 * MIB);
 	assert_int_equal(r->quantization.n_levels, 2);
 	assert_string_equal(levels[0].level, "Q2_K");
 	assert_int_equal(levels[0].repack, 0);
@@ -336,6 +338,99 @@ static void test_refused(void **state)
 		"levels[0].kv");
 }
 
+/* --- CSV ------------------------------------------------------------------------------------ */
+
+/* A line for each run, with the figures of its part of the time. */
+static void test_csv_has_a_line_a_run(void **state)
+{
+	MP_TEXT struct mp_text out = {0};
+	struct whole w;
+
+	(void)state;
+	fill(&w);
+	mp_report_write_csv(&out, &w.r);
+	assert_string_equal(
+		strstr(out.data, "\r\n") + 2,
+		"2026-11-22T23:35:23.000000Z,quantization,5.000,qwen2.5-0.5b,50.000,100.000,100."
+		"000,"
+		"1.235,75.000,0.000,50.000,thrash,1048576000,,,,unknown,,,\"/models/a "
+		"\"\"b\"\".gguf\","
+		"mmap,Q4_K_M,992000001,987654321,thrash,0.346,101,0.793000,1.200000,1038090240,"
+		"315621376,722468864,1048576000,4711,9437184000,8388608000,0.1754\r\n"
+		"2026-11-22T23:35:29.000000Z,quantization,1.000,qwen2.5-0.5b,25.000,25.000,25.000,,"
+		"25.000,0.786,0.000,oom_killed,1048576000,,,,unknown,,,\"/models/a "
+		"\"\"b\"\".gguf\","
+		"mmap,,,,,,0,,,,,,,,,,\r\n");
+}
+
+/* One run is the report itself. */
+static void test_csv_of_one_run(void **state)
+{
+	MP_TEXT struct mp_text out = {0};
+	struct whole w;
+
+	(void)state;
+	fill(&w);
+	w.r.model.n_runs = 1;
+	mp_report_write_csv(&out, &w.r);
+	assert_non_null(strstr(out.data, "\r\n2026-11-22T23:35:22.000000Z,quantization,8.000,"
+					 "qwen2.5-0.5b,0.000,100.000,25.000,1.235,"));
+	assert_null(strstr(out.data, "oom_killed,"));
+}
+
+/* --- traces --------------------------------------------------------------------------------- */
+
+static void expect_span(const struct mp_text *out, const char *name, const char *ts,
+			const char *duration)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "{\"name\":\"%s\",\"ph\":\"X\",\"ts\":%s,\"pid\":4194305,\"tid\":4194306,\"cat\":"
+		 "\"model\",\"dur\":%s",
+		 name, ts, duration);
+	if (!strstr(out->data, text))
+		fail_msg("no %s", text);
+}
+
+/* The warm load ends where the first pass begins, and a pass where the next one does. */
+static void test_trace_has_a_track_of_the_model(void **state)
+{
+	MP_TEXT struct mp_text out = {0};
+	struct whole w;
+
+	(void)state;
+	fill(&w);
+	w.passes[0].duration_ns = 900 * MS;
+	mp_report_write_trace(&out, &w.r);
+	assert_non_null(strstr(out.data, "{\"name\":\"thread_name\",\"ph\":\"M\",\"ts\":0.000,"
+					 "\"pid\":4194305,\"tid\":4194306,\"args\":{\"name\":"
+					 "\"model\"}}"));
+	expect_span(&out, "Q4_K_M", "1000000.000", "5000000.000,\"args\":{\"outcome\":\"thrash\"");
+	expect_span(&out, "load, cold", "1000000.000", "1234567.891}");
+	expect_span(&out, "load, warm", "2654321.088", "345678.912}");
+	expect_span(&out, "pass", "3000000.000", "793000.000}");
+	expect_span(&out, "pass", "3793000.000", "1200000.000}");
+	expect_span(&out, "model", "7000000.000", "1000000.000,\"args\":{\"outcome\":");
+}
+
+/* Whatever a file says of a run: nothing of it reaches beyond its end. */
+static void test_trace_of_a_run_that_cannot_be(void **state)
+{
+	MP_TEXT struct mp_text out = {0};
+	struct whole w;
+
+	(void)state;
+	fill(&w);
+	w.runs[0].end_ns = 2 * SEC;
+	w.runs[1].end_ns = SEC;
+	mp_report_write_trace(&out, &w.r);
+	expect_span(&out, "Q4_K_M", "1000000.000", "1000000.000,");
+	expect_span(&out, "load, cold", "1000000.000", "1000000.000}");
+	expect_span(&out, "model", "7000000.000", "0.000,");
+	assert_null(strstr(out.data, "\"dur\":-"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +438,10 @@ int main(void)
 		cmocka_unit_test(test_levels_have_what_was_measured),
 		cmocka_unit_test(test_without_a_model),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_csv_has_a_line_a_run),
+		cmocka_unit_test(test_csv_of_one_run),
+		cmocka_unit_test(test_trace_has_a_track_of_the_model),
+		cmocka_unit_test(test_trace_of_a_run_that_cannot_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

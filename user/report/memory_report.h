@@ -165,6 +165,7 @@ struct mp_memory_report {
 	struct {
 		const char *current_optimal; /* or NULL: not known, or none fits */
 		const char *advice;	     /* a sentence, or NULL */
+		uint64_t usable; /* limit less what others use and the margin; 0: not known */
 		struct mp_quantization_row *levels;
 		size_t n_levels;
 	} quantization;

@@ -6,7 +6,7 @@
 #include "report/json.h"
 #include "report/memory_report.h"
 
-/* Every field of the report but the long ones (model, samples and events) into the object that is open. */
+/* Every field of the report but the long ones (model, samples, events) into the open object. */
 void mp_report_write_figures(struct mp_json *j, const struct mp_memory_report *report);
 
 #endif

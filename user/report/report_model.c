@@ -168,6 +168,7 @@ void mp_report_write_quantization(struct mp_json *j, const struct mp_memory_repo
 	mp_json_object(j, "quantization");
 	mp_json_string(j, "current_optimal", r->quantization.current_optimal);
 	mp_json_string(j, "advice", r->quantization.advice);
+	mp_json_u64(j, "usable", r->quantization.usable ? r->quantization.usable : MP_UNKNOWN);
 	mp_json_array(j, "levels");
 	for (size_t i = 0; i < r->quantization.n_levels; i++)
 		write_level(j, r, &r->quantization.levels[i]);
@@ -312,12 +313,14 @@ void mp_report_read_quantization(const struct mp_fields *o, struct mp_memory_rep
 {
 	struct mp_fields quantization = mp_fields_object(o, "quantization");
 	const json_t *array = mp_fields_array(&quantization, "levels");
+	uint64_t usable = mp_fields_u64(&quantization, "usable");
 	size_t n = json_array_size(array);
 	struct mp_quantization_row *levels =
 		n ? mp_reading_block(o->reading, n, sizeof(*levels)) : NULL;
 
 	r->quantization.current_optimal = mp_fields_string(&quantization, "current_optimal");
 	r->quantization.advice = mp_fields_string(&quantization, "advice");
+	r->quantization.usable = usable == MP_UNKNOWN ? 0 : usable;
 	for (size_t i = 0; levels && i < n && !o->reading->status; i++) {
 		struct mp_fields item = mp_fields_item(&quantization, "levels", array, i);
 

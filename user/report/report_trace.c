@@ -9,7 +9,8 @@
 #include "report/json.h"
 #include "report/memory_report.h"
 
-#define SELF 4194305 /* what counters and phases are shown under: no process can have this id */
+#define SELF 4194305	 /* what counters and phases are shown under: no process can have this id */
+#define MODEL (SELF + 1) /* the track of what a model does */
 #define MAX_NESTED 256
 
 static double us(uint64_t ns)
@@ -73,6 +74,84 @@ static void put_phase(struct mp_json *j, const struct mp_memory_phase *p)
 	mp_json_object_end(j);
 	mp_json_object_end(j);
 }
+
+/* --- a model: its runs, and in them its loads and passes ------------------------------- */
+
+static void put_model_span(struct mp_json *j, const char *name, uint64_t start_ns, uint64_t end_ns)
+{
+	begin(j, name, "X", start_ns, SELF, MODEL);
+	mp_json_string(j, "cat", "model");
+	mp_json_fixed(j, "dur", us(end_ns - start_ns), 3);
+}
+
+static void put_part(struct mp_json *j, const char *name, uint64_t start_ns, uint64_t length_ns,
+		     uint64_t end_ns)
+{
+	uint64_t left = start_ns < end_ns ? end_ns - start_ns : 0;
+
+	put_model_span(j, name, start_ns, start_ns + (length_ns < left ? length_ns : left));
+	mp_json_object_end(j);
+}
+
+/* The cold load begins the run, the warm one ends where the first pass begins: `end_ns`. */
+static void put_loads(struct mp_json *j, const struct mp_model_run *run, uint64_t end_ns)
+{
+	uint64_t cold = run->load_cold_ns == MP_UNKNOWN ? 0 : run->load_cold_ns;
+	uint64_t warm_at = run->start_ns + cold;
+
+	if (cold)
+		put_part(j, "load, cold", run->start_ns, cold, end_ns);
+	if (run->load_warm_ns == MP_UNKNOWN)
+		return;
+	if (run->n_passes && end_ns > run->load_warm_ns && end_ns - run->load_warm_ns > warm_at)
+		warm_at = end_ns - run->load_warm_ns;
+	put_part(j, "load, warm", warm_at, run->load_warm_ns, end_ns);
+}
+
+/* When pass `i` begins, or the run ends. */
+static uint64_t pass_at(const struct mp_model_run *run, size_t i, uint64_t end_ns)
+{
+	return i < run->n_passes && run->passes[i].t_ns < end_ns ? run->passes[i].t_ns : end_ns;
+}
+
+static void put_passes(struct mp_json *j, const struct mp_model_run *run, uint64_t end_ns)
+{
+	for (size_t i = 0; i < run->n_passes && run->passes[i].t_ns < end_ns; i++)
+		put_part(j, "pass", run->passes[i].t_ns, run->passes[i].duration_ns,
+			 pass_at(run, i + 1, end_ns));
+}
+
+static void put_run(struct mp_json *j, const struct mp_memory_report *r,
+		    const struct mp_model_run *run)
+{
+	uint64_t end = run->end_ns == MP_UNKNOWN ? r->duration_ns : run->end_ns;
+
+	end = end > run->start_ns ? end : run->start_ns;
+	put_model_span(j, run->level ?: "model", run->start_ns, end);
+	mp_json_object(j, "args");
+	mp_json_string(j, "outcome", mp_outcome_name(run->outcome));
+	mp_json_u64(j, "limit", run->limit);
+	mp_json_u64(j, "peak_rss", run->peak_rss);
+	mp_json_object_end(j);
+	mp_json_object_end(j);
+	put_loads(j, run, pass_at(run, 0, end));
+	put_passes(j, run, end);
+}
+
+static void put_model(struct mp_json *j, const struct mp_memory_report *r)
+{
+	if (!r->model.n_runs)
+		return;
+	begin(j, "thread_name", "M", 0, SELF, MODEL);
+	mp_json_object(j, "args");
+	mp_json_string(j, "name", "model");
+	mp_json_object_end(j);
+	mp_json_object_end(j);
+	for (size_t i = 0; i < r->model.n_runs; i++)
+		put_run(j, r, &r->model.runs[i]);
+}
+
+/* --- instants --------------------------------------------------------------------------- */
 
 static void put_args(struct mp_json *j, const struct mp_report_mark *m)
 {
@@ -197,6 +276,7 @@ void mp_report_write_trace(struct mp_text *out, const struct mp_memory_report *r
 		put_phase(&j, &r->phases[i]);
 	for (size_t i = 0; i < r->n_samples; i++)
 		put_sample(&j, &r->samples[i]);
+	put_model(&j, r);
 	put_spans(&j, r);
 	for (size_t i = 0; i < r->n_marks; i++) {
 		if (!is_span(&r->marks[i]))
