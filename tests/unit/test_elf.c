@@ -278,6 +278,31 @@ static void test_match_stops(void **state)
 	assert_int_equal(hits.n, 2);
 }
 
+#define PART(name)                                                                                 \
+	"__asm__(\".type " name ",@function\\n" name ": nop; ret\\n.size " name ", 2\");\n"
+
+/* They are jumped to: a return probe there would overwrite whatever is on the stack. */
+static void test_cold_parts_are_no_functions(void **state)
+{
+	const struct dir *dir = *state;
+	MP_ELF struct mp_elf *elf = NULL;
+
+	compile(dir, "gcc", "cold", "-shared -fPIC",
+		"int load(int x) { return x; } int load_cold(int x) { return x + 1; }\n"
+		"int _ZN2ns4loadEi(int x) { return x + 2; }\n" PART("load.cold") PART("load.cold.7")
+			PART("load.part.0.cold") PART("load.colder.cold") PART("_ZN2ns4loadEi.cold")
+				PART("_ZN2ns4loadEi.isra.0.cold") PART("load.colder")
+					PART("load.part.0"));
+	elf = open_in(dir, "cold", "");
+	check_match(elf, "load", "0=load ");
+	check_match(elf, "ns::load", "0=_ZN2ns4loadEi<ns::load(int)> ");
+	check_match(elf, "ns::*", "0=_ZN2ns4loadEi<ns::load(int)> ");
+	check_match(elf, "load.cold", "");
+	check_match(elf, "load.p*", "0=load.part.0 ");
+	check_match(elf, "load.c*", "0=load.colder ");
+	check_match(elf, "load_c*", "0=load_cold ");
+}
+
 /* The address space of a program that is not PIE differs from the file's. */
 static void test_offsets(void **state)
 {
@@ -780,6 +805,7 @@ int main(void)
 		cmocka_unit_test(test_match_names),
 		cmocka_unit_test(test_match_aliases),
 		cmocka_unit_test(test_match_stops),
+		cmocka_unit_test(test_cold_parts_are_no_functions),
 		cmocka_unit_test(test_offsets),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_hostile_names),

@@ -66,7 +66,8 @@ typedef int (*mp_elf_symbol_fn)(void *data, size_t pattern, const struct mp_elf_
  * name without its @VERSION, by the demangled name, or by the demangled name
  * without parameters. Symbols come from .symtab, else .dynsym plus the debug
  * file's .symtab. Matches come by rising offset. Each (pattern, file offset) is reported once; of
- * aliases the first global one in the symbol table. One pass over the symbols, whatever the number
+ * aliases the first global one in the symbol table. Parts of functions that gcc has moved away
+ * ("f.cold") are no functions, and match nothing. One pass over the symbols, whatever the number
  * of patterns: exact names cost a lookup, only globs and possible demangled matches are tried in
  * turn.
  */

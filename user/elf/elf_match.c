@@ -517,6 +517,25 @@ static int match_name(const struct matcher *m, struct spelling *s, hit_fn hit, v
 	return r;
 }
 
+/*
+ * "f.cold", "f.cold.1": what gcc has moved out of f as unlikely. f jumps there in mid-course, with
+ * anything on top of the stack: a return probe would take that for the return address, overwrite
+ * it, and so crash the program. And the call is counted at f.
+ */
+static bool is_cold_part(const char *name, size_t len)
+{
+	static const char mark[] = ".cold";
+	const size_t mark_len = sizeof(mark) - 1;
+	const char *end = name + len;
+
+	for (const char *at = name; (at = memmem(at, (size_t)(end - at), mark, mark_len));) {
+		at += mark_len;
+		if (at == end || *at == '.')
+			return true;
+	}
+	return false;
+}
+
 /* First pass: which functions match at all. */
 struct search {
 	const struct matcher *matcher;
@@ -537,7 +556,7 @@ static int collect(void *data, const struct mp_elf_function *fn)
 	MP_CLEANUP(spelling_free) struct spelling s;
 	int r = spelling_init(&s, fn->name);
 
-	if (!r)
+	if (!r && !is_cold_part(fn->name, s.base_len))
 		r = match_name(search->matcher, &s, stop_at_hit, NULL);
 	return r > 0 ? mp_elf_functions_add(&search->found, fn) : r;
 }
