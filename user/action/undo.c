@@ -208,21 +208,6 @@ static int remove_folder(const char *path, uint64_t deadline_ns)
 	return 0;
 }
 
-/* Nothing is followed out of it: links are removed, not what they name. */
-static int remove_files(const char *path)
-{
-	MP_CLOSEDIR DIR *dir = opendir(path);
-	struct dirent *file;
-
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((file = readdir(dir))) {
-		if (strcmp(file->d_name, ".") != 0 && strcmp(file->d_name, "..") != 0)
-			unlinkat(dirfd(dir), file->d_name, 0);
-	}
-	return rmdir(path) < 0 ? -errno : 0;
-}
-
 static int undo_entry(struct entry *entry, uint64_t deadline_ns)
 {
 	int err = -EINVAL;
@@ -237,8 +222,6 @@ static int undo_entry(struct entry *entry, uint64_t deadline_ns)
 		err = remove_file(entry->path);
 	else if (entry->kind == MP_UNDO_RMDIR || entry->kind == MP_UNDO_RMDIR_LATER)
 		err = remove_folder(entry->path, deadline_ns);
-	else if (entry->kind == MP_UNDO_RMFILES)
-		err = remove_files(entry->path);
 	if (!err || entry->kind != MP_UNDO_RMDIR_LATER)
 		set_state(entry, ENTRY_FREE);
 	return err;

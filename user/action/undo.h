@@ -25,7 +25,6 @@ enum mp_undo_kind {
 	MP_UNDO_RMDIR,	     /* a folder or cgroup that was made here, when it is empty */
 	MP_UNDO_RMDIR_LATER, /* a cgroup that others live in, who may outlive the monitor: when the
 				last of them has left, however long that takes */
-	MP_UNDO_RMFILES, /* a folder that was made here for files alone, with these */
 	MP_UNDO_KIND_COUNT
 };
 

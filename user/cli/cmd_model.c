@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/names.h"
 #include "base/size.h"
 #include "cli/model_run.h"
 #include "harness/patterns.h"
@@ -11,18 +10,6 @@
 #define AFTER_NS 600000000000ULL /* passes go on until the pattern ends, which ends them */
 
 /* --- options ------------------------------------------------------------------------- */
-
-static int set_mode(void *state, const char *value, struct mp_error *err)
-{
-	struct mp_model_args *args = state;
-
-	args->h.o.pattern = mp_pattern_find(value);
-	return args->h.o.pattern ? 0
-				 : mp_fail(err, MP_EXIT_USAGE, EINVAL,
-					   "--mode %s: it is staircase, burst, sawtooth or "
-					   "allocate_full",
-					   value);
-}
 
 static int set_test_duration(void *state, const char *value, struct mp_error *err)
 {
@@ -34,7 +21,7 @@ static const struct mp_option options[] = {
 	{"model", 'm', "FILE", "a GGUF file", mp_model_set_file},
 	{"quant", 0, "LEVEL", "of --model-id (Q4_K_M)", mp_model_set_quant},
 	{"mode", 0, "MODE", "a pattern beside it: staircase, burst, sawtooth or allocate_full",
-	 set_mode},
+	 mp_harness_set_mode},
 	{"test-duration", 0, "TIME", "of the pattern, unless its own times say otherwise (60)",
 	 set_test_duration},
 	{"passes", 0, "N", "without --mode: so many over all weights (10)", mp_model_set_passes},

@@ -139,7 +139,7 @@ static enum mp_outcome outcome_of(const struct series *s)
 
 /* --- levels, one after the other ---------------------------------------------------------------- */
 
-static int run_level(struct mp_model_args *args, const struct mp_model_file *file, struct series *s,
+static int run_level(struct mp_model_args *args, struct mp_model_file *file, struct series *s,
 		     struct mp_error *err)
 {
 	const struct mp_memory_report *earlier = s->last ? mp_harness_report(s->last) : NULL;

@@ -14,6 +14,7 @@ struct mp_harness_args {
 	struct mp_save_args save;
 };
 
+int mp_harness_set_mode(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_step_size(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_interval(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_steps(void *args, const char *value, struct mp_error *err);

@@ -176,23 +176,25 @@ int mp_model_args_file(struct mp_model_args *args, const struct mp_quant_level *
 		.tell = tell,
 		.data = (void *)args->cli,
 	};
-	int error = 0;
+	int error;
 
 	if (args->file)
 		return mp_model_file_open(args->file, ret, err);
-	if (!o.dir && !args->room.dir)
-		error = mp_model_room_make(&args->room, err);
-	o.dir = o.dir ? o.dir : args->room.dir;
 	if (!level)
 		level = args->n_levels ? args->levels[0] : mp_quant_find(DEFAULT_LEVEL, err);
-	return error ?: mp_model_file_get(args->model, level, &o, ret, err);
+	error = mp_model_file_get(args->model, level, &o, ret, err);
+	if (!error && ret->is_temporary)
+		error = mp_model_room_note(&args->room, ret->path, err);
+	return error;
 }
 
 void mp_model_args_let_go(struct mp_model_args *args, struct mp_model_file *file)
 {
-	if (file->path && file->is_synthesized && args->room.dir)
-		unlink(file->path);
+	bool was_temporary = file->is_temporary;
+
 	mp_model_file_release(file);
+	if (was_temporary)
+		mp_model_room_forget(&args->room);
 }
 
 /* --- the loader ---------------------------------------------------------------------------- */
@@ -362,7 +364,6 @@ int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, ch
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "--env and --limit: a device has one limit; give one of them");
 	args->cli = cli;
-	args->room.slot = -1;
 	if (!args->context_given)
 		args->load.context = MP_ADVICE_CONTEXT;
 	args->load.repack = !args->no_repack;
@@ -375,7 +376,7 @@ int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, ch
 	return error;
 }
 
-void mp_model_args_rehearsal(const struct mp_model_args *args, const struct mp_model_file *file,
+void mp_model_args_rehearsal(const struct mp_model_args *args, struct mp_model_file *file,
 			     struct mp_rehearsal_options *ret)
 {
 	*ret = (struct mp_rehearsal_options){
@@ -394,7 +395,7 @@ void mp_model_args_free(void *state)
 {
 	struct mp_model_args *args = state;
 
-	mp_model_room_remove(&args->room);
+	mp_model_room_end(&args->room);
 	mp_models_free(&args->models);
 	free(args->levels);
 	free(args->own_exec);

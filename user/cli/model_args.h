@@ -86,7 +86,7 @@ void mp_model_args_alone(struct mp_model_args *args);
 int mp_model_args_device(struct mp_model_args *args, uint64_t file_bytes, struct mp_error *err);
 
 /* What a run of that file is; `args` lives longer. */
-void mp_model_args_rehearsal(const struct mp_model_args *args, const struct mp_model_file *file,
+void mp_model_args_rehearsal(const struct mp_model_args *args, struct mp_model_file *file,
 			     struct mp_rehearsal_options *ret);
 
 #endif

@@ -24,7 +24,7 @@ static void note_context(const struct mp_model_args *args, const struct mp_rehea
 	mp_cli_note((void *)args->cli, note);
 }
 
-int mp_model_rehearse(struct mp_model_args *args, const struct mp_model_file *file,
+int mp_model_rehearse(struct mp_model_args *args, struct mp_model_file *file,
 		      const struct mp_memory_report *earlier, struct mp_model_rehearsed *ret,
 		      struct mp_error *err)
 {

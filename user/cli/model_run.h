@@ -14,7 +14,7 @@ struct mp_model_rehearsed {
 	bool has_failed; /* the loader did, or somebody ended it */
 	char sentence[MP_MODEL_SENTENCE];
 };
-int mp_model_rehearse(struct mp_model_args *args, const struct mp_model_file *file,
+int mp_model_rehearse(struct mp_model_args *args, struct mp_model_file *file,
 		      const struct mp_memory_report *earlier, struct mp_model_rehearsed *ret,
 		      struct mp_error *err);
 void mp_model_rehearsed_free(struct mp_model_rehearsed *done);

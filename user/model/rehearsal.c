@@ -12,9 +12,8 @@
 #include "model/loader.h"
 
 #define CELLS 256 /* a KV cache is a multiple of it */
-/* The loader itself, with its libraries; a program like llama.cpp. */
+/* The loader itself, with its libraries. */
 #define LOADER_BYTES (9ULL << 20)
-#define PROGRAM_BYTES (64ULL << 20)
 #define MAX_ARGS 24
 
 /* --- the command ---------------------------------------------------------------------- */
@@ -68,7 +67,7 @@ static int make_words(const struct mp_rehearsal_options *o, char ***ret, struct 
 	words = calloc(MAX_ARGS, sizeof(*words));
 	error = words ? own_words(o, words) : -ENOMEM;
 	if (error)
-		mp_words_free(words);
+		mp_rehearsal_words_free(words);
 	else
 		*ret = words;
 	return error;
@@ -173,7 +172,7 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		.n_ubatch = load->context ? MP_ADVICE_UBATCH : 0,
 		.repack = load->repack && load->loader != MP_LOADER_READ,
 		.no_mmap = load->loader == MP_LOADER_READ,
-		.runtime = is_exec ? PROGRAM_BYTES : LOADER_BYTES,
+		.runtime = is_exec ? MP_RUNTIME_LLAMA : LOADER_BYTES,
 		.metadata = is_exec ? MP_UNKNOWN : 0,
 	};
 	struct mp_advice advice;
@@ -207,6 +206,8 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 		mp_rehearsal_free(r);
 		return error;
 	}
+	/* What is mapped of it would stay in the cache, and in this process's memory. */
+	mp_gguf_close(&options->file->gguf);
 	if (points) {
 		r->monitor_args[0] = "--points";
 		r->monitor_args[1] = points;
@@ -220,7 +221,7 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 
 void mp_rehearsal_free(struct mp_rehearsal *r)
 {
-	mp_words_free(r->words);
+	mp_rehearsal_words_free(r->words);
 	mp_load_page_free(r->page);
 	mp_close_p(&r->page_fd);
 	*r = (struct mp_rehearsal){.page_fd = -1};

@@ -16,7 +16,7 @@
 #define MP_REHEARSAL_THRASH_PCT 10
 
 struct mp_rehearsal_options {
-	const struct mp_model_file *file;
+	struct mp_model_file *file; /* its header is closed by mp_rehearsal_prepare() */
 	struct mp_load_options load; /* its path is the file's */
 	const char *exec;	     /* MP_LOADER_EXEC: a command line with {model} in it */
 	const char *exec_points;     /* injection points of that command: a file's path */
@@ -44,15 +44,15 @@ struct mp_rehearsal {
 /*
  * The words of a command line as a shell would make them: quotes, backslashes, variables and globs,
  * but no command substitution, and no operators (there is `sh -c '…'` for these). `{model}` is
- * `path` in whatever word, which stays one word. NULL-terminated; free with mp_words_free(). Exit
+ * `path` in whatever word, which stays one word. NULL-terminated; free with mp_rehearsal_words_free(). Exit
  * code 2: without {model}, or not a command line.
  */
 int mp_rehearsal_words(const char *line, const char *path, char ***ret, struct mp_error *err);
-void mp_words_free(char **words);
+void mp_rehearsal_words_free(char **words);
 
 /*
  * Sets what `harness` needs of the command and its points; the rest of it is the caller's. Predicts
- * the outcome. The file's header is not needed any more then.
+ * the outcome.
  */
 int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_rehearsal *ret,
 			 struct mp_harness_options *harness, struct mp_error *err);

@@ -56,7 +56,7 @@ static int copy_words(const wordexp_t *words, const char *path, char ***ret)
 	for (size_t i = 0; i < words->we_wordc; i++) {
 		copy[i] = word_of(words->we_wordv[i], path);
 		if (!copy[i]) {
-			mp_words_free(copy);
+			mp_rehearsal_words_free(copy);
 			return -ENOMEM;
 		}
 	}
@@ -88,7 +88,7 @@ int mp_rehearsal_words(const char *line, const char *path, char ***ret, struct m
 	return error;
 }
 
-void mp_words_free(char **words)
+void mp_rehearsal_words_free(char **words)
 {
 	for (size_t i = 0; words && words[i]; i++)
 		free(words[i]);
