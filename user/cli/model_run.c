@@ -7,6 +7,7 @@
 #include "base/size.h"
 #include "cli/profile.h"
 #include "harness/patterns.h"
+#include "model/advice_rows.h"
 
 
 /* --- a run ------------------------------------------------------------------------------ */
@@ -79,34 +80,6 @@ int mp_model_exit_code(const struct mp_model_rehearsed *done)
 
 /* --- advice ------------------------------------------------------------------------------- */
 
-static void fill_rows(struct mp_model_advised *a)
-{
-	static const enum mp_outcome outcomes[MP_FIT_COUNT] = {
-		[MP_FIT_OK] = MP_OUTCOME_OK,
-		[MP_FIT_THRASH] = MP_OUTCOME_THRASH,
-		[MP_FIT_OOM] = MP_OUTCOME_OOM_KILLED,
-	};
-
-	for (size_t i = 0; i < a->advice.n; i++) {
-		const struct mp_level_advice *level = &a->advice.levels[i];
-
-		a->rows[i] = (struct mp_quantization_row){
-			.level = level->level->name,
-			.tensor_bytes = level->tensor_bytes,
-			.kv = level->kv,
-			.compute = level->compute,
-			.repack = level->repack,
-			.runtime = level->runtime,
-			.metadata = level->metadata,
-			.must = level->must,
-			.comfortable = level->comfortable,
-			.fit = outcomes[level->fit],
-			.perplexity = level->level->perplexity,
-			.most_per_s = level->most_per_s,
-		};
-	}
-}
-
 static struct mp_advice_input advice_input(const struct mp_model_args *args,
 					   const struct mp_model_shape *shape)
 {
@@ -136,15 +109,14 @@ int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shap
 
 	if (error)
 		return error;
-	a.rows = calloc(a.advice.n + 1, sizeof(*a.rows));
+	error = mp_advice_rows(&a.advice, &a.rows, &a.n_rows);
 	if (!a.advice.best && args->models.n)
 		smaller = mp_advise_smaller(&input, &args->models, &level);
 	mp_advice_sentence(&a.sentence, &input, &a.advice, smaller, level);
-	if (!a.rows || a.sentence.failed) {
+	if (error || a.sentence.failed) {
 		mp_model_advised_free(&a);
 		return -ENOMEM;
 	}
-	fill_rows(&a);
 	*ret = a;
 	return 0;
 }
@@ -184,5 +156,5 @@ void mp_model_fill_report(const struct mp_model_args *args, const struct mp_mode
 	r->quantization.current_optimal = a->advice.best ? a->advice.best->level->name : NULL;
 	r->quantization.advice = a->sentence.data;
 	r->quantization.levels = a->rows;
-	r->quantization.n_levels = a->advice.n;
+	r->quantization.n_levels = a->n_rows;
 }

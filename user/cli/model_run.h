@@ -23,6 +23,7 @@ void mp_model_rehearsed_free(struct mp_model_rehearsed *done);
 struct mp_model_advised {
 	struct mp_advice advice;
 	struct mp_quantization_row *rows;
+	size_t n_rows;
 	struct mp_text sentence;
 };
 int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shape *shape,

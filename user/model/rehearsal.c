@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/size.h"
+#include "model/advice_rows.h"
 #include "model/loader.h"
 
 #define CELLS 256 /* a KV cache is a multiple of it */
@@ -117,17 +118,6 @@ static int begin_load(struct mp_rehearsal *r, struct mp_error *err)
 
 /* --- what should come of it ------------------------------------------------------------- */
 
-static enum mp_outcome outcome_of_fit(enum mp_fit fit)
-{
-	static const enum mp_outcome outcomes[MP_FIT_COUNT] = {
-		[MP_FIT_OK] = MP_OUTCOME_OK,
-		[MP_FIT_THRASH] = MP_OUTCOME_THRASH,
-		[MP_FIT_OOM] = MP_OUTCOME_OOM_KILLED,
-	};
-
-	return outcomes[fit];
-}
-
 static int predict_peaks(struct mp_rehearsal *r, struct mp_error *err)
 {
 	const struct mp_model_file *file = r->o->file;
@@ -182,7 +172,7 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		return error;
 	/* What fits alone may not with a neighbour; what does not will not with one. */
 	if (r->o->is_alone || advice.levels[0].fit != MP_FIT_OK)
-		r->predicted = outcome_of_fit(advice.levels[0].fit);
+		r->predicted = mp_outcome_of_fit(advice.levels[0].fit);
 	find_most_context(r, &advice.levels[0]);
 	mp_advice_free(&advice);
 	return 0;
