@@ -29,7 +29,7 @@ int mp_model_rehearse(struct mp_model_args *args, struct mp_model_file *file,
 		      const struct mp_memory_report *earlier, struct mp_model_rehearsed *ret,
 		      struct mp_error *err)
 {
-	MP_CLEANUP(mp_rehearsal_free) struct mp_rehearsal r = {.page_fd = -1};
+	MP_CLEANUP(mp_rehearsal_free) struct mp_rehearsal r = {0};
 	struct mp_harness_options harness = args->h.o;
 	struct mp_model_rehearsed done = {0};
 	struct mp_rehearsal_options o;

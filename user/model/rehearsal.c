@@ -187,7 +187,7 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 	int error;
 
 	*r = (struct mp_rehearsal){
-		.o = options, .page_fd = -1, .predicted = MP_OUTCOME_COUNT};
+		.o = options, .predicted = MP_OUTCOME_COUNT};
 	error = make_words(options, &r->words, err);
 	error = error ?: predict_peaks(r, err);
 	error = error ?: predict_outcome(r, err);
@@ -212,9 +212,10 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 void mp_rehearsal_free(struct mp_rehearsal *r)
 {
 	mp_rehearsal_words_free(r->words);
+	if (r->page)
+		mp_close_p(&r->page_fd);
 	mp_load_page_free(r->page);
-	mp_close_p(&r->page_fd);
-	*r = (struct mp_rehearsal){.page_fd = -1};
+	*r = (struct mp_rehearsal){0};
 }
 
 /* --- what came of it --------------------------------------------------------------------- */
@@ -428,24 +429,30 @@ int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *
 static void say_ok(const struct mp_model_run *run, char *out, size_t size)
 {
 	char pass[MP_HUMAN_LEN], peak[MP_HUMAN_LEN], limit[MP_HUMAN_LEN];
+	int len = snprintf(out, size, "It fits: peak RSS %s under %s",
+			   mp_size_format(run->peak_rss, peak), mp_size_format(run->limit, limit));
 
-	snprintf(out, size, "It fits: peak RSS %s under %s, %llu passes over its weights, %s each",
-		 mp_size_format(run->peak_rss, peak), mp_size_format(run->limit, limit),
-		 (unsigned long long)run->passes_done, mp_duration_format(run->pass_p50_ns, pass));
+	if (run->passes_done && len > 0 && (size_t)len < size)
+		snprintf(out + len, size - (size_t)len, ", %llu passes over its weights, %s each",
+			 (unsigned long long)run->passes_done,
+			 mp_duration_format(run->pass_p50_ns, pass));
 }
 
 static void say_thrash(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,
 		       size_t size)
 {
-	char pass[MP_HUMAN_LEN], limit[MP_HUMAN_LEN];
-	uint64_t passed = passed_bytes(r, run);
+	char pass[MP_HUMAN_LEN], limit[MP_HUMAN_LEN], again[MP_HUMAN_LEN];
 
-	snprintf(out, size,
-		 "It thrashes: under %s, %.0f %% of the weights are read from the disk again in "
-		 "each pass, which takes %s",
-		 mp_size_format(run->limit, limit),
-		 passed ? (double)run->reread_bytes * 100 / (double)passed : 0,
-		 mp_duration_format(run->pass_p50_ns, pass));
+	mp_size_format(run->limit, limit);
+	if (!run->passes_done)
+		snprintf(out, size, "It thrashes: under %s, %s are read from the disk again", limit,
+			 mp_size_format(run->reread_bytes, again));
+	else
+		snprintf(out, size,
+			 "It thrashes: under %s, %.0f %% of the weights are read from the disk "
+			 "again in each pass, which takes %s",
+			 limit, (double)run->reread_bytes * 100 / (double)passed_bytes(r, run),
+			 mp_duration_format(run->pass_p50_ns, pass));
 }
 
 static void say_killed(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,

@@ -59,7 +59,7 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 /* What came of it. `ret->passes` is the caller's to free. -ENOMEM. */
 int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *result,
 			struct mp_model_run *ret);
-void mp_rehearsal_free(struct mp_rehearsal *r);
+void mp_rehearsal_free(struct mp_rehearsal *r); /* zeroed is fine */
 
 /* One sentence about a run. */
 void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_run *run,
