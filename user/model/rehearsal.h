@@ -38,6 +38,7 @@ struct mp_rehearsal {
 	uint32_t most_context; /* tokens, with which it would not run out of memory */
 	bool is_context_too_long;
 	enum mp_harness_victim victim;
+	uint64_t passed; /* bytes of weights, read again or not */
 	char why[256]; /* a loader that did not do what it was to do; or "" */
 };
 
@@ -60,6 +61,25 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *result,
 			struct mp_model_run *ret);
 void mp_rehearsal_free(struct mp_rehearsal *r); /* zeroed is fine */
+
+/* What is known when it is over. */
+struct mp_rehearsal_end {
+	enum mp_outcome pressure; /* of the harness */
+	bool tells;		  /* the loader tells why it ended: one of ours */
+	bool has_ended;		  /* by itself */
+	int status;		  /* of wait(2), if it has */
+	uint64_t passed;	  /* bytes of weights that passes have read … */
+	uint64_t reread;	  /* … of which so many came from the disk; MP_UNKNOWN */
+};
+/* Pure. `interrupted` is also a loader that failed, or that somebody ended. */
+enum mp_outcome mp_rehearsal_judge(const struct mp_rehearsal_end *end);
+
+/*
+ * The load and the passes of a command, by what the monitor told from `since_ns` on of the points
+ * of llama.cpp. -ENOMEM.
+ */
+int mp_rehearsal_take_calls(const struct mp_memory_report *r, uint64_t since_ns,
+			    struct mp_model_run *run);
 
 /* One sentence about a run. */
 void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_run *run,
