@@ -265,13 +265,14 @@ static bool is_killed(int status)
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-/* Whether the kernel has counted a kill; where it does not count, it may well have. */
-static bool has_killed(const struct mp_harness *h, const char *group, uint64_t before)
+/* Whether the kernel has counted a kill; where it does not count, what `unknown` says. */
+static bool has_killed(const struct mp_harness *h, const char *group, uint64_t before, bool unknown)
 {
 	uint64_t kills;
 
-	return !group || mp_cgroup_oom_kills(&h->cg, group, &kills) || kills == MP_UNKNOWN ||
-	       kills > before;
+	if (!group || mp_cgroup_oom_kills(&h->cg, group, &kills) || kills == MP_UNKNOWN)
+		return unknown;
+	return kills > before;
 }
 
 /* Anybody can send SIGKILL: the counters tell whether it was the kernel. On v1 they are those of
@@ -282,11 +283,11 @@ static enum mp_harness_victim victim_of(const struct mp_harness *h)
 	const char *group = has_room_kills ? h->room.path : h->domain;
 
 	if (h->filler_ended && is_killed(h->filler_status) &&
-	    has_killed(h, group, has_room_kills ? 0 : h->oom_kills_begin))
+	    has_killed(h, group, has_room_kills ? 0 : h->oom_kills_begin, true))
 		return MP_VICTIM_FILLER;
-	/* A shell that lives on may have lost what it ran. */
-	if (h->o->command && has_killed(h, h->device.group.path, h->oom_kills_begin) &&
-	    h->command.ended && mp_child_exit_code(&h->command) == 128 + SIGKILL)
+	/* A script that lives on may have lost what it ran. */
+	if (h->o->command && h->command.ended && h->command.status &&
+	    has_killed(h, h->device.group.path, h->oom_kills_begin, is_killed(h->command.status)))
 		return MP_VICTIM_COMMAND;
 	return MP_VICTIM_NONE;
 }
