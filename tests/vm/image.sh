@@ -56,10 +56,11 @@ print(*{m.__file__ for m in sys.modules.values() if getattr(m, '__file__', None)
 # expected_skips has a column for the kernels; run.sh has none.
 copy_tests() {
 	local root=$1 series=$2
-	mkdir -p "$root/memprobe/tests" "$root/memprobe/build" "$root/memprobe/scripts"
+	mkdir -p "$root/memprobe/tests" "$root/memprobe/build/tools" "$root/memprobe/scripts"
 	cp build/memprobe-bpf "$root/memprobe/build/"
 	cp -P build/libmemprobe.so* build/memprobe-marker.so "$root/memprobe/build/"
 	cp -r build/targets "$root/memprobe/build/"
+	cp build/tools/page_keeper "$root/memprobe/build/tools/"
 	cp -r configs "$root/memprobe/"
 	cp scripts/*memory*.sh scripts/find_memprobe.sh "$root/memprobe/scripts/"
 	cp -r tests/integration "$root/memprobe/tests/"

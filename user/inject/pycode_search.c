@@ -157,7 +157,7 @@ static bool is_worth_reading(uint64_t entry)
 	return entry & PAGE_PRESENT && !(entry & PAGE_OF_FILE);
 }
 
-static int allocate(struct mp_pycode_search *s)
+static int make_window(struct mp_pycode_search *s)
 {
 	if (s->window)
 		return 0;
@@ -193,7 +193,7 @@ int mp_pycode_search_begin(struct mp_pycode_search *s)
 	s->region = 0;
 	s->addr = 0;
 	err = err ?: read_regions(s);
-	return err ? err : allocate(s);
+	return err ? err : make_window(s);
 }
 
 /* --- looking ------------------------------------------------------------------------- */

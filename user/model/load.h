@@ -105,6 +105,9 @@ size_t mp_load_page_passes(const struct mp_load_page *page, struct mp_load_pass 
  */
 int mp_load(const struct mp_load_options *options, struct mp_load_page *page, struct mp_error *err);
 
+/* Bytes a second that one processor reads from memory of its own, at best; 0: no memory for it. */
+uint64_t mp_load_memory_per_s(uint64_t bytes);
+
 /* What the loaders take at their peak, given where they run: for prediction. Bytes. */
 struct mp_load_peak {
 	uint64_t anon, file; /* RSS by kind, were there no limit */
