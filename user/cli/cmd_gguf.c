@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "cli/advise.h"
 #include "cli/gguf.h"
 #include "cli/harness_args.h"
 #include "cli/watch.h"
 
-#define MAX_CONTEXT (1U << 24) /* tokens */
 #define MAX_SCALE 65536
 
 static int set_model_id(void *args, const char *value, struct mp_error *err)
@@ -70,15 +70,14 @@ static int set_margin(void *args, const char *value, struct mp_error *err)
 	return set_size("--margin", value, &((struct mp_gguf_args *)args)->margin, err);
 }
 
-static int set_context(void *args, const char *value, struct mp_error *err)
+static int set_context(void *state, const char *value, struct mp_error *err)
 {
-	uint64_t tokens;
+	struct mp_gguf_args *args = state;
 
-	if (mp_number_parse(value, MAX_CONTEXT, &tokens))
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--context %s: tokens, a whole number up to %u", value, MAX_CONTEXT);
-	((struct mp_gguf_args *)args)->context = (uint32_t)tokens;
-	((struct mp_gguf_args *)args)->context_given = true;
+	args->context_given = true;
+	if (strcmp(value, "0") != 0)
+		return mp_advising_parse_context(value, &args->context, err);
+	args->context = 0;
 	return 0;
 }
 
@@ -193,7 +192,7 @@ static const struct mp_option options[] = {
 	{"env", 0, "PROFILE", "advise: for a device profile: see env list", set_env},
 	{"limit", 0, "SIZE", "advise: for so much memory, such as 4G", set_limit},
 	{"margin", 0, "SIZE", "advise: of it left free (a tenth, at most 500M)", set_margin},
-	{"context", 'c', "TOKENS", "of the KV cache (4096)", set_context},
+	{"context", 'c', "TOKENS", "of the KV cache (4096); load: 0 for weights alone", set_context},
 	{"kv-type", 0, "TYPE", "of the KV cache: f16, q8_0 or f32 (f16)", set_kv_type},
 	{"no-repack", 0, NULL, "llama.cpp with --no-repack", set_no_repack},
 	{"no-mmap", 0, NULL, "llama.cpp with --no-mmap: weights in anonymous memory", set_no_mmap},

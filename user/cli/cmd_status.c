@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/size.h"
 #include "cgroup/cgroup.h"
+#include "cli/advise.h"
 #include "cli/profile.h"
 #include "cli/watch.h"
 #include "report/json.h"
@@ -20,6 +21,7 @@
 #define WARNING_PCT 75
 #define GC_PCT 85
 #define CRITICAL_PCT 90
+#define NO_MODEL "not known without a model: --model-id ID, or --model FILE"
 
 struct program {
 	pid_t pid;
@@ -31,6 +33,8 @@ struct status_args {
 	struct mp_target_spec target;
 	bool has_target;
 	const char *env;
+	const char *model_id, *model; /* one of both, or none */
+	uint32_t context;
 	enum mp_format format;
 
 	struct mp_profiles profiles;
@@ -43,6 +47,7 @@ struct status_args {
 	enum mp_trend trend;
 	struct program *programs;
 	size_t n_programs, programs_cap;
+	struct mp_advising advising; /* with a model */
 };
 
 /* --- options ------------------------------------------------------------------------- */
@@ -65,6 +70,25 @@ static int set_env(void *state, const char *value, struct mp_error *err)
 	return 0;
 }
 
+static int set_model_id(void *state, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct status_args *)state)->model_id = value;
+	return 0;
+}
+
+static int set_model(void *state, const char *value, struct mp_error *err)
+{
+	(void)err;
+	((struct status_args *)state)->model = value;
+	return 0;
+}
+
+static int set_context(void *state, const char *value, struct mp_error *err)
+{
+	return mp_advising_parse_context(value, &((struct status_args *)state)->context, err);
+}
+
 static int set_format(void *state, const char *value, struct mp_error *err)
 {
 	return mp_format_parse(value, &((struct status_args *)state)->format, err);
@@ -74,6 +98,9 @@ static const struct mp_option options[] = {
 	{"target", 't', "SPEC",
 	 "of these processes: PID, comm:, exe:, cgroup:, container:", set_target},
 	{"env", 0, "PROFILE", "beside a device profile: see env list", set_env},
+	{"model-id", 0, "ID", "which level of this model fits: see models.yaml", set_model_id},
+	{"model", 'm', "FILE", "the same of a GGUF file", set_model},
+	{"context", 'c', "TOKENS", "of its KV cache (4096)", set_context},
 	{"format", 0, "FORMAT", "text or json", set_format},
 };
 
@@ -139,6 +166,32 @@ static int look(struct status_args *args)
 	return 0;
 }
 
+static bool has_model(const struct status_args *args)
+{
+	return args->model_id || args->model;
+}
+
+/* On the device of the profile nothing else runs; here it is beside all that is in use. */
+static int find_level(const struct mp_cli *cli, struct status_args *args, struct mp_error *err)
+{
+	struct mp_advising *a = &args->advising;
+	struct mp_advice_input *input = &a->input;
+	int error;
+
+	if (!has_model(args))
+		return args->context ? mp_fail(err, MP_EXIT_USAGE, EINVAL,
+					       "--context is of a model: --model-id or --model")
+				     : 0;
+	error = mp_advising_find(cli, "status", args->model_id, args->model, a, err);
+	if (error)
+		return error;
+	input->limit = args->profile ? args->profile->limit_bytes : args->limit;
+	input->used = args->profile ? 0 : args->now.working_set;
+	input->margin = mp_advice_margin(input->limit);
+	input->context = args->context ?: input->context;
+	return mp_advising_work_out(a, NULL, 0, err);
+}
+
 /* --- telling -------------------------------------------------------------------------- */
 
 static uint64_t available(const struct status_args *args)
@@ -189,6 +242,17 @@ static void print_profile(const struct mp_profile *p)
 	       mp_size_format(p->limit_bytes, limit));
 }
 
+static void print_level(const struct status_args *args)
+{
+	MP_TEXT struct mp_text words = {0};
+
+	if (has_model(args))
+		mp_advising_say(&words, &args->advising);
+	else
+		mp_text_puts(&words, NO_MODEL);
+	printf("level       %s\n", words.data);
+}
+
 static void print_text(const struct status_args *args)
 {
 	char a[MP_HUMAN_LEN], b[MP_HUMAN_LEN];
@@ -210,6 +274,7 @@ static void print_text(const struct status_args *args)
 	if (share >= 0)
 		printf("there       %.1f %% of its limit\n", share);
 	printf("advice      %s\n", recommend(args));
+	print_level(args);
 }
 
 static void add_current(struct mp_json *j, const struct status_args *args)
@@ -241,14 +306,23 @@ static void add_current(struct mp_json *j, const struct status_args *args)
 	mp_json_object_end(j);
 }
 
+static void add_no_model(struct mp_json *j)
+{
+	mp_json_string(j, "current_optimal", NULL);
+	mp_json_string(j, "advice", NO_MODEL);
+	mp_json_array(j, "levels");
+	mp_json_array_end(j);
+}
+
 static void add_environment(struct mp_json *j, const struct status_args *args)
 {
 	const struct mp_profile *p = args->profile;
 
 	mp_json_object(j, "quantization");
-	mp_json_string(j, "current_optimal", NULL);
-	mp_json_array(j, "levels");
-	mp_json_array_end(j);
+	if (has_model(args))
+		mp_advising_put(j, &args->advising);
+	else
+		add_no_model(j);
 	mp_json_object_end(j);
 	mp_json_object(j, "environment");
 	mp_json_string(j, "profile_name", p ? p->name : NULL);
@@ -286,6 +360,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 	error = args->has_target ? find_programs(args, err) : 0;
 	error = error ?: find_domain(args);
 	error = error ?: look(args);
+	error = error ?: find_level(cli, args, err);
 	if (error)
 		return error;
 	if (args->format == MP_FORMAT_JSON)
@@ -303,17 +378,20 @@ static void end(void *state)
 	mp_target_spec_free(&args->target);
 	free(args->programs);
 	free(args->domain);
+	mp_advising_free(&args->advising);
 }
 
 const struct mp_command mp_cmd_status = {
 	.name = "status",
-	.usage = "status [--target SPEC] [--env PROFILE] [--format json]",
+	.usage = "status [--target SPEC] [--env PROFILE] [--model-id ID] [--format json]",
 	.summary = "memory as it is: how full, which way it goes, and what to do",
 	.details = "Of the group whose limit holds for the target (or for who asks), or of the\n"
 		   "host when none has one. The trend is of one second: rising or falling by at\n"
 		   "least half a percent of the limit. With --env, what the target would take\n"
-		   "of that device, too.\n",
+		   "of that device, too. With a model, which level of quantization fits there,\n"
+		   "or else beside what is in use here: see gguf advise.\n",
 	.examples = "  memprobe-bpf status\n"
+		    "  memprobe-bpf status --model-id qwen2.5-7b --env 4gb\n"
 		    "  memprobe-bpf status --target comm:redis-server --env 2gb-extreme\n",
 	.options = options,
 	.n_options = MP_ARRAY_SIZE(options),

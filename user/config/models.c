@@ -21,9 +21,9 @@
 
 /* What `files` may name: the levels of model/quant.c, which is above this module. */
 static const char *const level_names[] = {
-	"Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ4_XS", "IQ4_NL",
-	"Q4_0", "Q4_K_S", "Q4_K_M", "Q4_1",   "Q5_0",	"Q5_K_S", "Q5_K_M",
-	"Q5_1", "Q6_K",	  "Q8_0",   "F16",    "BF16",	"F32",
+	"Q2_K",	  "Q3_K_S", "Q3_K_M", "Q3_K_L", "IQ4_XS", "IQ4_NL", "Q4_0",
+	"Q4_K_S", "Q4_K_M", "Q4_1",   "Q5_0",	"Q5_K_S", "Q5_K_M", "Q5_1",
+	"Q6_K",	  "Q8_0",   "F16",    "BF16",	"F32",
 };
 
 static void model_free(struct mp_model *m)

@@ -9,7 +9,7 @@
 
 static const char *name_of(const struct mp_level_advice *advice)
 {
-	return advice->level ? advice->level->name : "the file";
+	return advice->level ? advice->level->name : "The file";
 }
 
 /* --- a sentence ------------------------------------------------------------------------------ */
@@ -55,7 +55,7 @@ static void say_best(struct mp_text *out, const struct mp_advice_input *input,
 	if (best->level)
 		mp_text_printf(out, "Take %s: it", best->level->name);
 	else
-		mp_text_puts(out, "The file fits: it");
+		mp_text_printf(out, "%s fits: it", name_of(best));
 	mp_text_printf(out, " needs %s of the %s that it may take",
 		       mp_size_format(best->comfortable, needs),
 		       mp_size_format(mp_advice_usable(input), usable));
@@ -70,7 +70,7 @@ static void say_fate(struct mp_text *out, const struct mp_advice *advice)
 		mp_text_puts(out, "; it would be OOM-killed");
 		return;
 	}
-	mp_text_printf(out, "; %s would load and thrash", name_of(loads));
+	mp_text_printf(out, "; %s would load and thrash", advice->n > 1 ? name_of(loads) : "it");
 	if (!isnan(loads->most_per_s))
 		mp_text_printf(out, ", with at most %.2g tokens a second", loads->most_per_s);
 }
@@ -81,8 +81,11 @@ static void say_least(struct mp_text *out, const struct mp_advice_input *input,
 	const struct mp_level_advice *least = smallest(advice);
 	char needs[MP_HUMAN_LEN], usable[MP_HUMAN_LEN];
 
-	mp_text_printf(out, ". %s%s needs %s, and %s may be taken",
-		       advice->n > 1 ? "The least, " : "", least->level ? name_of(least) : "It",
+	if (advice->n > 1)
+		mp_text_printf(out, ". The least, %s,", least->level->name);
+	else
+		mp_text_puts(out, ". It");
+	mp_text_printf(out, " needs %s, and %s may be taken",
 		       mp_size_format(least->comfortable, needs),
 		       mp_size_format(mp_advice_usable(input), usable));
 	say_fate(out, advice);
@@ -98,16 +101,17 @@ static void say_context(struct mp_text *out, const struct mp_advice *advice)
 	}
 	if (most->most_context)
 		mp_text_printf(out, ". With a context of at most %" PRIu64 " tokens %s fits",
-			       most->most_context, name_of(most));
+			       most->most_context, advice->n > 1 ? name_of(most) : "it");
 }
 
 static void say_none(struct mp_text *out, const struct mp_advice_input *input,
 		     const struct mp_advice *advice, const struct mp_model *smaller,
 		     const struct mp_quant_level *smaller_level)
 {
-	mp_text_puts(out, advice->n > 1		    ? "None fits"
-			  : advice->levels[0].level ? "It does not fit"
-						    : "The file does not fit");
+	if (advice->n > 1)
+		mp_text_puts(out, "None fits");
+	else
+		mp_text_printf(out, "%s does not fit", name_of(&advice->levels[0]));
 	if (smaller)
 		mp_text_printf(out, ": use a smaller model, for example %s at %s", smaller->id,
 			       smaller_level->name);
@@ -172,8 +176,9 @@ static void explain_memory(struct mp_text *out, const struct mp_advice_input *in
 	line(out, "must-have", a->must, "kv + compute + repack + runtime + metadata%s",
 	     input->no_mmap ? " + weights" : "");
 	line(out, "comfortable", a->comfortable, "%s",
-	     input->no_mmap ? "must-have: nothing is mapped"
-			    : "must-have + weights - repack (the copies are read, not the originals)");
+	     input->no_mmap
+		     ? "must-have: nothing is mapped"
+		     : "must-have + weights - repack (the copies are read, not the originals)");
 }
 
 static void explain_device(struct mp_text *out, const struct mp_advice_input *input)
@@ -189,21 +194,24 @@ static void explain_fit(struct mp_text *out, const struct mp_advice_input *input
 {
 	static const char *const reasons[] = {
 		[MP_FIT_OK] = "comfortable <= usable",
-		[MP_FIT_THRASH] = "must-have <= usable < comfortable: weights are read again and again",
+		[MP_FIT_THRASH] =
+			"must-have <= usable < comfortable: weights are read again and again",
 		[MP_FIT_OOM] = "usable < must-have",
 	};
 	uint64_t mapped = a->comfortable - a->must;
 	char human[MP_HUMAN_LEN];
 
 	mp_text_printf(out, "  %-12s %15s  %s\n", "fit", mp_fit_name(a->fit), reasons[a->fit]);
-	mp_text_printf(out, "  %-12s %15" PRIu64 "  tokens: (usable - comfortable + kv) / kv of a token\n",
-		       "most context", a->most_context);
+	mp_text_printf(
+		out, "  %-12s %15" PRIu64 "  tokens: (usable - comfortable + kv) / kv of a token\n",
+		"most context", a->most_context);
 	if (!isnan(a->most_per_s))
-		mp_text_printf(out,
-			       "  %-12s %15.3g  tokens a second at most: disk %s/s / (%.1f x %" PRIu64
-			       " mapped bytes)\n",
-			       "speed", a->most_per_s, mp_size_format(input->disk_per_s, human),
-			       MP_ADVICE_REREAD, mapped);
+		mp_text_printf(
+			out,
+			"  %-12s %15.3g  tokens a second at most: disk %s/s / (%.1f x %" PRIu64
+			" mapped bytes)\n",
+			"speed", a->most_per_s, mp_size_format(input->disk_per_s, human),
+			MP_ADVICE_REREAD, mapped);
 	if (a->level && !isnan(a->level->perplexity))
 		mp_text_printf(out,
 			       "  %-12s %15.4f  rise of perplexity over F16: of Llama-3-8B, by "

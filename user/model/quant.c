@@ -50,10 +50,6 @@ static const struct mp_quant_rule q2_k[] = {
 	{ROLE_ATTN_OUTPUT, EVERYWHERE, MP_GGML_Q3_K},
 	{ROLE_FFN_DOWN, EVERYWHERE, MP_GGML_Q3_K},
 };
-static const struct mp_quant_rule q2_k_s[] = {
-	{ROLE_ATTN_V, WHERE_GROUPED, MP_GGML_Q4_K},
-	{ROLE_FFN_DOWN, FIRST_EIGHTH, MP_GGML_Q4_K},
-};
 static const struct mp_quant_rule q3_k_m[] = {
 	{ROLE_ATTN_V, FIRST_TWO, MP_GGML_Q5_K},
 	{ROLE_ATTN_V, EVERYWHERE, MP_GGML_Q4_K},
@@ -83,7 +79,6 @@ static const struct mp_quant_rule k_m[] = {
 #define UNIFORM NULL, 0
 /* From the smallest to the largest of a model of 7 billion weights. */
 static const struct mp_quant_level levels[] = {
-	{"Q2_K_S", MP_GGML_Q2_K, 21, 3.1836, MIX(q2_k_s)},
 	{"Q2_K", MP_GGML_Q2_K, 10, 3.5199, MIX(q2_k)},
 	{"Q3_K_S", MP_GGML_Q3_K, 11, 1.6321, UNIFORM},
 	{"Q3_K_M", MP_GGML_Q3_K, 12, 0.6569, MIX(q3_k_m)},
