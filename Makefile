@@ -183,6 +183,9 @@ $(SAN)/unit/test_reconcile: UNIT_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,mp_bp
 	mp_bpf_lost_processes mp_bpf_is_target mp_bpf_add_target mp_bpf_remove_target \
 	mp_bpf_for_each_target mp_monitor_take_process mp_monitor_mark_dirty)
 
+# A file system that has no nameless files.
+$(SAN)/unit/test_synth: UNIT_LDFLAGS := -Wl,--wrap=open
+
 # So are markers that are called, whose names are hidden.
 $(SAN)/unit/test_memprobe_point $(SAN)/unit/test_memprobe_check: UNIT_LDFLAGS := \
 	-Wl,--wrap=mp_lib_marker_enter,--wrap=mp_lib_marker_exit,--wrap=mp_lib_marker_check

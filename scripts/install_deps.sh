@@ -18,7 +18,7 @@ readonly BUILD=(gcc libc6-dev make clang llvm bpftool libbpf-dev libelf-dev zlib
 readonly DEMO=(redis-server redis-tools)
 readonly TEST=("${DEMO[@]}" g++ git libcmocka-dev clang-rt clang-format clang-tidy cppcheck shellcheck
 	universal-ctags python3 python3-psutil python3-jsonschema mypy libsqlite3-0 bpftrace systemtap-sdt-dev
-	util-linux procps libjemalloc2 tcmalloc mimalloc chromium stress-ng lxcfs)
+	util-linux procps libjemalloc2 tcmalloc mimalloc chromium stress-ng lxcfs npm)
 readonly VM=(qemu-system-x86 busybox-static cpio debian-archive-keyring python3 util-linux procps
 	debootstrap e2fsprogs fdisk)
 
@@ -73,11 +73,18 @@ apt_names() {
 	done
 }
 
+# A Node.js of other origin brings npm with it, and does not bear the distribution's.
+apt_has() {
+	case $1 in
+	npm) command -v npm >/dev/null ;;
+	*) dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii' ;;
+	esac
+}
+
 apt_missing() {
 	local name
 	apt_names "$@" | while IFS= read -r name; do
-		dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' ||
-			printf '%s\n' "$name"
+		apt_has "$name" || printf '%s\n' "$name"
 	done
 }
 
@@ -148,6 +155,7 @@ dnf_names() {
 		procps) printf 'procps-ng\n' ;;
 		libjemalloc2) printf 'jemalloc\n' ;;
 		tcmalloc) printf 'gperftools-libs\n' ;;
+		npm) printf 'nodejs-npm\n' ;;
 		*) printf '%s\n' "$name" ;;
 		esac
 	done | sort -u
@@ -179,7 +187,7 @@ explain() {
 		  libbpf 1.1 or later with libbpf.a, libelf, zlib, libyaml, libcapstone, libjansson, libiberty.a
 		and for the tests:
 		  cmocka, clang's sanitizer runtime, clang-format, clang-tidy, cppcheck, shellcheck,
-		  universal-ctags, python3 with sqlite3 and psutil, mypy, redis, bpftrace, sys/sdt.h, unshare, setpriv, g++, git
+		  universal-ctags, python3 with sqlite3 and psutil, mypy, redis, bpftrace, sys/sdt.h, unshare, setpriv, g++, git, npm
 		then run make, or make test.
 	TEXT
 	exit 1

@@ -76,7 +76,7 @@ async function main() {
 	const llama = await getLlama({
 		gpu: false, build: "never", skipDownload: true, progressLogs: false,
 		logLevel: o.verbose ? "debug" : "error", numa: false,
-		logger: (level, text) => process.stderr.write(o.verbose ? text : `${text}\n`),
+		logger: (level, text) => process.stderr.write(`${text}\n`),
 	});
 
 	say(`ready ${process.pid}`);

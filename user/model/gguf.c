@@ -91,8 +91,8 @@ static int compare_strings(const void *left, const void *right)
 	return order ?: (a > b) - (a < b);
 }
 
-int mp_gguf_check_twins(struct mp_gguf_reader *r, const struct mp_gguf_string *names, size_t stride,
-			size_t n)
+int mp_gguf_find_twins(const struct mp_gguf_string *names, size_t stride, size_t n,
+		       size_t *ret_first, size_t *ret_second)
 {
 	const char *base = (const char *)names;
 	MP_FREE const struct mp_gguf_string **sorted = NULL;
@@ -101,7 +101,7 @@ int mp_gguf_check_twins(struct mp_gguf_reader *r, const struct mp_gguf_string *n
 		return 0;
 	sorted = calloc(n, sizeof(*sorted));
 	if (!sorted)
-		return mp_gguf_no_memory(r);
+		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = (const void *)(base + i * stride);
 	qsort(sorted, n, sizeof(*sorted), compare_strings);
@@ -110,12 +110,25 @@ int mp_gguf_check_twins(struct mp_gguf_reader *r, const struct mp_gguf_string *n
 
 		if (!mp_gguf_same(sorted[i], first->data, first->len))
 			continue;
-		r->index = (size_t)((const char *)sorted[i] - base) / stride + 1;
-		r->id = *sorted[i];
-		return mp_gguf_refuse(r, "%s %zu has the same name", r->what,
-				      (size_t)((const char *)first - base) / stride + 1);
+		*ret_first = (size_t)((const char *)first - base) / stride;
+		*ret_second = (size_t)((const char *)sorted[i] - base) / stride;
+		return 1;
 	}
 	return 0;
+}
+
+int mp_gguf_check_twins(struct mp_gguf_reader *r, const struct mp_gguf_string *names, size_t stride,
+			size_t n)
+{
+	size_t first;
+	size_t second;
+	int found = mp_gguf_find_twins(names, stride, n, &first, &second);
+
+	if (found <= 0)
+		return found < 0 ? mp_gguf_no_memory(r) : 0;
+	r->index = second + 1;
+	r->id = *(const struct mp_gguf_string *)((const char *)names + second * stride);
+	return mp_gguf_refuse(r, "%s %zu has the same name", r->what, first + 1);
 }
 
 static int read_magic(struct mp_gguf_reader *r)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * GGUF files, versions 2 and 3: the header is read where it is mapped, and nothing in it is
- * believed before it is checked. What points into the file lives as long as it is open.
+ * believed before it is checked.
  */
 #ifndef MP_MODEL_GGUF_H
 #define MP_MODEL_GGUF_H
@@ -14,9 +14,11 @@
 #include "model/ggml_type.h"
 
 #define MP_GGUF_MAGIC "GGUF"
+#define MP_GGUF_KEY_ARCHITECTURE "general.architecture"
 #define MP_GGUF_KEY_ALIGNMENT "general.alignment"
 #define MP_GGUF_ALIGNMENT 32 /* where general.alignment is not given */
-#define MP_GGUF_MAX_NAME 64  /* of a tensor, with its NUL */
+#define MP_GGUF_MAX_KEPT (64 << 10)
+#define MP_GGUF_MAX_NAME 64 /* of a tensor, with its NUL */
 
 enum mp_gguf_type {
 	MP_GGUF_U8 = 0,
@@ -48,6 +50,8 @@ struct mp_gguf_kv {
 	uint64_t n;		   /* of an array; otherwise 1 */
 	const uint8_t *value;	   /* the first element: little-endian, not aligned */
 	uint64_t value_bytes;	   /* of all elements */
+	uint64_t kept_bytes;	   /* of them that are at `value`: of an open file the first
+				      MP_GGUF_MAX_KEPT, otherwise all */
 };
 
 struct mp_gguf_tensor {
@@ -58,6 +62,10 @@ struct mp_gguf_tensor {
 	uint64_t offset;	       /* from the file's data_offset */
 	uint64_t bytes;
 };
+
+/* "3584 x 152064" */
+#define MP_GGUF_DIMS_LEN 96
+const char *mp_gguf_dims(const struct mp_gguf_tensor *tensor, char out[MP_GGUF_DIMS_LEN]);
 
 struct mp_gguf {
 	uint32_t version;
@@ -71,8 +79,9 @@ struct mp_gguf {
 };
 
 /*
- * Reads the header at `data`, of which `len` bytes are there, of a file of `file_bytes`. An error
- * (-EBADMSG, exit code 3) begins with `name` and names the field: "F: tensor 3 \"blk.0.x\": …".
+ * Reads the header at `data`, of which `len` bytes are there, of a file of `file_bytes`, and points
+ * into it. An error (-EBADMSG, exit code 3) begins with `name` and names the field, with keys and
+ * tensors counted from 1: "F: tensor 3 \"blk.0.x\": …".
  */
 int mp_gguf_parse(const void *data, size_t len, uint64_t file_bytes, const char *name,
 		  struct mp_gguf *ret, struct mp_error *err);
@@ -82,8 +91,7 @@ void mp_gguf_free(struct mp_gguf *gguf);
 struct mp_gguf_part {
 	char *path;
 	struct mp_gguf gguf;
-	void *map;
-	size_t map_bytes;
+	char *kept; /* what `gguf` points into */
 	uint64_t file_bytes;
 };
 struct mp_gguf_file {
@@ -104,6 +112,25 @@ const struct mp_gguf_kv *mp_gguf_find(const struct mp_gguf *gguf, const char *ke
 int mp_gguf_u64(const struct mp_gguf *gguf, const char *key, uint64_t *ret);
 int mp_gguf_f64(const struct mp_gguf *gguf, const char *key, double *ret);
 int mp_gguf_text(const struct mp_gguf *gguf, const char *key, struct mp_gguf_string *ret);
+
+/* An element of any type, in the widest of its kind: U64, I64, F64, BOOL or STRING. */
+struct mp_gguf_element {
+	enum mp_gguf_type type;
+	union {
+		uint64_t u64;
+		int64_t i64;
+		double f64;
+		bool flag;
+		struct mp_gguf_string text;
+	};
+};
+/* Goes over what is kept of a value; false at its end. A text of its own may be cut. */
+struct mp_gguf_walk {
+	const struct mp_gguf_kv *kv;
+	uint64_t i, at; /* the next element, and where it is */
+};
+bool mp_gguf_next(struct mp_gguf_walk *walk, struct mp_gguf_element *ret);
+
 const struct mp_gguf_tensor *mp_gguf_tensor(const struct mp_gguf *gguf, const char *name);
 
 #endif

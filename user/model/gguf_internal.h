@@ -33,9 +33,23 @@ int mp_gguf_take_string(struct mp_gguf_reader *r, const char *field, struct mp_g
 int mp_gguf_read_kv(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf);
 int mp_gguf_read_tensors(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf);
 
-/* No two of the `n` names may be the same; each is `stride` bytes behind the one before. */
+/* Bytes of an element; of a string, of its length alone. */
+uint8_t mp_gguf_least_bytes(enum mp_gguf_type type);
+
+/*
+ * Whether two of `n` names are the same, each of which is `stride` bytes behind the one before.
+ * 1: yes, and which; -ENOMEM.
+ */
+int mp_gguf_find_twins(const struct mp_gguf_string *names, size_t stride, size_t n,
+		       size_t *ret_first, size_t *ret_second);
 int mp_gguf_check_twins(struct mp_gguf_reader *r, const struct mp_gguf_string *names, size_t stride,
 			size_t n);
+
+/*
+ * Has a header point into memory of its own instead of where it was read: free(). Of long values
+ * just the beginning. -ENOMEM.
+ */
+int mp_gguf_detach(struct mp_gguf *gguf, char **ret);
 
 static inline uint64_t mp_gguf_left(const struct mp_gguf_reader *r)
 {

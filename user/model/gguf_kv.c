@@ -18,7 +18,6 @@ static const char *const type_names[] = {
 };
 _Static_assert(MP_ARRAY_SIZE(type_names) == MP_GGUF_TYPE_COUNT, "a name for every type");
 
-/* Of a string: its length alone. */
 static const uint8_t least_bytes[MP_GGUF_TYPE_COUNT] = {
 	[MP_GGUF_U8] = 1,  [MP_GGUF_I8] = 1,	 [MP_GGUF_U16] = 2, [MP_GGUF_I16] = 2,
 	[MP_GGUF_U32] = 4, [MP_GGUF_I32] = 4,	 [MP_GGUF_F32] = 4, [MP_GGUF_BOOL] = 1,
@@ -28,6 +27,11 @@ static const uint8_t least_bytes[MP_GGUF_TYPE_COUNT] = {
 const char *mp_gguf_type_name(enum mp_gguf_type type)
 {
 	return (size_t)type < MP_GGUF_TYPE_COUNT ? type_names[type] : "?";
+}
+
+uint8_t mp_gguf_least_bytes(enum mp_gguf_type type)
+{
+	return least_bytes[type];
 }
 
 static int take_type(struct mp_gguf_reader *r, const char *field, enum mp_gguf_type *ret)
@@ -118,6 +122,7 @@ static int read_value(struct mp_gguf_reader *r, struct mp_gguf_kv *kv)
 		r->at += kv->n * each;
 	}
 	kv->value_bytes = left - mp_gguf_left(r);
+	kv->kept_bytes = kv->value_bytes;
 	return kv->element == MP_GGUF_BOOL ? check_bools(r, kv) : 0;
 }
 
@@ -190,6 +195,8 @@ int mp_gguf_read_kv(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *gguf)
 			return mp_gguf_no_memory(r);
 		gguf->kv[gguf->n_kv++] = kv;
 	}
+	if (gguf->n_kv == 0)
+		return 0;
 	error = mp_gguf_check_twins(r, &gguf->kv->key, sizeof(*gguf->kv), gguf->n_kv);
 	return error ?: read_alignment(r, gguf);
 }

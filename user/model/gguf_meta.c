@@ -32,7 +32,7 @@ const struct mp_gguf_kv *mp_gguf_find(const struct mp_gguf *gguf, const char *ke
 
 	if (!place)
 		return find(gguf, key, strlen(key));
-	if (mp_gguf_text(gguf, "general.architecture", &arch))
+	if (mp_gguf_text(gguf, MP_GGUF_KEY_ARCHITECTURE, &arch))
 		return NULL;
 	for (size_t i = 0; i < gguf->n_kv; i++) {
 		if (is_made_of(&gguf->kv[i].key, key, (size_t)(place - key), &arch, place + 2))
@@ -41,78 +41,133 @@ const struct mp_gguf_kv *mp_gguf_find(const struct mp_gguf *gguf, const char *ke
 	return NULL;
 }
 
-/* One element of any integer type, with the sign that it has. */
-static int load_integer(const struct mp_gguf_kv *kv, uint64_t *ret, bool *ret_negative)
+static struct mp_gguf_element unsigned_of(uint64_t bits)
 {
-	uint64_t bits = 0;
-	unsigned int shift = 64 - 8 * (unsigned int)kv->value_bytes;
+	return (struct mp_gguf_element){.type = MP_GGUF_U64, .u64 = bits};
+}
 
-	switch (kv->type) {
-	case MP_GGUF_U8:
-	case MP_GGUF_U16:
-	case MP_GGUF_U32:
-	case MP_GGUF_U64:
-		memcpy(&bits, kv->value, kv->value_bytes);
-		*ret = le64toh(bits);
-		*ret_negative = false;
-		return 0;
+/* `bits` are those of a type of `bytes` with a sign. */
+static struct mp_gguf_element signed_of(uint64_t bits, unsigned int bytes)
+{
+	unsigned int shift = 64 - 8 * bytes;
+
+	return (struct mp_gguf_element){.type = MP_GGUF_I64,
+					.i64 = (int64_t)(bits << shift) >> shift};
+}
+
+static struct mp_gguf_element real_of(uint64_t bits, bool is_single)
+{
+	struct mp_gguf_element element = {.type = MP_GGUF_F64};
+	uint32_t single_bits = (uint32_t)bits;
+	float single;
+
+	memcpy(&element.f64, &bits, sizeof(bits));
+	memcpy(&single, &single_bits, sizeof(single));
+	if (is_single)
+		element.f64 = (double)single;
+	return element;
+}
+
+static struct mp_gguf_element element_of(enum mp_gguf_type type, uint64_t bits)
+{
+	switch (type) {
 	case MP_GGUF_I8:
 	case MP_GGUF_I16:
 	case MP_GGUF_I32:
 	case MP_GGUF_I64:
-		memcpy(&bits, kv->value, kv->value_bytes);
-		*ret = (uint64_t)((int64_t)(le64toh(bits) << shift) >> shift);
-		*ret_negative = (int64_t)*ret < 0;
-		return 0;
+		return signed_of(bits, mp_gguf_least_bytes(type));
+	case MP_GGUF_F32:
+	case MP_GGUF_F64:
+		return real_of(bits, type == MP_GGUF_F32);
+	case MP_GGUF_BOOL:
+		return (struct mp_gguf_element){.type = MP_GGUF_BOOL, .flag = bits};
 	default:
-		return -EINVAL;
+		return unsigned_of(bits);
 	}
+}
+
+static bool next_text(struct mp_gguf_walk *walk, uint64_t len, struct mp_gguf_element *ret)
+{
+	const struct mp_gguf_kv *kv = walk->kv;
+	uint64_t left = kv->kept_bytes - walk->at;
+
+	if (len > left && kv->type == MP_GGUF_ARRAY) {
+		walk->i = kv->n;
+		return false;
+	}
+	len = len < left ? len : left;
+	*ret = (struct mp_gguf_element){
+		.type = MP_GGUF_STRING,
+		.text = {(const char *)kv->value + walk->at, len},
+	};
+	walk->at += len;
+	return true;
+}
+
+bool mp_gguf_next(struct mp_gguf_walk *walk, struct mp_gguf_element *ret)
+{
+	const struct mp_gguf_kv *kv = walk->kv;
+	size_t bytes = mp_gguf_least_bytes(kv->element);
+	uint64_t bits = 0;
+
+	if (walk->i == kv->n || kv->kept_bytes - walk->at < bytes)
+		return false;
+	memcpy(&bits, kv->value + walk->at, bytes);
+	bits = le64toh(bits);
+	walk->i++;
+	walk->at += bytes;
+	if (kv->element == MP_GGUF_STRING)
+		return next_text(walk, bits, ret);
+	*ret = element_of(kv->element, bits);
+	return true;
+}
+
+/* The one element of a key that is no array. */
+static int load(const struct mp_gguf *gguf, const char *key, struct mp_gguf_element *ret)
+{
+	struct mp_gguf_walk walk = {.kv = mp_gguf_find(gguf, key)};
+
+	if (!walk.kv)
+		return -ENOENT;
+	return walk.kv->type == MP_GGUF_ARRAY || !mp_gguf_next(&walk, ret) ? -EINVAL : 0;
 }
 
 int mp_gguf_u64(const struct mp_gguf *gguf, const char *key, uint64_t *ret)
 {
-	const struct mp_gguf_kv *kv = mp_gguf_find(gguf, key);
-	bool negative;
-	uint64_t value;
+	struct mp_gguf_element element;
+	int error = load(gguf, key, &element);
 
-	if (!kv)
-		return -ENOENT;
-	if (load_integer(kv, &value, &negative) || negative)
+	if (error)
+		return error;
+	if (element.type != MP_GGUF_U64 && (element.type != MP_GGUF_I64 || element.i64 < 0))
 		return -EINVAL;
-	*ret = value;
+	*ret = element.u64;
 	return 0;
 }
 
 int mp_gguf_f64(const struct mp_gguf *gguf, const char *key, double *ret)
 {
-	const struct mp_gguf_kv *kv = mp_gguf_find(gguf, key);
-	uint64_t bits;
-	float single;
+	struct mp_gguf_element element;
+	int error = load(gguf, key, &element);
 
-	if (!kv)
-		return -ENOENT;
-	if (kv->type == MP_GGUF_F64) {
-		bits = mp_gguf_load_u64(kv->value);
-		memcpy(ret, &bits, sizeof(*ret));
-		return 0;
-	}
-	if (kv->type != MP_GGUF_F32)
+	if (error)
+		return error;
+	if (element.type != MP_GGUF_F64)
 		return -EINVAL;
-	bits = mp_gguf_load_u32(kv->value);
-	memcpy(&single, &(uint32_t){(uint32_t)bits}, sizeof(single));
-	*ret = (double)single;
+	*ret = element.f64;
 	return 0;
 }
 
 int mp_gguf_text(const struct mp_gguf *gguf, const char *key, struct mp_gguf_string *ret)
 {
-	const struct mp_gguf_kv *kv = mp_gguf_find(gguf, key);
+	struct mp_gguf_element element;
+	int error = load(gguf, key, &element);
 
-	if (!kv)
-		return -ENOENT;
-	if (kv->type != MP_GGUF_STRING)
+	if (error)
+		return error;
+	if (element.type != MP_GGUF_STRING)
 		return -EINVAL;
-	*ret = (struct mp_gguf_string){(const char *)kv->value + 8, kv->value_bytes - 8};
+	*ret = element.text;
 	return 0;
 }
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files, and models that are split over several. They are mapped, not read: the vocabulary alone
- * would take more memory than all else that is kept of a header, and the pages of a mapping are the
- * page cache's, which gives them up under pressure.
+ * Files, and models that are split over several. A header is read where it is mapped, since its
+ * vocabulary alone takes several megabytes: those pages are the page cache's, which takes them back
+ * under pressure, and count as nobody's anonymous memory. The little that is of use later is copied
+ * and the mapping is gone when the file is open: whoever cuts the file short then (a download that
+ * begins anew, cp over it) ends nobody with SIGBUS. For the few milliseconds of the reading itself
+ * nothing but a handler for the whole process would help, which is not a library's to set.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +29,7 @@ struct split {
 static void close_part(struct mp_gguf_part *part)
 {
 	mp_gguf_free(&part->gguf);
-	if (part->map)
-		munmap(part->map, part->map_bytes);
+	free(part->kept);
 	free(part->path);
 	*part = (struct mp_gguf_part){.path = NULL};
 }
@@ -39,26 +41,39 @@ static int fail_open(const char *path, int errnum, struct mp_error *err)
 }
 
 /* O_NONBLOCK: a FIFO would have us wait for a writer. */
-static int map_file(struct mp_gguf_part *part, struct mp_error *err)
+static int open_regular(const char *path, uint64_t *ret_bytes, struct mp_error *err)
 {
-	MP_CLOSE int fd = open(part->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	MP_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
-	void *map;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return fail_open(part->path, errno, err);
+		return fail_open(path, errno, err);
 	if (!S_ISREG(st.st_mode))
-		return mp_fail(err, MP_EXIT_TARGET, EINVAL, "%s: not a regular file", part->path);
+		return mp_fail(err, MP_EXIT_TARGET, EINVAL, "%s: not a regular file", path);
 	if (st.st_size == 0)
 		return mp_fail(err, MP_EXIT_CONFIG, EBADMSG, "%s: not a GGUF file: it is empty",
-			       part->path);
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+			       path);
+	*ret_bytes = (uint64_t)st.st_size;
+	return mp_take_fd(&fd);
+}
+
+static int read_part(struct mp_gguf_part *part, struct mp_error *err)
+{
+	MP_CLOSE int fd = open_regular(part->path, &part->file_bytes, err);
+	void *map;
+	int error;
+
+	if (fd < 0)
+		return fd;
+	map = mmap(NULL, part->file_bytes, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return fail_open(part->path, errno, err);
-	part->map = map;
-	part->map_bytes = (size_t)st.st_size;
-	part->file_bytes = (uint64_t)st.st_size;
-	return 0;
+	error = mp_gguf_parse(map, part->file_bytes, part->file_bytes, part->path, &part->gguf,
+			      err);
+	if (!error && mp_gguf_detach(&part->gguf, &part->kept))
+		error = mp_fail(err, MP_EXIT_OOM, ENOMEM, "%s: out of memory", part->path);
+	munmap(map, part->file_bytes);
+	return error;
 }
 
 /* Takes over `path`, which may be NULL: no memory. */
@@ -69,10 +84,7 @@ static int open_part(char *path, struct mp_gguf_part *ret, struct mp_error *err)
 
 	if (!path)
 		return mp_fail(err, MP_EXIT_OOM, ENOMEM, "out of memory");
-	error = map_file(&part, err);
-	error = error
-			?: mp_gguf_parse(part.map, part.map_bytes, part.file_bytes, path,
-					 &part.gguf, err);
+	error = read_part(&part, err);
 	if (error) {
 		close_part(&part);
 		return error;
@@ -103,11 +115,13 @@ static int read_split(const struct mp_gguf_part *part, struct split *ret, struct
 	if (!mp_gguf_find(&part->gguf, "split.count"))
 		return 0;
 	error = read_split_key(part, "split.count", &split.n, err);
+	if (!error && split.n < 2)
+		return 0;
 	error = error ?: read_split_key(part, "split.no", &split.no, err);
 	error = error ?: read_split_key(part, "split.tensors.count", &split.n_tensors, err);
 	if (error)
 		return error;
-	if (split.n > UINT16_MAX || (split.n && split.no >= split.n))
+	if (split.n > UINT16_MAX || split.no >= split.n)
 		return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
 			       "%s: split.no %" PRIu64 " and split.count %" PRIu64
 			       " are of no part that can be",
@@ -152,6 +166,10 @@ static int check_part(const struct mp_gguf_part *part, const struct split *want,
 
 	if (error)
 		return error;
+	if (split.n == 0)
+		return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
+			       "%s: a whole model, where part %" PRIu64 " of %" PRIu64 " belongs",
+			       part->path, no + 1, want->n);
 	if (split.no == no && split.n == want->n && split.n_tensors == want->n_tensors)
 		return 0;
 	return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
@@ -190,6 +208,55 @@ static int open_others(struct mp_gguf_file *file, const struct split *split, str
 	return 0;
 }
 
+/* Keys of the first are of all; one that repeats the architecture must mean the same model. */
+static int check_architecture(const struct mp_gguf_file *file, size_t no, struct mp_error *err)
+{
+	struct mp_gguf_string first;
+	struct mp_gguf_string other;
+
+	if (mp_gguf_text(&file->parts[no].gguf, MP_GGUF_KEY_ARCHITECTURE, &other) ||
+	    mp_gguf_text(&file->parts[0].gguf, MP_GGUF_KEY_ARCHITECTURE, &first) ||
+	    mp_gguf_same(&other, first.data, first.len))
+		return 0;
+	return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
+		       "%s: of another model: its architecture is \"%.*s\", and \"%.*s\" in part 1",
+		       file->parts[no].path, (int)other.len, other.data, (int)first.len,
+		       first.data);
+}
+
+static size_t part_of_tensor(const struct mp_gguf_file *file, size_t tensor)
+{
+	size_t no = 0;
+
+	while (tensor >= file->parts[no].gguf.n_tensors)
+		tensor -= file->parts[no++].gguf.n_tensors;
+	return no;
+}
+
+static int check_names(const struct mp_gguf_file *file, struct mp_error *err)
+{
+	MP_FREE struct mp_gguf_string *names = calloc(file->n_tensors + 1, sizeof(*names));
+	size_t first;
+	size_t second;
+	size_t n = 0;
+	int found = -ENOMEM;
+
+	for (size_t no = 0; names && no < file->n_parts; no++) {
+		for (size_t i = 0; i < file->parts[no].gguf.n_tensors; i++)
+			names[n++] = file->parts[no].gguf.tensors[i].name;
+	}
+	if (names)
+		found = mp_gguf_find_twins(names, sizeof(*names), n, &first, &second);
+	if (found < 0)
+		return mp_fail(err, MP_EXIT_OOM, ENOMEM, "%s: out of memory", file->parts[0].path);
+	if (!found)
+		return 0;
+	return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
+		       "%s: its tensor \"%.*s\" is in part %zu as well",
+		       file->parts[part_of_tensor(file, second)].path, (int)names[second].len,
+		       names[second].data, part_of_tensor(file, first) + 1);
+}
+
 static void add_up(struct mp_gguf_file *file)
 {
 	for (size_t i = 0; i < file->n_parts; i++) {
@@ -199,11 +266,17 @@ static void add_up(struct mp_gguf_file *file)
 	}
 }
 
-static int check_sum(const struct mp_gguf_file *file, const struct split *split,
-		     struct mp_error *err)
+static int check_whole(const struct mp_gguf_file *file, const struct split *split,
+		       struct mp_error *err)
 {
+	for (size_t no = 1; no < file->n_parts; no++) {
+		int error = check_architecture(file, no, err);
+
+		if (error)
+			return error;
+	}
 	if (split->n == 0 || file->n_tensors == split->n_tensors)
-		return 0;
+		return file->n_parts > 1 ? check_names(file, err) : 0;
 	return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
 		       "%s: %zu tensors in its %zu parts, where split.tensors.count is %" PRIu64,
 		       file->parts[0].path, file->n_tensors, file->n_parts, split->n_tensors);
@@ -232,7 +305,7 @@ static int open_all(const char *path, struct mp_gguf_file *file, struct mp_error
 	file->parts[split.no] = given;
 	error = open_others(file, &split, err);
 	add_up(file);
-	return error ?: check_sum(file, &split, err);
+	return error ?: check_whole(file, &split, err);
 }
 
 int mp_gguf_open(const char *path, struct mp_gguf_file *ret, struct mp_error *err)

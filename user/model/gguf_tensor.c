@@ -23,34 +23,47 @@ static int read_name(struct mp_gguf_reader *r, struct mp_gguf_string *ret)
 	return memchr(ret->data, '\0', ret->len) ? mp_gguf_refuse(r, "its name holds a NUL") : 0;
 }
 
+const char *mp_gguf_dims(const struct mp_gguf_tensor *t, char out[MP_GGUF_DIMS_LEN])
+{
+	int len = 0;
+
+	for (uint32_t i = 0; i < t->n_dims; i++)
+		len += snprintf(out + len, MP_GGUF_DIMS_LEN - (size_t)len, "%s%" PRIu64,
+				i ? " x " : "", t->ne[i]);
+	return out;
+}
+
 /* Elements are counted in 63 bits, as ggml does. */
+static int check_dims(const struct mp_gguf_reader *r, const struct mp_gguf_tensor *t)
+{
+	char dims[MP_GGUF_DIMS_LEN];
+	int64_t elements = 1;
+
+	for (uint32_t i = 0; i < t->n_dims; i++) {
+		int64_t ne = (int64_t)t->ne[i];
+
+		if (ne <= 0)
+			return mp_gguf_refuse(r, "its dimension %u is %" PRId64, i + 1, ne);
+		if (__builtin_mul_overflow(elements, ne, &elements))
+			return mp_gguf_refuse(r, "its %s elements are too many",
+					      mp_gguf_dims(t, dims));
+	}
+	return 0;
+}
+
 static int read_dims(struct mp_gguf_reader *r, struct mp_gguf_tensor *t)
 {
-	int64_t elements = 1;
-	int64_t product;
 	int error = mp_gguf_take_u32(r, "number of dimensions", &t->n_dims);
 
-	if (error)
-		return error;
-	if (t->n_dims == 0 || t->n_dims > MP_GGML_MAX_DIMS)
-		return mp_gguf_refuse(r, "it has %u dimensions: 1 to %u are possible", t->n_dims,
-				      MP_GGML_MAX_DIMS);
-	for (uint32_t i = 0; i < MP_GGML_MAX_DIMS; i++) {
+	if (!error && (t->n_dims == 0 || t->n_dims > MP_GGML_MAX_DIMS))
+		error = mp_gguf_refuse(r, "it has %u dimensions: 1 to %u are possible", t->n_dims,
+				       MP_GGML_MAX_DIMS);
+	for (uint32_t i = 0; !error && i < MP_GGML_MAX_DIMS; i++) {
 		t->ne[i] = 1;
 		if (i < t->n_dims)
 			error = mp_gguf_take_u64(r, "dimensions", &t->ne[i]);
-		if (error)
-			return error;
-		if ((int64_t)t->ne[i] <= 0)
-			return mp_gguf_refuse(r, "its dimension %u is %" PRId64, i + 1,
-					      (int64_t)t->ne[i]);
-		if (__builtin_mul_overflow(elements, (int64_t)t->ne[i], &product))
-			return mp_gguf_refuse(r,
-					      "its %" PRId64 " x %" PRIu64 " elements are too many",
-					      elements, t->ne[i]);
-		elements = product;
 	}
-	return 0;
+	return error ?: check_dims(r, t);
 }
 
 static int read_type(struct mp_gguf_reader *r, struct mp_gguf_tensor *t)
@@ -70,6 +83,7 @@ static int read_type(struct mp_gguf_reader *r, struct mp_gguf_tensor *t)
 
 static int check_bytes(const struct mp_gguf_reader *r, struct mp_gguf_tensor *t)
 {
+	char dims[MP_GGUF_DIMS_LEN];
 	int error = mp_ggml_bytes(t->type, t->n_dims, t->ne, &t->bytes);
 
 	if (error == -EINVAL)
@@ -78,8 +92,8 @@ static int check_bytes(const struct mp_gguf_reader *r, struct mp_gguf_tensor *t)
 				      " elements is no whole number of blocks of %s, which have %u",
 				      t->ne[0], t->type->name, t->type->block_elements);
 	if (error || t->bytes > r->file_bytes)
-		return mp_gguf_refuse(r, "its data is more than the file's %" PRIu64 " bytes",
-				      r->file_bytes);
+		return mp_gguf_refuse(r, "its %s %s are more than the file's %" PRIu64 " bytes",
+				      mp_gguf_dims(t, dims), t->type->name, r->file_bytes);
 	return 0;
 }
 
@@ -159,6 +173,8 @@ int mp_gguf_read_tensors(struct mp_gguf_reader *r, uint64_t n, struct mp_gguf *g
 		expected += mp_gguf_padded(t.bytes, gguf->alignment);
 	}
 	gguf->data_offset = mp_gguf_padded((uint64_t)(r->at - r->begin), gguf->alignment);
+	if (gguf->n_tensors == 0)
+		return 0;
 	error = mp_gguf_check_twins(r, &gguf->tensors->name, sizeof(*gguf->tensors),
 				    gguf->n_tensors);
 	return error ?: check_ends(r, gguf);

@@ -26,7 +26,7 @@ void mp_gguf_add_u32(struct mp_gguf_writer *w, uint32_t value);
 void mp_gguf_add_f32(struct mp_gguf_writer *w, float value);
 void mp_gguf_add_text(struct mp_gguf_writer *w, const char *value, size_t len);
 
-/* As it is in another file. */
+/* As it is in another header that was parsed, whose values are all there. */
 void mp_gguf_put_kv(struct mp_gguf_writer *w, const struct mp_gguf_kv *kv);
 
 /* -EINVAL: no such tensor can be (name, dimensions). */
