@@ -292,6 +292,113 @@ test_long_recording() {
 		'r["events_left_out"] + len(r["events"]) == 30000' 'len(r["samples"]) < 5000'
 }
 
+# models NAME…: reports of models as $T/NAME.json: see model_report.py.
+models() {
+	local name
+	for name; do
+		# shellcheck disable=SC2086 # "limit 1.6" is two arguments
+		python3 tests/integration/model_report.py ${name//_/ } >"$T/$name.json"
+	done
+}
+
+# What a run of a model leaves is read, and written as it was.
+test_reports_of_models() {
+	models limit_0.7 levels killed
+	for name in limit_0.7 levels killed; do
+		expect_exit 0 report "$T/$name.json" --format json -o "$T/$name.again.json"
+		report_check schema "$T/$name.json" "$T/$name.again.json"
+		python3 - "$T/$name.json" "$T/$name.again.json" <<-'EOT' || fail "$name is not what it was"
+			import json, sys
+			written, again = (json.load(open(name, encoding="utf-8")) for name in sys.argv[1:])
+			other = [key for key in ("model", "quantization", "model_id", "model_load_time") if written[key] != again[key]]
+			print(*other)
+			sys.exit(len(other))
+		EOT
+	done
+	REPORT=$T/levels.again.json
+	reported '[l["outcome"] for l in r["quantization"]["levels"]] == ["ok", "ok", "thrash", "ok", "ok", "oom_killed"]' \
+		'all(l["pass_time"] == m["passes"]["p50"] for l, m in zip(r["quantization"]["levels"], r["model"]["runs"]))'
+	expect_exit 0 report "$T/levels.json" "$T/limit_0.7.json" "$T/killed.json" --format csv -o "$T/all.csv"
+	report_check csv "$T/all.csv" 8 \
+		'sorted(r["level"] for r in rows) == ["F16", "F16", "Q2_K", "Q3_K_M", "Q4_K_M", "Q4_K_M", "Q5_K_M", "Q6_K"]' \
+		'[r["outcome"] for r in rows if r["test_mode"] == "quantization"] == ["ok", "ok", "thrash", "ok", "ok", "oom_killed"]' \
+		'all(r["loader"] == "mmap" and int(r["tensor_bytes"]) < int(r["file_bytes"]) for r in rows)' \
+		'all((r["pass_p50"] == "") == (r["outcome"] == "oom_killed") for r in rows)'
+	expect_exit 0 report "$T/levels.json" --format trace -o "$T/levels.trace.json"
+	report_check trace "$T/levels.trace.json" \
+		'sum(e.get("cat") == "model" and e["name"] == "load, cold" for e in events) == 6' \
+		'sum(e.get("cat") == "model" and e["name"] == "pass" for e in events) > 100' \
+		'any(e["ph"] == "M" and e["args"]["name"] == "model" for e in events)'
+}
+
+# The page of a model that thrashed, of one that was killed, and of six levels.
+test_pages_of_models() {
+	need chromium
+	models limit_0.7 levels killed
+	for name in limit_0.7 levels killed; do
+		expect_exit 0 report "$T/$name.json" -o "$T/$name.html"
+		drawn "$T/$name.html"
+		cp "$T/dom" "$T/$name.dom"
+	done
+	grep -q '<b class="outcome-thrash">thrash</b><span>outcome, as predicted' "$T/limit_0.7.dom" || fail 'no outcome'
+	grep -q '<b>90.0 %</b><span>of the weights read again' "$T/limit_0.7.dom" || fail 'no share that is read again'
+	expect_eq 8 "$(grep -o '<canvas' "$T/limit_0.7.dom" | wc -l)" 'canvases: two of each chart, one of lanes, the one of the template'
+	expect_eq 6 "$(grep -o '<canvas' "$T/killed.dom" | wc -l)" 'canvases without a pass'
+	expect_eq 6 "$(grep -o 'class="need"' "$T/levels.dom" | wc -l)" 'bars of levels'
+	grep -q '<tr class="best"><td class="text"><span>Q6_K<em class="badge">best' "$T/levels.dom" || fail 'no best level'
+	grep -q '<h2>Speed by level: qwen2.5-1.5b' "$T/levels.dom" || fail 'no speed by level'
+	browse "$T/levels.html" "$T/light.png" 1100x2000
+	report_check pixels "$T/light.png" "$LIGHT" 500
+	browse "$T/levels.html" "$T/dark.png" 1100x2000 --blink-settings=preferredColorScheme=0
+	report_check pixels "$T/dark.png" "$DARK" 500
+	browse "$T/levels.html" "$T/phone.png" 390x3000
+}
+
+# The same model under three limits: what its speed comes to is drawn.
+test_models_side_by_side() {
+	need chromium
+	models limit_1.6 limit_1.0 limit_0.7 levels
+	expect_exit 0 report "$T"/limit*.json -o "$T/limits.html"
+	drawn "$T/limits.html"
+	grep -q '<h2>Speed by limit: qwen2.5-0.5b, F16, mmap' "$T/dom" || fail 'no speed by limit'
+	! grep -q '<h2>Speed by level' "$T/dom" || fail 'one level is compared'
+	grep -q 'A pass takes 26 times as long' "$T/dom" || fail 'no collapse'
+	expect_eq "15.8 1.26 0.61" "$(grep -oE '<b>[0-9.]+ a second' "$T/dom" | grep -oE '[0-9.]+' | paste -sd' ')" 'speeds'
+	browse "$T/limits.html" "$T/page.png" 1100x1400
+	expect_exit 0 report "$T"/limit*.json "$T/levels.json" -o "$T/all.html"
+	drawn "$T/all.html"
+	browse "$T/all.html" "$T/page.png" 390x2000
+}
+
+# A model of a file that is meant to break what shows it.
+test_hostile_model() {
+	need chromium
+	models levels
+	python3 - "$T/levels.json" <<-'EOT'
+		import json, sys
+		bad = '=1+1</script><script>alert(1)</script><!--\u2028"\'&<b>\n'
+		with open(sys.argv[1], encoding="utf-8") as file:
+		    report = json.load(file)
+		report["model_id"] = None
+		report["model"].update(file=bad, loader=bad, context=None, disk_bytes_per_second=0)
+		for run, level in zip(report["model"]["runs"], report["quantization"]["levels"]):
+		    run.update(level=bad, limit=None, tensor_bytes=0, file_bytes=0, end=None, predicted=None)
+		    run["passes"]["series"] = [{"t": 0, "duration": 0}, {"t": 0, "duration": 9e8}]
+		    level.update(level=bad, must=None, comfortable=None)
+		with open(sys.argv[1], "w", encoding="utf-8") as file:
+		    json.dump(report, file)
+	EOT
+	for format in json csv trace html; do
+		expect_exit 0 report "$T/levels.json" --format $format -o "$T/hostile.$format"
+	done
+	report_check schema "$T/hostile.json"
+	report_check csv "$T/hostile.csv" 6
+	report_check trace "$T/hostile.trace"
+	drawn "$T/hostile.html"
+	browse "$T/hostile.html" "$T/page.png" 390x1200
+	! grep -q '<b>alert' "$T/dom" || fail 'a name is markup'
+}
+
 test_files_that_cannot_be_read() {
 	expect_exit 2 report
 	expect_err 'a file is needed'

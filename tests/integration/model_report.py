@@ -47,7 +47,7 @@ def load(clock, seconds, anon, weights, room):
         clock.sample(rss + 4 * MIB, rss, 0.5 if weights * i / steps > room else 0, seconds / steps)
 
 
-def run_of(clock, level, weights, anon, quality, length, outcome, predicted, disk, used=8 * MIB):
+def run_of(clock, level, weights, anon, quality, length, outcome, predicted, disk, used=8 * MIB, speed=None):
     """A cold load, a warm one and passes of `length` seconds, where others hold `used`."""
     room = max(0, clock.limit - anon - used)
     start, cold = clock.t, weights / disk
@@ -57,7 +57,7 @@ def run_of(clock, level, weights, anon, quality, length, outcome, predicted, dis
     if outcome != "oom_killed":
         warm = 0.02 if fits else 0.92 * cold
         load(clock, warm, anon, weights, room)
-        took = weights / 16e9 if fits else 0.9 * weights / disk
+        took = 1 / speed if speed else weights / 16e9 if fits else 0.9 * weights / disk
         end = clock.t + length
         at = clock.t
         while at < end:
@@ -93,7 +93,7 @@ def row_of(level, weights, repack, quality, usable, disk, runs):
         "level": level, "tensor_bytes": weights, "kv": kv, "compute": compute, "repack": repack,
         "runtime": runtime, "metadata": metadata, "must": must, "comfortable": must + weights,
         "fit": fit, "perplexity": quality,
-        "most_per_second": disk / (0.9 * weights) if fit == "thrash" else None,
+        "most_per_second": round(disk / (0.9 * weights), 4) if fit == "thrash" else None,
         "outcome": run and run["outcome"], "load_time": run and run["load_cold"],
         "pass_time": run and run["passes"]["p50"], "peak_rss": run and run["peak"]["rss"],
         "major_faults": run and run["major_faults"]}
@@ -120,7 +120,7 @@ def report(mode, model_id, clock, runs, disk, **other):
         "requested": reached, "achieved": dict(reached, error_pct=None),
         "quantization": {"current_optimal": None, "advice": None, "usable": None, "levels": []},
         "environment": {"profile_name": None, "total_mem_mb": clock.limit / MIB, "swap_size_mb": 0,
-                        "memory_limit": clock.limit, "engine": "cgroup v2", "notes": None},
+                        "memory_limit": clock.limit, "engine": "v2", "notes": None},
         "thresholds": {"warning": 75, "gc": 85, "critical": 90},
         "pressure": {"some_ns": clock.stall, "full_ns": int(clock.stall * 0.9), "oom_kills": 0,
                      "high_events": None, "max_events": 0, "incidents": 0},
@@ -140,7 +140,8 @@ def limited(ratio):
     clock = Clock(int(weights * ratio))
     fits = anon + weights + 8 * MIB <= clock.limit
     outcome = "ok" if fits else "thrash"
-    run = run_of(clock, "F16", weights, anon, 0, 12, outcome, outcome, disk)
+    run = run_of(clock, "F16", weights, anon, 0, 12, outcome, outcome, disk,
+                 speed={1.6: 16, 1.0: 1.26, 0.7: 0.61}.get(ratio))
     size, rate = f"{clock.limit // MIB} MiB", 1 / run["passes"]["p50"]
     events = [mark("decision", 1.2, "critical", "critical", "working set 97.1 % of the limit")] if not fits else []
     return report(

@@ -12,6 +12,7 @@
 MP_INCLUDE_BYTES(page_head, "user/report/page/head.html");
 MP_INCLUDE_BYTES(page_css, "user/report/page/page.css");
 MP_INCLUDE_BYTES(page_body, "user/report/page/body.html");
+MP_INCLUDE_BYTES(model_js, "user/report/page/model.js");
 MP_INCLUDE_BYTES(page_js, "user/report/page/page.js");
 MP_INCLUDE_BYTES(dygraph_css, MP_DYGRAPHS "/dygraph.css");
 MP_INCLUDE_BYTES(dygraph_js, MP_DYGRAPHS "/dygraph.min.js");
@@ -61,6 +62,7 @@ void mp_report_write_html_all(struct mp_text *out, const struct mp_memory_report
 	mp_text_puts(out, "</script>\n<script>\n");
 	PUT(out, dygraph_js);
 	mp_text_puts(out, "\n</script>\n<script>\n");
+	PUT(out, model_js);
 	PUT(out, page_js);
 	mp_text_puts(out, "</script>\n</body>\n</html>\n");
 	out->failed |= data.failed;

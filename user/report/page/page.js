@@ -52,14 +52,16 @@
   }
 
   const duration = (ns) => (known(ns) ? time(ns / 1e9) : "–");
+  const count = (n, one, many) => (known(n) ? n.toLocaleString("en") : "?") + " " + (n === 1 ? one : many);
   const percent = (n, digits) => (known(n) ? n.toFixed(known(digits) ? digits : 1) + " %" : "–");
   const signed = (n) => (known(n) ? (n > 0 ? "+" : n < 0 ? "−" : "") + Math.abs(n).toFixed(2) + " %" : "–");
   // A sentence; a number and its unit stay on one line.
-  const sentence = (text) => (text.charAt(0).toUpperCase() + text.slice(1)).replace(/(\d) (?=%|[KMGTPE]?i?B\b|m?s\b)/g, "$1\u00a0");
+  const tight = (text) => text.replace(/(\d) (?=%|[KMGTPE]?i?B\b|m?s\b)/g, "$1\u00a0");
+  const sentence = (text) => tight(text.replace(/^[a-z](?=[a-z]*\b(?![-.]\w))/, (letter) => letter.toUpperCase()));
 
   // --- figures ---------------------------------------------------------------
 
-  const OUTCOMES = { ok: "good", oom_killed: "bad", limit_not_reached: "short", interrupted: "short" };
+  const OUTCOMES = { ok: "good", thrash: "short", oom_killed: "bad", limit_not_reached: "short", interrupted: "short" };
 
   function head(view, report) {
     const env = report.environment, kind = view.querySelector(".kind");
@@ -73,6 +75,12 @@
       (env.notes ? ". " + sentence(env.notes) : "") + (report.monitor ? ". Not watched: " + report.monitor : "") + ".";
   }
 
+  function fact(value, label, className) {
+    const card = element("div", "fact");
+    card.append(element("b", className || "", value), element("span", "", tight(label)));
+    return card;
+  }
+
   function facts(view, report) {
     const s = report.memory_statistics, p = report.pressure;
     const rows = [
@@ -81,16 +89,12 @@
     ];
     if (known(report.achieved.error_pct)) rows.push([signed(report.achieved.error_pct), "off what was asked for at most"]);
     rows.push([time(report.duration), "duration"], [report.trend, "trend"]);
-    if (known(report.model_load_time)) rows.push([time(report.model_load_time), "model load"]);
+    if (known(report.model_load_time) && !report.model) rows.push([time(report.model_load_time), "model load"]);
     if (p.incidents) rows.push([String(p.incidents), p.incidents === 1 ? "incident of pressure" : "incidents of pressure"]);
     if (known(p.full_ns)) rows.push([duration(p.full_ns), "all stalled on memory"]);
     if (known(p.oom_kills)) rows.push([String(p.oom_kills), p.oom_kills === 1 ? "OOM kill" : "OOM kills"]);
     if (report.quantization.current_optimal) rows.push([report.quantization.current_optimal, "quantization that fits"]);
-    for (const [value, label] of rows) {
-      const card = element("div", "fact");
-      card.append(element("b", "", value), element("span", "", label));
-      view.querySelector(".facts").append(card);
-    }
+    for (const row of rows) view.querySelector(".facts").append(fact(...row));
   }
 
   // --- axes ------------------------------------------------------------------
@@ -288,7 +292,7 @@
   }
 
   function lanesOf(report) {
-    const lanes = [];
+    const lanes = [models.lane(report)].filter(Boolean);
     for (const [kind, label] of KINDS) {
       const items = report.marks.filter((m) => m.kind === kind)
         .map((m) => ({ from: m.t, to: m.t, severity: m.severity, tip: () => markTip(report, m) }));
@@ -317,7 +321,7 @@
   function drawItem(c, lane, item, x1, x2, y) {
     c.beginPath();
     if (lane.kind === "call") {
-      c.fillStyle = color(item.severity ? SEVERITIES[item.severity] : "usage");
+      c.fillStyle = color(item.severity ? SEVERITIES[item.severity] : item.color || "usage");
       c.globalAlpha = 0.62;
       c.rect(x1, y - TRACK / 2, Math.max(x2 - x1, 1.5), TRACK);
     } else {
@@ -495,10 +499,13 @@
 
   // --- all of it -------------------------------------------------------------
 
+  const models = modelPage({ AXIS: AXIS, DARK: DARK, color: color, known: known, element: element, size: size, time: time, percent: percent, count: count,
+    sentence: sentence, fact: fact, table: table, line: line, interaction: interaction, timeTicks: timeTicks, endOf: endOf });
+
   function show(report, id) {
     const view = document.getElementById("run").content.firstElementChild.cloneNode(true);
     const lanes = lanesOf(report), box = view.querySelector(".lanes");
-    let stall = null;
+    const others = []; // charts of the same time
     view.id = id;
     document.querySelector("main").append(view);
     head(view, report);
@@ -508,10 +515,16 @@
     happenings(view, report);
     memoryChart(view, report, (graph, initial) => {
       drawLanes(box, lanes, graph);
-      if (stall && !initial) stall.updateOptions({ dateWindow: graph.xAxisRange() });
+      if (!initial) for (const other of others) other.updateOptions({ dateWindow: graph.xAxisRange() });
     });
     showTips(box, lanes);
-    stall = stallChart(view, report);
+    others.push(...[stallChart(view, report), models.show(view, report)].filter(Boolean));
+  }
+
+  function link(i, text) {
+    const node = element("a", "", text);
+    node.href = "#run-" + i;
+    return node;
   }
 
   function compare() {
@@ -519,13 +532,12 @@
     table(document.getElementById("compare"),
       [["run", "text"], ["environment", "text name"], ["outcome", "text"], ["peak"], ["asked for"], ["reached"], ["off"], ["least free"], ["OOM kills"]],
       reports.map((r, i) => {
-        const link = element("a", "", r.test_mode + ", " + new Date(r.time).toLocaleString());
-        link.href = "#run-" + i;
-        return [link, r.environment.profile_name || "–", [r.outcome.replace(/_/g, " "), r.outcome === "oom_killed" ? "critical" : ""],
+        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome],
           percent(r.peak_memory), percent(r.requested.percent), percent(r.achieved.percent), signed(r.achieved.error_pct),
           known(r.memory_statistics.min_available_gb) ? size(r.memory_statistics.min_available_gb * 1e9) : "–",
           known(r.pressure.oom_kills) ? String(r.pressure.oom_kills) : "–"];
       }));
+    models.compare(document.getElementById("compare"), reports, link);
   }
 
   document.title = reports.length === 1
