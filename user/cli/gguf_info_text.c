@@ -6,10 +6,11 @@
 #include "base/size.h"
 #include "report/cells.h"
 
-#define MAX_SHOWN 4096	  /* bytes of a text that are looked at */
-#define SHOWN_ELEMENTS 6  /* of an array */
-#define SHOWN_COLUMNS 60  /* of a text */
-#define SHOWN_IN_ARRAY 16 /* of a text in an array */
+#define MAX_SHOWN 4096	 /* bytes of a text that are looked at */
+#define SHOWN_ELEMENTS 2 /* of an array */
+#define SHOWN_COLUMNS 30 /* of a text */
+#define SHOWN_IN_KEYS 24 /* of one in the table of keys */
+#define SHOWN_IN_ARRAY 8 /* of one in an array there */
 
 static void put_element(struct mp_text *out, const struct mp_gguf_element *e, size_t columns)
 {
@@ -57,7 +58,7 @@ static void put_value(struct mp_text *out, const struct mp_gguf_kv *kv)
 	if (kv->type == MP_GGUF_ARRAY)
 		put_array(out, kv);
 	else if (mp_gguf_next(&walk, &e))
-		put_element(out, &e, SHOWN_COLUMNS);
+		put_element(out, &e, SHOWN_IN_KEYS);
 }
 
 static void put_type(struct mp_text *out, const struct mp_gguf_kv *kv)
@@ -69,19 +70,18 @@ static void put_type(struct mp_text *out, const struct mp_gguf_kv *kv)
 			 kv->n);
 	else
 		snprintf(type, sizeof(type), "%s", mp_gguf_type_name(kv->type));
-	mp_cell_put(out, type, (struct mp_cell){.width = 15});
+	mp_cell_put(out, type, (struct mp_cell){.width = 14});
 }
 
 static void put_keys(struct mp_text *out, const struct mp_gguf *gguf)
 {
-	mp_text_puts(out, "\nKEYS\n");
+	mp_text_printf(out, "\n%-38s %-14s %s\n", "KEY", "TYPE", "VALUE");
 	for (size_t i = 0; i < gguf->n_kv; i++) {
 		const struct mp_gguf_kv *kv = &gguf->kv[i];
 		char key[MAX_SHOWN];
 
-		mp_text_puts(out, "  ");
 		mp_cell_put(out, mp_gguf_info_string(kv->key, key, sizeof(key)),
-			    (struct mp_cell){.width = 40});
+			    (struct mp_cell){.width = 38});
 		mp_text_putc(out, ' ');
 		put_type(out, kv);
 		mp_text_putc(out, ' ');
@@ -92,7 +92,7 @@ static void put_keys(struct mp_text *out, const struct mp_gguf *gguf)
 
 static void put_tensors(struct mp_text *out, const struct mp_gguf_part *part)
 {
-	mp_text_printf(out, "\n%-40s %-8s %13s %13s  %s\n", "TENSOR", "TYPE", "OFFSET", "BYTES",
+	mp_text_printf(out, "\n%-30s %-8s %11s %11s  %s\n", "TENSOR", "TYPE", "OFFSET", "BYTES",
 		       "DIMENSIONS");
 	for (size_t i = 0; i < part->gguf.n_tensors; i++) {
 		const struct mp_gguf_tensor *t = &part->gguf.tensors[i];
@@ -100,8 +100,8 @@ static void put_tensors(struct mp_text *out, const struct mp_gguf_part *part)
 		char dims[MP_GGUF_DIMS_LEN];
 
 		mp_cell_put(out, mp_gguf_info_string(t->name, name, sizeof(name)),
-			    (struct mp_cell){.width = 40});
-		mp_text_printf(out, " %-8s %13" PRIu64 " %13" PRIu64 "  %s\n", t->type->name,
+			    (struct mp_cell){.width = 30});
+		mp_text_printf(out, " %-8s %11" PRIu64 " %11" PRIu64 "  %s\n", t->type->name,
 			       t->offset, t->bytes, mp_gguf_dims(t, dims));
 	}
 }
@@ -111,7 +111,10 @@ static void put_bytes(struct mp_text *out, uint64_t bytes)
 {
 	char human[MP_HUMAN_LEN];
 
-	mp_text_printf(out, "%s (%" PRIu64 " bytes)", mp_size_format(bytes, human), bytes);
+	if (bytes < 1024)
+		mp_text_printf(out, "%" PRIu64 " bytes", bytes);
+	else
+		mp_text_printf(out, "%s (%" PRIu64 " bytes)", mp_size_format(bytes, human), bytes);
 }
 
 static void put_text_of(struct mp_text *out, const struct mp_gguf *gguf, const char *key)
@@ -133,7 +136,8 @@ static void put_shape(struct mp_text *out, const struct mp_gguf_info *info)
 	mp_text_puts(out, "  shape       ");
 	if (info->has_shape)
 		mp_text_printf(out,
-			       "%u layers, hidden %u, ff %u, heads %u/%u of %u, vocabulary %u%s\n"
+			       "%u layers, hidden %u, ff %u, heads %u/%u of %u\n"
+			       "  vocabulary  %u%s\n"
 			       "  context     %u tokens\n",
 			       s->layers, s->hidden, s->ff, s->heads, s->kv_heads, s->head_dim,
 			       s->vocab, s->tied ? ", tied" : "", s->context_length);
