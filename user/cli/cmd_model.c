@@ -132,7 +132,7 @@ static int tell_and_save(struct mp_model_args *args, const struct mp_model_file 
 		.n_runs = 1,
 		.advised = &advised,
 	};
-	int error = mp_model_advise(args, &file->shape, &advised, err);
+	int error = mp_model_advise(args, &file->shape, &done->run, &advised, err);
 
 	if (error)
 		return error;

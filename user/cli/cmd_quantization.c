@@ -195,13 +195,14 @@ static int tell_and_save(struct mp_model_args *args, struct series *s, struct mp
 		.n_runs = s->n,
 		.advised = &advised,
 	};
-	int error = mp_model_advise(args, &s->shape, &advised, err);
+	int error = mp_model_advise(args, &s->shape, s->runs, &advised, err);
 
 	if (error)
 		return error;
 	mp_model_fill_report(args, &kept, &r);
 	say_verdict(args, s, verdict, sizeof(verdict));
 	r.test_mode = "quantization";
+	r.n_points = 0; /* they are of the last level alone; the calls of all are in the events */
 	r.outcome = outcome_of(s);
 	r.verdict = verdict;
 	r.recommendation = advised.sentence.data;

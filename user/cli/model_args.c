@@ -354,6 +354,7 @@ void mp_model_args_alone(struct mp_model_args *args)
 int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, char **rest,
 			struct mp_error *err)
 {
+	uint64_t limit;
 	int error;
 
 	if (rest[0])
@@ -363,6 +364,9 @@ int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, ch
 	if (args->h.env && args->limit)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "--env and --limit: a device has one limit; give one of them");
+	/* What is wrong with it is told before a file is made. */
+	if (args->limit && parse_limit(args->limit, 1, &limit, err))
+		return -EINVAL;
 	args->cli = cli;
 	if (!args->context_given)
 		args->load.context = MP_ADVICE_CONTEXT;

@@ -80,8 +80,18 @@ int mp_model_exit_code(const struct mp_model_rehearsed *done)
 
 /* --- advice ------------------------------------------------------------------------------- */
 
+/* As the first cold load had it; 0: not known. */
+static uint64_t disk_speed(const struct mp_model_run *run)
+{
+	if (!run || run->load_cold_ns == MP_UNKNOWN || run->cached_before == MP_UNKNOWN)
+		return 0;
+	return (uint64_t)((double)(run->file_bytes - run->cached_before) * 1e9 /
+			  (double)run->load_cold_ns);
+}
+
 static struct mp_advice_input advice_input(const struct mp_model_args *args,
-					   const struct mp_model_shape *shape)
+					   const struct mp_model_shape *shape,
+					   const struct mp_model_run *run)
 {
 	const struct mp_profile *device = args->h.o.profile;
 
@@ -95,13 +105,15 @@ static struct mp_advice_input advice_input(const struct mp_model_args *args,
 		.no_mmap = args->load.loader == MP_LOADER_READ,
 		.runtime = MP_RUNTIME_LLAMA,
 		.metadata = MP_UNKNOWN,
+		.disk_per_s = disk_speed(run),
 	};
 }
 
 int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shape *shape,
-		    struct mp_model_advised *ret, struct mp_error *err)
+		    const struct mp_model_run *run, struct mp_model_advised *ret,
+		    struct mp_error *err)
 {
-	const struct mp_advice_input input = advice_input(args, shape);
+	const struct mp_advice_input input = advice_input(args, shape, run);
 	const struct mp_quant_level *level = NULL;
 	const struct mp_model *smaller = NULL;
 	struct mp_model_advised a = {0};
@@ -117,6 +129,8 @@ int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shap
 		mp_model_advised_free(&a);
 		return -ENOMEM;
 	}
+	a.usable = mp_advice_usable(&input);
+	a.disk_per_s = input.disk_per_s;
 	*ret = a;
 	return 0;
 }
@@ -150,11 +164,12 @@ void mp_model_fill_report(const struct mp_model_args *args, const struct mp_mode
 	r->model.loader = mp_loader_name(args->load.loader);
 	r->model.is_synthesized = kept->is_synthesized;
 	r->model.context = args->load.context;
-	r->model.disk_per_s = MP_UNKNOWN;
+	r->model.disk_per_s = a->disk_per_s ? a->disk_per_s : MP_UNKNOWN;
 	r->model.runs = kept->runs;
 	r->model.n_runs = kept->n_runs;
 	r->quantization.current_optimal = a->advice.best ? a->advice.best->level->name : NULL;
 	r->quantization.advice = a->sentence.data;
+	r->quantization.usable = a->usable;
 	r->quantization.levels = a->rows;
 	r->quantization.n_levels = a->n_rows;
 }

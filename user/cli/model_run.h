@@ -19,15 +19,19 @@ int mp_model_rehearse(struct mp_model_args *args, struct mp_model_file *file,
 		      struct mp_error *err);
 void mp_model_rehearsed_free(struct mp_model_rehearsed *done);
 
-/* What the arithmetic says of all levels on that device. Zero-initialized is empty. */
+/* What the arithmetic says of all levels on that device; `run`, or NULL, has shown how fast the
+ * disk is. Zero-initialized is empty. */
 struct mp_model_advised {
 	struct mp_advice advice;
 	struct mp_quantization_row *rows;
 	size_t n_rows;
+	uint64_t usable;     /* bytes */
+	uint64_t disk_per_s; /* 0: not known */
 	struct mp_text sentence;
 };
 int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shape *shape,
-		    struct mp_model_advised *ret, struct mp_error *err);
+		    const struct mp_model_run *run, struct mp_model_advised *ret,
+		    struct mp_error *err);
 void mp_model_advised_free(struct mp_model_advised *advised);
 
 /* Into a report: the model, its runs and the advice; what they point to lives longer. */

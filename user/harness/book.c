@@ -260,6 +260,23 @@ static void close_pressure(struct mp_harness *h)
 		r->pressure.oom_kills += kills;
 }
 
+/* Each run has a group of its own, whose counters begin at 0; the stall goes on by itself. */
+static void add_earlier_pressure(struct mp_harness *h)
+{
+	const struct mp_memory_report *earlier = h->o->earlier;
+	struct mp_memory_report *r = &h->report;
+
+	if (!earlier || !h->o->earlier_is_whole)
+		return;
+	r->pressure.incidents += earlier->pressure.incidents;
+	if (r->pressure.oom_kills != MP_UNKNOWN && earlier->pressure.oom_kills != MP_UNKNOWN)
+		r->pressure.oom_kills += earlier->pressure.oom_kills;
+	if (r->pressure.max_events != MP_UNKNOWN && earlier->pressure.max_events != MP_UNKNOWN)
+		r->pressure.max_events += earlier->pressure.max_events;
+	if (r->pressure.high_events != MP_UNKNOWN && earlier->pressure.high_events != MP_UNKNOWN)
+		r->pressure.high_events += earlier->pressure.high_events;
+}
+
 static bool is_killed(int status)
 {
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -372,6 +389,7 @@ static void say_recommendation(struct mp_harness *h)
 void mp_book_close(struct mp_harness *h)
 {
 	close_pressure(h);
+	add_earlier_pressure(h);
 	h->figures.victim = victim_of(h);
 	h->report.outcome = outcome_of(h);
 	say_verdict(h);

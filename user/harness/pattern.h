@@ -53,6 +53,7 @@ struct mp_pattern {
 	const char *summary; /* for --help */
 	/* t_ns of at() stands still at 0 until what is wanted then is reached: a hold is a hold. */
 	bool from_reached;
+	bool takes_nothing;
 	/* Whether the options make sense together; exit code 2 with the option's name. */
 	int (*check)(const struct mp_pattern_options *o, const struct mp_pattern_stage *stage,
 		     struct mp_error *err);

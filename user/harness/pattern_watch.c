@@ -34,6 +34,7 @@ static void at(const struct mp_pattern_options *o, const struct mp_pattern_stage
 const struct mp_pattern mp_pattern_watch = {
 	.name = "watch",
 	.summary = "takes nothing, until the command ends or --duration is over",
+	.takes_nothing = true,
 	.check = check,
 	.at = at,
 	.length = length,

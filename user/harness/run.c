@@ -155,6 +155,7 @@ static int start_filler(struct mp_harness *h, struct mp_error *err)
 	struct mp_filler_options o = h->o->filler;
 
 	o.max_bytes = h->stage.limit;
+	o.is_idle = h->o->pattern->takes_nothing;
 	o.deadline_ns = mp_clock_now_ns() + h->o->pattern->length(&h->pattern) + DEADLINE_SLACK_NS;
 	return mp_filler_start(&h->room, &o, &h->filler, err);
 }
