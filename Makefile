@@ -270,6 +270,14 @@ build/bench/fill_rate: tests/bench/fill_rate.c build/obj/user/harness/arena.o \
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ -o $@
 
+# So is how fast a header is read.
+build/bench/gguf_parse: tests/bench/gguf_parse.c $(patsubst %.c,build/obj/%.o, \
+		$(wildcard user/model/gguf*.c) user/model/ggml_type.c user/base/array.c \
+		user/base/clock.c user/base/error.c user/base/text.c)
+	$(call say,BENCH,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O2 $^ -ldl -o $@
+
 build/bench/%: tests/bench/%.c
 	$(call say,BENCH,$@)
 	@mkdir -p $(@D)

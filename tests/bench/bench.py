@@ -19,6 +19,7 @@ from pathlib import Path
 
 from common import (CALLS, EMPTY_PAIR, LIBRARY, MARKED, MEMPROBE, REPEATS, WATCHED, WORKLOAD,
                     Monitor, Target, cpu_ns, headline, kib_of, pinned, report, rows, workload_args)
+from gguf import bench_gguf
 from harness import bench_harness
 from injection import bench_attach_python
 from library import bench_lib
@@ -345,7 +346,7 @@ BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watch
            "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
            "latency": bench_latency, "lib": bench_lib, "python": bench_python,
            "injection": bench_python_injection, "relief": bench_relief,
-           "harness": bench_harness}
+           "harness": bench_harness, "gguf": bench_gguf}
 
 
 def main():

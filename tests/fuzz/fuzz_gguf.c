@@ -32,6 +32,22 @@ static void check_inside(const struct mp_gguf *gguf, const uint8_t *data, size_t
 	}
 }
 
+/* All elements of a value, of which `kept` bytes are there. */
+static void walk(const struct mp_gguf_kv *from, uint64_t kept)
+{
+	struct mp_gguf_kv kv = *from;
+	struct mp_gguf_walk walk = {.kv = &kv};
+	struct mp_gguf_element e;
+
+	kv.kept_bytes = kept;
+	while (mp_gguf_next(&walk, &e)) {
+		must(walk.at <= kept && walk.i <= kv.n);
+		if (e.type == MP_GGUF_STRING)
+			must((const uint8_t *)e.text.data + e.text.len == kv.value + walk.at);
+	}
+	must(kept < kv.value_bytes || (walk.i == kv.n && walk.at == kept));
+}
+
 /* Every way to ask, whatever is there. */
 static void look_up(const struct mp_gguf *gguf, size_t size)
 {
@@ -44,6 +60,13 @@ static void look_up(const struct mp_gguf *gguf, size_t size)
 	if (mp_gguf_text(gguf, "general.name", &text) == 0)
 		must(text.len <= size);
 	mp_gguf_tensor(gguf, "output.weight");
+	for (size_t i = 0; i < gguf->n_kv; i++) {
+		const struct mp_gguf_kv *kv = &gguf->kv[i];
+
+		walk(kv, kv->value_bytes);
+		if (kv->value_bytes)
+			walk(kv, kv->value_bytes - 1);
+	}
 }
 
 static bool is_same_kv(const struct mp_gguf_kv *a, const struct mp_gguf_kv *b)

@@ -142,20 +142,19 @@ static char *path_of_part(const char *path, uint64_t no, uint64_t n)
 }
 
 /* The others are found by their names, so it must have the one that belongs to its number. */
-static int check_name(const struct mp_gguf_part *part, const struct split *split,
-		      struct mp_error *err)
+static int check_name(const char *path, const struct split *split, struct mp_error *err)
 {
 	char suffix[64];
-	size_t len = strlen(part->path);
+	size_t len = strlen(path);
 
 	snprintf(suffix, sizeof(suffix), SUFFIX, (unsigned int)split->no + 1,
 		 (unsigned int)split->n);
-	if (len > SUFFIX_LEN && strcmp(part->path + len - SUFFIX_LEN, suffix) == 0)
+	if (len > SUFFIX_LEN && strcmp(path + len - SUFFIX_LEN, suffix) == 0)
 		return 0;
 	return mp_fail(err, MP_EXIT_CONFIG, EBADMSG,
 		       "%s: part %" PRIu64 " of %" PRIu64
 		       ", so its name must end in %s for the others to be found",
-		       part->path, split->no + 1, split->n, suffix);
+		       path, split->no + 1, split->n, suffix);
 }
 
 static int check_part(const struct mp_gguf_part *part, const struct split *want, uint64_t no,
@@ -282,24 +281,34 @@ static int check_whole(const struct mp_gguf_file *file, const struct split *spli
 		       file->parts[0].path, file->n_tensors, file->n_parts, split->n_tensors);
 }
 
-/* The part at `path` first: it tells how many there are, and which of them it is. */
+/* The part at `path` tells how many there are, and which of them it is. */
+static int open_given(const char *path, struct mp_gguf_part *ret, struct split *ret_split,
+		      struct mp_error *err)
+{
+	int error = open_part(strdup(path), ret, err);
+
+	if (error)
+		return error;
+	error = read_split(ret, ret_split, err);
+	if (!error && ret_split->n)
+		error = check_name(path, ret_split, err);
+	if (error)
+		close_part(ret);
+	return error;
+}
+
 static int open_all(const char *path, struct mp_gguf_file *file, struct mp_error *err)
 {
 	struct mp_gguf_part given = {.path = NULL};
 	struct split split = {.n = 0};
-	int error = open_part(strdup(path), &given, err);
+	int error = open_given(path, &given, &split, err);
 
-	error = error ?: read_split(&given, &split, err);
-	if (!error && split.n)
-		error = check_name(&given, &split, err);
-	if (!error) {
-		file->parts = calloc(split.n ?: 1, sizeof(*file->parts));
-		if (!file->parts)
-			error = mp_fail(err, MP_EXIT_OOM, ENOMEM, "%s: out of memory", path);
-	}
-	if (error) {
-		close_part(&given);
+	if (error)
 		return error;
+	file->parts = calloc(split.n ?: 1, sizeof(*file->parts));
+	if (!file->parts) {
+		close_part(&given);
+		return mp_fail(err, MP_EXIT_OOM, ENOMEM, "%s: out of memory", path);
 	}
 	file->n_parts = split.n ?: 1;
 	file->parts[split.no] = given;
