@@ -86,6 +86,7 @@ static void test_optional_keys(void **state)
 static void test_malformed_files(void **state)
 {
 	(void)state;
+	assert_fails("", "e.yaml:1:1: the file is empty");
 	assert_fails(ONE(""), "e.yaml:2:5: a profile has no \"cgroups\"");
 	assert_fails(ONE("    cgroups: {}\n"),
 		     "e.yaml:5:14: cgroups has no \"memory.limit_in_bytes\"");

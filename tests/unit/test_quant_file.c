@@ -182,7 +182,7 @@ static void assert_shape_fails(const char *key, uint64_t value, const char *mess
 	for (size_t i = 0; i < full.part.gguf.n_kv; i++) {
 		const struct mp_gguf_kv *kv = &full.part.gguf.kv[i];
 
-		if (kv->key.len != strlen(key) || memcmp(kv->key.data, key, kv->key.len))
+		if (kv->key.len != strlen(key) || memcmp(kv->key.data, key, kv->key.len) != 0)
 			mp_gguf_put_kv(&fake.writer, kv);
 	}
 	if (value != UINT64_MAX)

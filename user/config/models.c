@@ -84,11 +84,11 @@ uint64_t mp_model_parameters(const struct mp_model_shape *s)
 	uint64_t kv = (uint64_t)s->kv_heads * s->head_dim;
 	uint64_t norms = 2 * (uint64_t)s->hidden + (s->qk_norm ? 2 * (uint64_t)s->head_dim : 0);
 	uint64_t biases = s->qkv_bias ? q + 2 * kv : 0;
-	uint64_t attention = 2 * s->hidden * (q + kv);
+	uint64_t attention = 2 * (uint64_t)s->hidden * (q + kv);
 	uint64_t layer = norms + biases + attention + 3 * (uint64_t)s->hidden * s->ff;
 	uint64_t tables = (uint64_t)s->vocab * s->hidden * (s->tied ? 1 : 2);
 
-	return tables + s->hidden + s->layers * layer;
+	return tables + s->hidden + (uint64_t)s->layers * layer;
 }
 
 /* --- one model --------------------------------------------------------------- */
@@ -282,33 +282,36 @@ static int finish_shape(struct mp_yaml *y, yaml_node_t *node, const char *id,
 
 static bool is_called(const struct mp_model *m, const char *name)
 {
-	bool called = strcasecmp(m->id, name) == 0;
-
-	for (size_t i = 0; i < m->n_aliases && !called; i++)
-		called = strcasecmp(m->aliases[i], name) == 0;
-	return called;
+	if (strcasecmp(m->id, name) == 0)
+		return true;
+	for (size_t i = 0; i < m->n_aliases; i++) {
+		if (strcasecmp(m->aliases[i], name) == 0)
+			return true;
+	}
+	return false;
 }
 
-static const struct mp_model *find(const struct mp_models *models, const char *name)
+/* The number of models: none of them. */
+static size_t find(const struct mp_models *models, const char *name)
 {
-	for (size_t i = 0; i < models->n; i++) {
-		if (is_called(&models->items[i], name))
-			return &models->items[i];
-	}
-	return NULL;
+	size_t i = 0;
+
+	while (i < models->n && !is_called(&models->items[i], name))
+		i++;
+	return i;
 }
 
 static int check_names(struct mp_yaml *y, yaml_node_t *node, const struct mp_models *models,
 		       const struct mp_model *m)
 {
-	const struct mp_model *other = find(models, m->id);
+	size_t other = find(models, m->id);
 
-	for (size_t i = 0; i < m->n_aliases && !other; i++)
+	for (size_t i = 0; i < m->n_aliases && other == models->n; i++)
 		other = find(models, m->aliases[i]);
-	if (!other)
+	if (other == models->n)
 		return 0;
 	return mp_yaml_fail(y, node, "model \"%s\": its id or an alias is that of %s", m->id,
-			    other->origin);
+			    models->items[other].origin);
 }
 
 static int read_model(struct mp_yaml *y, yaml_node_t *node, void *data)
@@ -350,7 +353,7 @@ int mp_models_parse(struct mp_models *models, const char *name, const char *text
 		{.name = "models", .read = read_models, .required = true},
 	};
 	struct mp_models MP_MODELS read = {0};
-	struct mp_yaml MP_YAML y;
+	struct mp_yaml MP_YAML y = {0};
 	int error = mp_yaml_open(&y, name, text, len, err);
 
 	error = error
@@ -392,20 +395,25 @@ static const char *near_name(const struct mp_models *models, const char *id)
 	return names ? mp_name_suggest(names, names_of(models, names), id) : NULL;
 }
 
-const struct mp_model *mp_models_find(const struct mp_models *models, const char *id,
-				      struct mp_error *err)
+static void fail_unknown(const struct mp_models *models, const char *id, struct mp_error *err)
 {
-	const struct mp_model *found = find(models, id);
+	const char *near = near_name(models, id);
 	struct mp_text MP_TEXT list = {0};
-	const char *near;
 
-	if (found)
-		return found;
-	near = near_name(models, id);
 	for (size_t i = 0; i < models->n; i++)
 		mp_text_printf(&list, "%s%s", i ? ", " : "", models->items[i].id);
 	mp_fail(err, MP_EXIT_USAGE, ENOENT, "there is no model %s%s%s%s; there are %s", id,
 		near ? " (did you mean " : "", near ? near : "", near ? "?)" : "",
 		list.data ? list.data : "none");
+}
+
+const struct mp_model *mp_models_find(const struct mp_models *models, const char *id,
+				      struct mp_error *err)
+{
+	size_t found = find(models, id);
+
+	if (found < models->n)
+		return &models->items[found];
+	fail_unknown(models, id, err);
 	return NULL;
 }

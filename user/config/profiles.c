@@ -223,7 +223,7 @@ int mp_profiles_parse(struct mp_profiles *profiles, const char *name, const char
 		{.name = "simulation_profiles", .read = read_profiles, .required = true},
 	};
 	struct mp_profiles MP_PROFILES read = {0};
-	struct mp_yaml MP_YAML y;
+	struct mp_yaml MP_YAML y = {0};
 	int error = mp_yaml_open(&y, name, text, len, err);
 
 	error = error

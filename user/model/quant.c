@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -198,11 +197,17 @@ static enum role role_of(const char *name)
 	return ROLE_OTHER;
 }
 
+/* UINT32_MAX: of none. */
 static uint32_t layer_of(const char *name)
 {
-	unsigned int layer;
+	static const char prefix[] = "blk.";
+	unsigned long layer;
+	char *end;
 
-	return sscanf(name, "blk.%u.", &layer) == 1 ? layer : UINT32_MAX;
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return UINT32_MAX;
+	layer = strtoul(name + sizeof(prefix) - 1, &end, 10);
+	return *end == '.' && layer < UINT32_MAX ? (uint32_t)layer : UINT32_MAX;
 }
 
 static bool has_more_bits(uint32_t i, uint32_t n)
