@@ -110,7 +110,7 @@ test_what_is_refused() {
 	make_model "$T/twice.gguf" --tensor output_norm.weight:F32:64
 	refused "$T/twice.gguf" 'tensor 21 "output_norm.weight": tensor 2 has the same name'
 	make_model "$T/bool.gguf" --kv flag=bool:2
-	refused "$T/bool.gguf" 'key 13 "flag": a bool of 2: 0 and 1 are possible'
+	refused "$T/bool.gguf" 'key 13 "flag": its value: a bool of 2: 0 and 1 are possible'
 	make_model "$T/dims.gguf" --tensor t:F32:0
 	refused "$T/dims.gguf" 'tensor 21 "t": its dimension 1 is 0'
 	make_model "$T/old.gguf" --version 1

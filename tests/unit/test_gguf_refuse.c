@@ -157,7 +157,7 @@ static void values(void **state)
 	put_kv_u32(&f, "a", 1);
 	put_key(&f, "flag", MP_GGUF_BOOL);
 	put_u8(&f, 2);
-	refused("bool_2", &f, "F: key 2 \"flag\": a bool of 2: 0 and 1 are possible");
+	refused("bool_2", &f, "F: key 2 \"flag\": its value: a bool of 2: 0 and 1 are possible");
 	put_header(&f, 3, 0, 1);
 	put_key(&f, "text", MP_GGUF_STRING);
 	put_u32(&f, 1);
@@ -203,7 +203,8 @@ static void arrays(void **state)
 	put_header(&f, 3, 0, 1);
 	put_array(&f, "a", MP_GGUF_BOOL, 3);
 	put(&f, "\1\0\xff", 3);
-	refused("array_bool", &f, "F: key 1 \"a\": a bool of 255: 0 and 1 are possible");
+	refused("array_bool", &f,
+		"F: key 1 \"a\": element 3 of 3: a bool of 255: 0 and 1 are possible");
 	put_header(&f, 3, 0, 1);
 	put_key(&f, "a.b.c.d", MP_GGUF_ARRAY);
 	put_u32(&f, MP_GGUF_U8);

@@ -46,7 +46,6 @@ static int take_type(struct mp_gguf_reader *r, const char *field, enum mp_gguf_t
 	return error;
 }
 
-/* An array's element type and count; neither fits any array that the file cannot hold. */
 static int take_array(struct mp_gguf_reader *r, struct mp_gguf_kv *kv)
 {
 	int error = take_type(r, "type of elements", &kv->element);
@@ -56,13 +55,21 @@ static int take_array(struct mp_gguf_reader *r, struct mp_gguf_kv *kv)
 	return error ?: mp_gguf_take_u64(r, "number of elements", &kv->n);
 }
 
+/* "its value", or which of its elements; `i` counts from 0. */
+static const char *name_element(const struct mp_gguf_kv *kv, uint64_t i, char out[64])
+{
+	if (kv->type != MP_GGUF_ARRAY)
+		return "its value";
+	snprintf(out, 64, "element %" PRIu64 " of %" PRIu64, i + 1, kv->n);
+	return out;
+}
+
 static int refuse_string(const struct mp_gguf_reader *r, const struct mp_gguf_kv *kv, uint64_t i,
 			 const uint8_t *at)
 {
-	char which[64] = "its value";
+	char buf[64];
+	const char *which = name_element(kv, i, buf);
 
-	if (kv->type == MP_GGUF_ARRAY)
-		snprintf(which, sizeof(which), "element %" PRIu64 " of %" PRIu64, i + 1, kv->n);
 	if (r->end - at < 8)
 		return mp_gguf_refuse(r, "the file ends in %s", which);
 	return mp_gguf_refuse(r, "%s: a string of %" PRIu64 " bytes is more than the file can hold",
@@ -88,10 +95,12 @@ static int skip_strings(struct mp_gguf_reader *r, const struct mp_gguf_kv *kv)
 
 static int check_bools(const struct mp_gguf_reader *r, const struct mp_gguf_kv *kv)
 {
+	char which[64];
+
 	for (uint64_t i = 0; i < kv->n; i++) {
 		if (kv->value[i] > 1)
-			return mp_gguf_refuse(r, "a bool of %u: 0 and 1 are possible",
-					      kv->value[i]);
+			return mp_gguf_refuse(r, "%s: a bool of %u: 0 and 1 are possible",
+					      name_element(kv, i, which), kv->value[i]);
 	}
 	return 0;
 }
