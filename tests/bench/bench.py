@@ -23,6 +23,7 @@ from gguf import bench_gguf
 from harness import bench_harness
 from injection import bench_attach_python
 from library import bench_lib
+from loading import bench_load
 from pressure import bench_latency, bench_sources
 from python_injection import bench_python_injection
 from python_probes import bench_python
@@ -346,7 +347,7 @@ BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watch
            "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
            "latency": bench_latency, "lib": bench_lib, "python": bench_python,
            "injection": bench_python_injection, "relief": bench_relief,
-           "harness": bench_harness, "gguf": bench_gguf}
+            "harness": bench_harness, "gguf": bench_gguf, "load": bench_load}
 
 
 def main():

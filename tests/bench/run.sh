@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Runs the benchmarks: all, or those named (cost marker watchpoint attach attach_python
-# throughput idle sources latency lib python injection relief harness gguf).
+# throughput idle sources latency lib python injection relief harness gguf load).
 # Prints each figure beside its target; never fails for a figure that is missed.
 # The comparison with other responders to memory pressure is tests/bench/responders.
 set -euo pipefail

@@ -272,11 +272,24 @@ static void put_keys(struct mp_gguf_writer *w)
 	mp_gguf_put_u32(w, "llama.vocab_size", VOCAB);
 }
 
-/* Of a model with an output of its own; byte i of the data is i * 7. */
+/* Byte i of the data is i * 7. */
+static void write_model(struct mp_gguf_writer *w, const char *path)
+{
+	struct mp_text whole = {0};
+
+	assert_int_equal(mp_gguf_header(w, &whole), 0);
+	for (uint64_t i = 0; i < w->data_bytes; i++)
+		mp_text_putc(&whole, (char)(i * 7));
+	assert_false(whole.failed);
+	assert_int_equal(mp_file_create(path, whole.data, whole.len, 0600), 0);
+	mp_text_free(&whole);
+	mp_gguf_writer_free(w);
+}
+
+/* Of a model with an output of its own. */
 static void make_model(const char *path)
 {
 	struct mp_gguf_writer w = {0};
-	struct mp_text whole = {0};
 
 	put_keys(&w);
 	put(&w, "token_embd.weight", HIDDEN, VOCAB, "Q4_K");
@@ -284,13 +297,35 @@ static void make_model(const char *path)
 	put(&w, "output.weight", HIDDEN, VOCAB, "Q6_K");
 	for (int i = 0; i < LAYERS; i++)
 		put_layer(&w, i);
-	assert_int_equal(mp_gguf_header(&w, &whole), 0);
-	for (uint64_t i = 0; i < w.data_bytes; i++)
-		mp_text_putc(&whole, (char)(i * 7));
-	assert_false(whole.failed);
-	assert_int_equal(mp_file_create(path, whole.data, whole.len, 0600), 0);
-	mp_text_free(&whole);
-	mp_gguf_writer_free(&w);
+	write_model(&w, path);
+}
+
+static void put_split(struct mp_gguf_writer *w, uint32_t no, uint32_t n, uint32_t tensors)
+{
+	mp_gguf_put_u32(w, "split.no", no);
+	mp_gguf_put_u32(w, "split.count", n);
+	mp_gguf_put_u32(w, "split.tensors.count", tensors);
+}
+
+/* The same, a layer a part, what is not of layers in the first. */
+static void make_split_model(const struct dir *dir)
+{
+	for (int i = 0; i < LAYERS; i++) {
+		struct mp_gguf_writer w = {0};
+		char path[96];
+
+		snprintf(path, sizeof(path), "%s/s-%05d-of-%05d.gguf", dir->path, i + 1, LAYERS);
+		if (i == 0)
+			put_keys(&w);
+		put_split(&w, (uint32_t)i, LAYERS, 3 + 9 * LAYERS);
+		if (i == 0) {
+			put(&w, "token_embd.weight", HIDDEN, VOCAB, "Q4_K");
+			put(&w, "output_norm.weight", HIDDEN, 0, "F32");
+			put(&w, "output.weight", HIDDEN, VOCAB, "Q6_K");
+		}
+		put_layer(&w, i);
+		write_model(&w, path);
+	}
 }
 
 /* Bytes of the matrices of a layer, and of what an output of its own has. */
@@ -384,6 +419,92 @@ static void test_plan(void **state)
 	assert_int_equal(at, plan.parts[0].bytes);
 	mp_load_plan_free(&plan);
 	mp_load_page_free(file.page);
+}
+
+static void check_split(enum mp_loader loader, const struct dir *dir, uint64_t *ret_sum)
+{
+	struct mp_load_options options = {
+		.loader = loader, .context = 1, .repack = true, .passes = 1};
+	struct mp_error err = {0};
+	struct mp_load_page *page;
+	char path[96];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/s-00002-of-00002.gguf", dir->path); /* any part will do */
+	options.path = path;
+	page = new_page(&fd);
+	if (mp_load(&options, page, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(page->weights, WEIGHT_BYTES);
+	assert_int_equal(atomic_load(&page->passed), WEIGHT_BYTES);
+	assert_int_equal(page->repack, loader == MP_LOADER_MMAP ? REPACKED_BYTES : 0);
+	*ret_sum = page->checksum;
+	mp_load_page_free(page);
+	close(fd);
+}
+
+static void test_split_files(void **state)
+{
+	uint64_t mapped, read;
+
+	make_split_model(*state);
+	check_split(MP_LOADER_MMAP, *state, &mapped);
+	check_split(MP_LOADER_READ, *state, &read);
+	assert_int_equal(mapped, read);
+}
+
+/* Weights that are copied are read where the copy is, and all others where the file is. */
+static void test_copies_are_what_is_read(void **state)
+{
+	struct mp_loaded model = {0};
+	struct mp_error err = {0};
+	struct file file;
+
+	make_file(state, &file);
+	assert_int_equal(mp_loaded_make(&file.options, &model, &err), 0);
+	assert_int_equal(model.n_regions, 4); /* the file, copies, KV cache, compute buffer */
+	for (size_t i = 0; i < model.plan.n_tensors; i++) {
+		const struct mp_load_region *in = &model.regions[model.plan.tensors[i].repacked];
+		const uint8_t *begin = in->begin;
+
+		assert_in_range(model.weights[i].data - begin, 0,
+				in->bytes - model.weights[i].bytes);
+		assert_int_equal(model.weights[i].bytes, model.plan.tensors[i].bytes);
+	}
+	for (uint64_t i = 0; i < KV_BYTES; i++)
+		assert_int_equal(model.kv[i], 0);
+	mp_loaded_free(&model);
+	mp_load_page_free(file.page);
+}
+
+/* Files in memory cannot be dropped: all of their bytes are there, and no more. */
+static void test_what_stays_in_the_cache_is_counted(void **state)
+{
+	char path[] = "/dev/shm/mp_test.XXXXXX";
+	MP_CLOSE int fd = mkstemp(path);
+	struct mp_load_part part = {.path = path, .bytes = 100001};
+	const struct mp_load_plan plan = {.parts = &part, .n_parts = 1};
+	struct mp_error err = {0};
+	uint64_t kept = 0;
+	char data[8192];
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	memset(data, 1, sizeof(data));
+	for (int i = 0; i < 13; i++)
+		assert_int_equal(write(fd, data, sizeof(data)), sizeof(data));
+	assert_int_equal(ftruncate(fd, 100001), 0);
+	assert_int_equal(mp_load_drop_cache(&plan, &kept, &err), 0);
+	assert_int_equal(kept, 100001);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(ftruncate(fd, 100001), 0);
+	assert_int_equal(pwrite(fd, data, 1, 50000), 1);
+	assert_int_equal(mp_load_drop_cache(&plan, &kept, &err), 0);
+	assert_int_equal(kept, sysconf(_SC_PAGESIZE));
+	unlink(path);
+	assert_int_equal(mp_load_drop_cache(&plan, &kept, &err), -ENOENT);
+	assert_int_equal(err.exit_code, MP_EXIT_TARGET);
 }
 
 static void test_without_context_there_are_no_caches(void **state)
@@ -595,6 +716,9 @@ int main(void)
 		cmocka_unit_test(test_sum_reads_every_byte),
 		cmocka_unit_test_setup_teardown(test_loaders_load_the_same, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_plan, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_split_files, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_copies_are_what_is_read, make_dir, remove_dir),
+		cmocka_unit_test(test_what_stays_in_the_cache_is_counted),
 		cmocka_unit_test_setup_teardown(test_without_context_there_are_no_caches, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(test_duration_is_a_least, make_dir, remove_dir),

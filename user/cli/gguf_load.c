@@ -15,7 +15,8 @@ struct result {
 	const struct mp_gguf_args *args;
 	struct mp_load_page *page;
 	struct mp_load_peak predicted;
-	uint64_t n_passes, p50_ns, max_ns; /* UINT64_MAX: there was none */
+	uint64_t n_passes;
+	uint64_t first_ns, p50_ns, max_ns; /* UINT64_MAX: there was none */
 	double per_s;			   /* bytes of weights, by the median */
 	uint64_t memory_per_s;
 };
@@ -81,6 +82,7 @@ static int sum_up_passes(struct result *r)
 	if (!passes)
 		return -ENOMEM;
 	n = mp_load_page_passes(r->page, passes, &stride);
+	r->first_ns = n ? passes[0].duration_ns : UINT64_MAX;
 	qsort(passes, n, sizeof(*passes), by_duration);
 	r->n_passes = atomic_load(&r->page->n_passes);
 	r->p50_ns = n ? passes[(n - 1) / 2].duration_ns : UINT64_MAX;
@@ -116,16 +118,17 @@ static void print_load(const char *name, uint64_t ns, uint64_t cached,
 
 static void print_passes(const struct result *r)
 {
-	char p50[MP_HUMAN_LEN], max[MP_HUMAN_LEN], rate[MP_HUMAN_LEN], memory[MP_HUMAN_LEN],
-		disk[MP_HUMAN_LEN];
+	char p50[MP_HUMAN_LEN], max[MP_HUMAN_LEN], first[MP_HUMAN_LEN];
+	char rate[MP_HUMAN_LEN], memory[MP_HUMAN_LEN], disk[MP_HUMAN_LEN];
 	uint64_t n = r->n_passes;
 
 	if (!n) {
 		printf("passes   none was finished\n");
 		return;
 	}
-	printf("passes   %lu: p50 %s, max %s\n", n, mp_duration_format(r->p50_ns, p50),
-	       mp_duration_format(r->max_ns, max));
+	printf("passes   %lu: p50 %s, max %s; the first %s\n", n,
+	       mp_duration_format(r->p50_ns, p50), mp_duration_format(r->max_ns, max),
+	       mp_duration_format(r->first_ns, first));
 	printf("         %s/s of weights; memory gives %s/s\n",
 	       mp_size_format((uint64_t)r->per_s, rate), mp_size_format(r->memory_per_s, memory));
 	printf("         a pass reads %s from disk (%.1f %% of the weights), major faults %lu\n",
@@ -198,6 +201,7 @@ static void json_passes(struct mp_json *j, const struct result *r)
 {
 	mp_json_object(j, "passes");
 	mp_json_u64(j, "n", r->n_passes);
+	mp_json_u64(j, "first_ns", r->first_ns);
 	mp_json_u64(j, "p50_ns", r->p50_ns);
 	mp_json_u64(j, "max_ns", r->max_ns);
 	mp_json_u64(j, "bytes_per_s", r->n_passes ? (uint64_t)r->per_s : UINT64_MAX);

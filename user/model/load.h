@@ -100,8 +100,9 @@ size_t mp_load_page_passes(const struct mp_load_page *page, struct mp_load_pass 
 			   uint32_t *ret_stride);
 
 /*
- * Does it all. SIGINT and SIGTERM end the passes, and it is done (0); before these, -EINTR (130).
- * Exit codes: 3 (malformed, truncated meanwhile, not readable), 5, 7 (-ENOMEM).
+ * Does it all, for a page that is new. SIGINT and SIGTERM end the passes, and it is done (0);
+ * before these, -EINTR (130). Exit codes: 3 (malformed, truncated meanwhile, not readable), 5, 7
+ * (-ENOMEM).
  */
 int mp_load(const struct mp_load_options *options, struct mp_load_page *page, struct mp_error *err);
 

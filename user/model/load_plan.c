@@ -146,6 +146,8 @@ void mp_load_predict(const struct mp_load_options *options, const struct mp_mode
 {
 	struct mp_load_peak peak = {.anon = RUNTIME_ANON, .file = RUNTIME_FILE};
 
+	if (options->loader == MP_LOADER_EXEC)
+		peak.anon = MP_RUNTIME_LLAMA + (uint64_t)shape->vocab * MP_METADATA_PER_TOKEN;
 	if (options->context)
 		peak.anon += mp_kv_bytes(shape, options->context, MP_KV_F16) +
 			     mp_compute_bytes(shape, MP_ADVICE_UBATCH);
