@@ -13,6 +13,7 @@
 #include "base/names.h"
 #include "model/advice.h"
 #include "model/advice_rows.h"
+#include "model/gguf_write.h"
 
 #define MB (1ULL << 20)
 #define GB (1ULL << 30)
@@ -284,6 +285,121 @@ static void test_tokens_that_fit(void **state)
 	mp_advice_free(&advice);
 }
 
+/* --- a file ---------------------------------------------------------------------------- */
+
+/* Its header alone: nothing looks at weights. */
+struct fake {
+	struct mp_gguf_writer writer;
+	struct mp_text header;
+	struct mp_gguf_part part;
+	struct mp_gguf_file file;
+};
+
+static int put_tensor(void *data, const struct mp_model_tensor *tensor)
+{
+	return mp_gguf_put_tensor(data, tensor->name, tensor->n_dims, tensor->ne, tensor->type);
+}
+
+static void put_words(struct mp_gguf_writer *w, const char *key, size_t n)
+{
+	mp_gguf_begin_array(w, key, MP_GGUF_STRING, n);
+	for (size_t i = 0; i < n; i++)
+		mp_gguf_add_text(w, "a b", 3);
+}
+
+static void make_fake(struct fake *fake, const struct mp_model_shape *shape, const char *level,
+		      size_t n_merges)
+{
+	struct mp_gguf_writer *w = &fake->writer;
+
+	*fake = (struct fake){0};
+	mp_gguf_put_text(w, "general.architecture", shape->architecture);
+	put_words(w, "tokenizer.ggml.tokens", 1000);
+	if (n_merges)
+		put_words(w, "tokenizer.ggml.merges", n_merges);
+	assert_int_equal(mp_model_each_tensor(shape, mp_quant_find(level, NULL), put_tensor, w), 0);
+	assert_int_equal(mp_gguf_header(w, &fake->header), 0);
+	assert_int_equal(mp_gguf_parse(fake->header.data, fake->header.len,
+				       fake->header.len + w->data_bytes, "m.gguf", &fake->part.gguf,
+				       NULL),
+			 0);
+	fake->file = (struct mp_gguf_file){
+		.parts = &fake->part,
+		.n_parts = 1,
+		.n_tensors = fake->part.gguf.n_tensors,
+		.tensor_bytes = fake->part.gguf.tensor_bytes,
+	};
+}
+
+static void free_fake(struct fake *fake)
+{
+	mp_gguf_free(&fake->part.gguf);
+	mp_text_free(&fake->header);
+	mp_gguf_writer_free(&fake->writer);
+}
+
+static void test_file_as_it_is(void **state)
+{
+	struct mp_advice_input input = input_of(&qwen_05b, 2 * GB);
+	struct mp_model_size size;
+	struct mp_advice advice = {0};
+	struct fake fake;
+
+	(void)state;
+	make_fake(&fake, &qwen_05b, "Q4_0", 700);
+	input.file = &fake.file;
+	assert_int_equal(mp_model_size(&qwen_05b, mp_quant_find("Q4_0", NULL), &size), 0);
+	assert_int_equal(mp_advise_file(&input, &advice, NULL), 0);
+	assert_int_equal(advice.n, 1);
+	assert_null(advice.levels[0].level);
+	assert_ptr_equal(advice.best, advice.levels);
+	assert_int_equal(advice.levels[0].tensor_bytes, size.tensor_bytes);
+	assert_int_equal(advice.levels[0].repack, size.repack_bytes);
+	assert_true(size.repack_bytes > 190 * MB);
+	/* Its vocabulary is what is in it. */
+	assert_int_equal(advice.levels[0].metadata, 1000 * 150 + 700 * 210);
+	mp_advice_free(&advice);
+	input.metadata = 5;
+	input.limit = 300 * MB;
+	assert_int_equal(mp_advise_file(&input, &advice, NULL), 0);
+	assert_int_equal(advice.levels[0].metadata, 5);
+	assert_null(advice.best);
+	mp_advice_free(&advice);
+	free_fake(&fake);
+	make_fake(&fake, &qwen_05b, "Q4_0", 0);
+	input.metadata = MP_UNKNOWN;
+	assert_int_equal(mp_advise_file(&input, &advice, NULL), 0);
+	assert_int_equal(advice.levels[0].metadata, 1000 * 150);
+	mp_advice_free(&advice);
+	free_fake(&fake);
+}
+
+static void test_sentences_of_a_file(void **state)
+{
+	struct mp_advice_input input = input_of(&qwen_05b, 2 * GB);
+	struct mp_advice advice = {0};
+	MP_TEXT struct mp_text text = {0};
+	struct fake fake;
+
+	(void)state;
+	make_fake(&fake, &qwen_05b, "Q4_0", 0);
+	input.file = &fake.file;
+	assert_int_equal(mp_advise_file(&input, &advice, NULL), 0);
+	mp_advice_sentence(&text, &input, &advice, NULL, NULL);
+	assert_string_equal(text.data, "The file fits: it needs 695 MiB of the 1.80 GiB that it "
+				       "may take.");
+	mp_advice_free(&advice);
+	mp_text_reset(&text);
+	input.limit = 600 * MB;
+	assert_int_equal(mp_advise_file(&input, &advice, NULL), 0);
+	mp_advice_sentence(&text, &input, &advice, NULL, NULL);
+	assert_string_equal(text.data,
+			    "The file does not fit. It needs 695 MiB, and 395 MiB may be "
+			    "taken; it would be OOM-killed.");
+	mp_advice_free(&advice);
+	free_fake(&fake);
+}
+
 /* --- choosing ------------------------------------------------------------------------- */
 
 static size_t n_known_levels(void)
@@ -463,7 +579,8 @@ static void test_arithmetic_in_lines(void **state)
 		"compute            326107136  311 MiB   512 x 4 B x (152064 + 2 x 3584)",
 		"repack                     0  0 B ",
 		"runtime             16777216  16.0 MiB",
-		"metadata            54743040  52.2 MiB  152064 tokens of vocabulary x 360 B",
+		"metadata            54743040  52.2 MiB  152064 tokens x 150 B + 152064 merges x "
+		"210 B",
 		"must-have          632508416  603 MiB ",
 		"comfortable       6880753664  6.41 GiB",
 		"limit             3221225472  3.00 GiB",
@@ -543,6 +660,8 @@ int main(void)
 		cmocka_unit_test(test_without_a_mapping),
 		cmocka_unit_test(test_speed_by_the_disk),
 		cmocka_unit_test(test_tokens_that_fit),
+		cmocka_unit_test(test_file_as_it_is),
+		cmocka_unit_test(test_sentences_of_a_file),
 		cmocka_unit_test(test_best_is_of_quality),
 		cmocka_unit_test(test_best_of_those_that_were_asked_for),
 		cmocka_unit_test(test_poor),

@@ -13,6 +13,8 @@
 #define MOST_MARGIN (500 * MB)
 #define CELLS 256     /* the KV cache is a multiple of it */
 #define FLOAT_BYTES 4 /* of logits and hidden states */
+#define TOKENS "tokenizer.ggml.tokens"
+#define MERGES "tokenizer.ggml.merges"
 
 MP_NAMES(kv_type, enum mp_kv_type, MP_KV_TYPE_COUNT, "f16", "q8_0", "f32")
 
@@ -85,11 +87,25 @@ uint64_t mp_advice_usable(const struct mp_advice_input *input)
 	return less(input->limit, plus(input->used, input->margin));
 }
 
+void mp_advice_vocabulary(const struct mp_advice_input *input, uint64_t *ret_tokens,
+			  uint64_t *ret_merges)
+{
+	const struct mp_gguf *gguf = input->file ? &input->file->parts[0].gguf : NULL;
+	const struct mp_gguf_kv *tokens = gguf ? mp_gguf_find(gguf, TOKENS) : NULL;
+	const struct mp_gguf_kv *merges = gguf ? mp_gguf_find(gguf, MERGES) : NULL;
+
+	*ret_tokens = tokens ? tokens->n : input->shape->vocab;
+	*ret_merges = merges ? merges->n : gguf ? 0 : input->shape->vocab;
+}
+
 static uint64_t metadata_bytes(const struct mp_advice_input *input)
 {
+	uint64_t tokens, merges;
+
 	if (input->metadata != MP_UNKNOWN)
 		return input->metadata;
-	return times(input->shape->vocab, MP_METADATA_PER_TOKEN);
+	mp_advice_vocabulary(input, &tokens, &merges);
+	return plus(times(tokens, MP_METADATA_PER_TOKEN), times(merges, MP_METADATA_PER_MERGE));
 }
 
 /* --- a level ------------------------------------------------------------------------------ */

@@ -14,7 +14,8 @@
 
 /* What programs take without a model, measured: docs/models.md, Advice. */
 #define MP_RUNTIME_LLAMA (16ULL << 20) /* llama.cpp by itself */
-#define MP_METADATA_PER_TOKEN 360      /* of the vocabulary, in llama.cpp */
+#define MP_METADATA_PER_TOKEN 150      /* of the vocabulary, in llama.cpp */
+#define MP_METADATA_PER_MERGE 210      /* of its tokenizer; as many as tokens, without a file */
 /* Of a file whose weights do not fit, what each token has read again: measured, docs/models.md. */
 #define MP_ADVICE_REREAD 0.9
 /* A rise of perplexity up to which a level answers well enough: Q3_K_M is below, Q3_K_S above. */
@@ -76,6 +77,10 @@ struct mp_advice {
 uint64_t mp_advice_margin(uint64_t limit);
 /* What the model may take: the limit less what is in use and the margin. */
 uint64_t mp_advice_usable(const struct mp_advice_input *input);
+
+/* What the metadata is estimated by: the file's own, or a byte-pair tokenizer of that size. */
+void mp_advice_vocabulary(const struct mp_advice_input *input, uint64_t *ret_tokens,
+			  uint64_t *ret_merges);
 
 /* UINT64_MAX: more than that. */
 uint64_t mp_kv_bytes(const struct mp_model_shape *shape, uint32_t context, enum mp_kv_type type);

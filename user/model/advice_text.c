@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 
+#include "abi.h"
 #include "base/size.h"
 #include "model/advice.h"
 
@@ -148,6 +149,20 @@ static void MP_PRINTF(4, 5)
 		       mp_size_format(bytes, human), why);
 }
 
+static void explain_metadata(struct mp_text *out, const struct mp_advice_input *input,
+			     const struct mp_level_advice *a)
+{
+	uint64_t tokens, merges;
+
+	mp_advice_vocabulary(input, &tokens, &merges);
+	if (input->metadata != MP_UNKNOWN)
+		line(out, "metadata", a->metadata, "vocabulary and tokenizer, as given");
+	else
+		line(out, "metadata", a->metadata,
+		     "%" PRIu64 " tokens x %d B + %" PRIu64 " merges x %d B, measured", tokens,
+		     MP_METADATA_PER_TOKEN, merges, MP_METADATA_PER_MERGE);
+}
+
 static void explain_memory(struct mp_text *out, const struct mp_advice_input *input,
 			   const struct mp_level_advice *a)
 {
@@ -166,13 +181,9 @@ static void explain_memory(struct mp_text *out, const struct mp_advice_input *in
 	     input->no_mmap   ? "nothing is copied with --no-mmap"
 	     : !input->repack ? "nothing is copied with --no-repack"
 			      : "copies of Q4_0, Q4_K, Q2_K and IQ4_NL weights, which are "
-				"interleaved for the CPU");
+				"interleaved for AVX2 and AVX-512");
 	line(out, "runtime", a->runtime, "program and libraries, measured");
-	if (input->metadata == UINT64_MAX)
-		line(out, "metadata", a->metadata, "%u tokens of vocabulary x %d B, measured",
-		     s->vocab, MP_METADATA_PER_TOKEN);
-	else
-		line(out, "metadata", a->metadata, "vocabulary and tokenizer, as given");
+	explain_metadata(out, input, a);
 	line(out, "must-have", a->must, "kv + compute + repack + runtime + metadata%s",
 	     input->no_mmap ? " + weights" : "");
 	line(out, "comfortable", a->comfortable, "%s",

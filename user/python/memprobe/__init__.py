@@ -20,6 +20,7 @@ from .pressure import (MemoryGuard, MemoryManager, MemoryPressurer, get_memory_g
 from .probes import (HAS_C_PROBES, MemoryInfo, MemoryOverflowError, ProbeManager, check_memory,
                      configure, fast_check, get_probe_manager, initialize_probes, mem_probe,
                      probe_memory)
+from .quantization import get_optimal_quantization, get_quantization_advice
 from .relief import off_pressure, on_pressure, relieve, start_agent, stop_agent
 
 __version__ = "0.1.0"
@@ -27,7 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EngineError", "EnvironmentSimulator", "HAS_C_PROBES", "MemoryGuard", "MemoryInfo",
     "MemoryManager", "MemoryOverflowError", "MemoryPressurer", "Pressure", "ProbeManager",
-    "check_memory", "configure", "fast_check", "get_memory_guard", "get_memory_manager", "get_probe_manager",
-    "initialize_probes", "mem_probe", "off_pressure", "on_pressure", "probe_memory", "relieve",
+    "check_memory", "configure", "fast_check", "get_memory_guard", "get_memory_manager",
+    "get_optimal_quantization", "get_probe_manager", "get_quantization_advice", "initialize_probes", "mem_probe", "off_pressure", "on_pressure", "probe_memory", "relieve",
     "start_agent", "stop_agent",
 ]

@@ -12,6 +12,7 @@ from . import relief
 from ._backend import log
 from ._engine import EngineError, MissingCommand, Report, query
 from ._runtime import runtime
+from .quantization import get_optimal_quantization
 
 __all__ = ["MemoryGuard", "MemoryManager", "MemoryPressurer", "get_memory_guard",
            "get_memory_manager"]
@@ -268,6 +269,7 @@ class MemoryManager:
         self.memory_guard = get_memory_guard()
         self.memory_pressurer = MemoryPressurer()
         self.env_profile: Optional[Dict[str, Any]] = None
+        self.model_id: Optional[str] = None  #: of models.yaml, that reports advise on
         self.model_load_times: Dict[str, float] = {}
         self._interval = interval
         self._history: Deque[float] = collections.deque(maxlen=self.HISTORY)
@@ -336,6 +338,7 @@ class MemoryManager:
         except MissingCommand as error:
             log.warning("%s: the test is without the model %s", error, model_id)
             return self.memory_pressurer.run_report("simple", *mode)
+        self.model_id = model_id
         load_time = report.get("model_load_time")
         if isinstance(load_time, (int, float)):
             self.model_load_times[model_id] = float(load_time)
@@ -344,8 +347,9 @@ class MemoryManager:
     def generate_memory_report(self) -> Dict[str, Any]:
         """current (see get_current_memory_info()), trend, model_performance, recommendation,
         quantization {current_optimal, ...}, environment {profile_name, total_mem_mb, swap_size_mb,
-        memory_limit}. What the engine is needed for and cannot be had is None, and `engine_error`
-        says why."""
+        memory_limit}. The level is of `model_id`, which is the model that was tested last unless it
+        was set to another; for the device of the profile, or beside what is in use here. What the
+        engine is needed for and cannot be had is None, and `engine_error` says why."""
         current = self.get_current_memory_info()
         status, error = self._engine_status()
         report: Dict[str, Any] = {
@@ -360,6 +364,14 @@ class MemoryManager:
         if error:
             report["engine_error"] = error
         return report
+
+    def get_optimal_quantization(self, model_id: Optional[str] = None,
+                                 context: Optional[int] = None) -> Optional[str]:
+        """The level of best quality of a model of models.yaml (of `model_id` when none is given)
+        that fits the device of the profile, or beside what is in use here; None: none does.
+        ValueError: no model. EngineError."""
+        return get_optimal_quantization(model_id or self.model_id, context=context,
+                                        env_profile_name=self.memory_pressurer.env_profile)
 
     def trend(self) -> str:
         """Of usage, from the older to the newer half of the history: increasing, decreasing,
@@ -378,11 +390,24 @@ class MemoryManager:
 
     def _engine_status(self) -> Tuple[Dict[str, Any], Optional[str]]:
         profile = self.memory_pressurer.env_profile
-        try:
-            status = query("status", *(["--env", profile] if profile else []))
-        except EngineError as error:
-            return {}, str(error)
-        return (status, None) if isinstance(status, dict) else ({}, "status is not an object")
+        arguments = ["--env", profile] if profile else []
+        if not self.model_id:
+            return ask_status(arguments)
+        status, error = ask_status([*arguments, "--model-id", self.model_id])
+        if not error:
+            return status, None
+        # A model that the engine does not know leaves the rest to be told.
+        status, worse = ask_status(arguments)
+        return {**status, "quantization": {"current_optimal": None, "advice": error}}, worse
+
+
+def ask_status(arguments: List[str]) -> Tuple[Dict[str, Any], Optional[str]]:
+    """What the engine's `status` says, or why there is nothing."""
+    try:
+        status = query("status", *arguments)
+    except EngineError as error:
+        return {}, str(error)
+    return (status, None) if isinstance(status, dict) else ({}, "status is not an object")
 
 
 def rate(load_time_sec: float) -> str:
