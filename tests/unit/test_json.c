@@ -105,6 +105,22 @@ static void percentages(void **state)
 	assert_string_equal(t.data, "0.00,0.00,0.01,85.37,100.00,null,null,1000000000000.00");
 }
 
+static void fractions(void **state)
+{
+	MP_TEXT struct mp_text t = {0};
+	struct mp_json j = {.out = &t};
+
+	(void)state;
+	mp_json_number(&j, NULL, -0.0);
+	mp_json_number(&j, NULL, -1.2345678);
+	mp_json_number(&j, NULL, NAN);
+	mp_json_fixed(&j, NULL, 1.0 / 3, 3);
+	mp_json_fixed(&j, NULL, 2e15, 3);
+	mp_json_seconds(&j, NULL, 1234567891);
+	mp_json_seconds(&j, NULL, MP_UNKNOWN);
+	assert_string_equal(t.data, "0,-1.23457,null,0.333,2e+15,1.234567891,null");
+}
+
 static void check_string(const char *value, const char *expected)
 {
 	MP_TEXT struct mp_text t = {0};
@@ -185,6 +201,7 @@ int main(void)
 		cmocka_unit_test(signed_numbers),
 		cmocka_unit_test(hex_numbers),
 		cmocka_unit_test(percentages),
+		cmocka_unit_test(fractions),
 		cmocka_unit_test(strings_come_out_clean),
 		cmocka_unit_test(any_bytes_are_valid_json),
 		cmocka_unit_test(long_strings_and_keys),

@@ -219,7 +219,10 @@ void mp_json_pct(struct mp_json *j, const char *key, double value)
 	put(j, buf, p);
 }
 
-/* The locale's decimal comma has no place here. */
+/*
+ * The locale's decimal comma has no place here. Nor has a minus before 0, which readers drop: what
+ * is added takes it away.
+ */
 static void put_formatted(struct mp_json *j, const char *key, const char *format, int digits,
 			  double value)
 {
@@ -231,7 +234,7 @@ static void put_formatted(struct mp_json *j, const char *key, const char *format
 		return;
 	}
 	p = begin(j, key, buf);
-	for (int n = snprintf(p, MAX_FORMATTED, format, digits, value); n > 0; n--, p++) {
+	for (int n = snprintf(p, MAX_FORMATTED, format, digits, value + 0.0); n > 0; n--, p++) {
 		if (*p == ',')
 			*p = '.';
 	}

@@ -34,7 +34,10 @@ static void write_series(struct mp_json *j, const struct mp_model_run *run, size
 	size_t n = 0;
 	MP_FREE struct mp_memory_sample *passes = thin_passes(run, most, &n);
 
-	j->out->failed |= !passes;
+	if (!passes) {
+		j->out->failed = true;
+		return;
+	}
 	mp_json_array(j, "series");
 	for (size_t i = 0; i < n; i++) {
 		mp_json_object(j, NULL);

@@ -18,8 +18,8 @@
 #define MAX_SPANS 2000 /* of all points */
 #define LEAST_SPANS 24 /* of a point */
 #define MAX_MARKS 500
-#define MAX_PASSES 3000	 /* of all runs of a model */
-#define LEAST_PASSES 100 /* of a run */
+#define MAX_PASSES 1500 /* of all runs of a model */
+#define LEAST_PASSES 60 /* of a run */
 #define KIB 1024
 
 static double seconds(uint64_t ns)

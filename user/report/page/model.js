@@ -14,12 +14,15 @@ function modelPage(page) {
   const rate = (n) => (!known(n) ? "–" : n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n >= 0.1 ? n.toFixed(2) : n.toPrecision(2));
   const rise = (n) => (!known(n) ? "–" : n === 0 ? "0" : "+" + n.toFixed(n < 0.01 ? 4 : n < 0.1 ? 3 : 2));
   // What came of it; what was expected where it is not the same, or was not tried.
-  function outcomeCell(outcome, expected) {
+  function outcomeCell(outcome, expected, word) {
     const cell = element("span", "outcome-" + (outcome || expected), words(outcome || expected));
-    if (expected && outcome !== expected) cell.append(element("small", "", outcome ? "expected: " + words(expected) : "expected"));
+    if (!outcome) cell.append(element("em", "soft", " expected"));
+    else if (expected && outcome !== expected) cell.append(element("small", "", word + ": " + words(expected)));
     return cell;
   }
 
+  const number = (n) => (known(n) ? n.toLocaleString("en") : "–");
+  const limitOfDevice = (report) => report.environment.memory_limit || report.limit || 0;
   const timesFile = (run) => (known(run.limit) && run.file_bytes ? run.limit / run.file_bytes : null);
   const rereadShare = (run) => (run.passes.done && run.tensor_bytes && known(run.reread_bytes)
     ? run.reread_bytes / run.passes.done / run.tensor_bytes * 100 : null);
@@ -43,17 +46,18 @@ function modelPage(page) {
   function lane(report) {
     const parts = runsOf(report).flatMap((run) => partsOf(report, run));
     if (!parts.length) return null;
-    return { kind: "call", label: "model: loads and passes", items: parts.map((p) => ({ from: p.from, to: Math.max(p.to, p.from), severity: 0, color: p.color,
-      tip: () => time(p.from) + "  " + p.text })) };
+    const items = parts.map((p) => ({ from: p.from, to: Math.max(p.to, p.from), severity: 0, color: p.color, tip: () => time(p.from) + "  " + p.text }));
+    return { kind: "call", label: "model: loads and passes", items: items };
   }
 
   // --- the chart of passes ------------------------------------------------------
 
   function rowsOf(runs, outcomes, end) {
-    const rows = [[0].concat(outcomes.map(() => null)), [end].concat(outcomes.map(() => null))];
+    const row = (t, outcome, value) => [t].concat(outcomes.map((o) => (o === outcome && value > 0 ? value : null)));
+    const rows = [row(0), row(end)];
     for (const run of runs) {
-      rows.push([run.start].concat(outcomes.map(() => null)));
-      for (const p of run.passes.series) rows.push([p.t + p.duration / 2].concat(outcomes.map((o) => (o === run.outcome && p.duration > 0 ? p.duration : null))));
+      rows.push(row(run.start)); // a gap between one run's line and the next one's
+      for (const p of run.passes.series) rows.push(row(p.t + p.duration / 2, run.outcome, p.duration));
     }
     return rows.sort((a, b) => a[0] - b[0]);
   }
@@ -119,7 +123,7 @@ function modelPage(page) {
     const outcomes = [...new Set(runs.filter((run) => run.passes.series.length).map((run) => run.outcome))];
     const bounds = runs.map((run) => bound(report, run)).filter(known);
     const low = all.concat(bounds).reduce((a, b) => Math.min(a, b)), high = all.concat(bounds).reduce((a, b) => Math.max(a, b));
-    const isLog = high / low > MOST_SPAN, labels = outcomes.map(words);
+    const isLog = high / low > MOST_SPAN, labels = outcomes.map(words), hasNames = runs.length > 1;
     box.hidden = false;
     if (bounds.length) box.querySelector(".hint").append(" Dashed: what reading nine tenths of the weights from this disk takes.");
     if (isLog) box.querySelector(".hint").append(" The axis is logarithmic.");
@@ -127,7 +131,7 @@ function modelPage(page) {
       labels: ["time"].concat(labels), colors: outcomes.map((o) => color(OUTCOME_COLORS[o])), strokeWidth: 1.5,
       drawPoints: all.length <= 200, pointSize: 2, drawGapEdgePoints: true, highlightCircleSize: 4, logscale: isLog, connectSeparatedPoints: false,
       labelsDiv: box.querySelector(".legend"), legend: "always", legendFormatter: legendOf(Object.fromEntries(outcomes.map((o) => [words(o), o]))),
-      valueRange: isLog ? [low / 1.5, high * (runs.length > 1 ? 2.5 : 1.5)] : [0, high * (runs.length > 1 ? 1.3 : 1.15)], dateWindow: [0, endOf(report)],
+      valueRange: isLog ? [low / 1.5, high * (hasNames ? 2.5 : 1.5)] : [0, high * (hasNames ? 1.3 : 1.15)], dateWindow: [0, endOf(report)],
       gridLineColor: color("line"), axisLineColor: color("line"), interactionModel: interaction(),
       underlayCallback: (canvas, area, graph) => regions(canvas, area, graph, report),
       axes: { x: { ticker: timeTicks, axisLabelWidth: 70 }, y: { ticker: isLog ? logTicks : evenTicks, axisLabelWidth: AXIS } },
@@ -149,7 +153,7 @@ function modelPage(page) {
     const p = run.predicted_peak;
     if (run.outcome !== "ok" || !known(p.anon) || !known(p.file) || !known(run.peak.rss) || !(p.anon + p.file)) return "";
     const off = (run.peak.rss / (p.anon + p.file) - 1) * 100;
-    return "; " + (off < 0 ? "−" : "+") + Math.abs(off).toFixed(1) + " % off what was predicted";
+    return Math.abs(off) < 0.05 ? "; as predicted" : "; " + (off < 0 ? "−" : "+") + Math.abs(off).toFixed(1) + " % off what was predicted";
   }
 
   function oneRun(run) {
@@ -164,7 +168,7 @@ function modelPage(page) {
       [size(run.peak.rss), "peak: " + size(run.peak.anon) + " anonymous, " + size(run.peak.file) + " of files" + peakOff(run)],
     ];
     if (share > 0) rows.push([percent(share), "of the weights read again for each pass"]);
-    if (known(run.major_faults)) rows.push([run.major_faults.toLocaleString("en"), "major faults"]);
+    rows.push([number(run.major_faults), "major faults"]);
     return rows;
   }
 
@@ -190,7 +194,8 @@ function modelPage(page) {
 
   // --- levels: what the arithmetic says, and what came of it ---------------------
 
-  // Must-have and weights as parts of a bar, with the limit as a line through all of them.
+  // What must be in memory, and the weights that can be dropped (those that are repacked cannot), as
+  // parts of a bar, with the limit as a line through all of them.
   function memoryBar(row, scale, limit, usable) {
     const bar = element("div", "need"), part = (className, bytes) => {
       const node = element("i", className);
@@ -215,27 +220,40 @@ function modelPage(page) {
     return cell;
   }
 
-  function levelRow(report, row, scale, wasLoaded) {
-    const limit = report.environment.memory_limit || report.limit;
-    const cells = [levelCell(row, report.quantization.current_optimal), outcomeCell(row.outcome, row.fit), rise(row.perplexity), size(row.must), size(row.tensor_bytes), size(row.comfortable),
-      memoryBar(row, scale, limit, report.quantization.usable)];
-    if (!wasLoaded) return cells.concat(known(row.most_per_second) ? rate(row.most_per_second) : "–");
-    return cells.concat([time(row.load_time), time(row.pass_time), size(row.peak_rss),
-      known(row.major_faults) ? row.major_faults.toLocaleString("en") : "–"]);
+  const NEEDS = [["perplexity"], ["must have"], ["weights"], ["comfortable"], ["of the limit", "text"]];
+  const MEASURED = [["level", "text"], ["outcome", "text"], ...NEEDS, ["load"], ["pass"], ["peak"], ["major faults"]];
+  const EXPECTED = [["level", "text"], ["expected", "text"], ...NEEDS, ["at most a second"]];
+
+  function needsOf(report, row, scale) {
+    const bar = memoryBar(row, scale, limitOfDevice(report), report.quantization.usable);
+    return [rise(row.perplexity), size(row.must), size(row.tensor_bytes), size(row.comfortable), bar];
+  }
+
+  function measuredRow(report, row, scale) {
+    return [levelCell(row, report.quantization.current_optimal), outcomeCell(row.outcome, row.fit, "by arithmetic"), ...needsOf(report, row, scale),
+      time(row.load_time), time(row.pass_time), size(row.peak_rss), number(row.major_faults)];
+  }
+
+  function expectedRow(report, row, scale) {
+    const fit = element("span", "outcome-" + row.fit, words(row.fit));
+    if (row.outcome) fit.append(element("small", "", row.outcome === row.fit ? "and so it came" : "came out: " + words(row.outcome)));
+    return [levelCell(row, report.quantization.current_optimal), fit, ...needsOf(report, row, scale), rate(row.most_per_second)];
   }
 
   function levels(section, report) {
-    const rows = report.quantization.levels, box = section.querySelector(".levels");
-    const limit = report.environment.memory_limit || report.limit || 0, wasLoaded = rows.some((row) => row.outcome);
+    const rows = report.quantization.levels, box = section.querySelector(".levels"), limit = limitOfDevice(report);
+    const areMeasured = rows.filter((row) => row.outcome).length > 1;
     const scale = rows.reduce((most, row) => Math.max(most, row.comfortable || 0), limit) * 1.04 || 1;
-    const own = [["level", "text"], ["outcome", "text"], ["perplexity"], ["must have"], ["+ weights"], ["= comfortable"], ["of the limit", "text"]];
-    table(box, own.concat(wasLoaded ? [["load"], ["pass"], ["peak"], ["major faults"]] : [["at most a second"]]),
-      rows.map((row) => levelRow(report, row, scale, wasLoaded)));
-    box.querySelectorAll("tr").forEach((tr) => tr.classList.toggle("best", !!tr.querySelector(".badge")));
+    table(box, areMeasured ? MEASURED : EXPECTED, rows.map((row) => (areMeasured ? measuredRow : expectedRow)(report, row, scale)));
+    for (const tr of box.querySelectorAll("tr")) {
+      tr.classList.toggle("best", !!tr.querySelector(".badge"));
+      tr.classList.toggle("untried", !!tr.querySelector("em.soft"));
+    }
     box.querySelector(".key .limit-text").textContent = "limit " + size(limit || null);
     box.querySelector(".key span.usable").hidden = !report.quantization.usable;
     box.querySelector(".key .usable-text").textContent = size(report.quantization.usable) + " of it usable";
-    box.querySelector(".advised").textContent = report.quantization.advice ? sentence(report.quantization.advice.replace(/\.?$/, ".")) : "";
+    const advice = report.quantization.advice, isSaid = advice === report.recommendation;
+    box.querySelector(".advised").textContent = advice && !isSaid ? sentence(advice.replace(/\.?$/, ".")) : "";
   }
 
   // --- several runs beside each other --------------------------------------------
@@ -243,16 +261,18 @@ function modelPage(page) {
   function runRows(entries) {
     return entries.map(({ report, run, link }) => {
       const times = timesFile(run), share = rereadShare(run);
-      return (link ? [link()] : []).concat([run.level || "own mix",
-        report.model.loader || "–", size(run.limit), times ? times.toFixed(2) : "–", outcomeCell(run.outcome, run.predicted), time(run.load_cold),
-          time(run.load_warm), time(run.passes.p50), rate(perSecond(run.passes.p50)), size(run.peak.rss), share > 0 ? percent(share) : "–",
-          known(run.major_faults) ? run.major_faults.toLocaleString("en") : "–"]);
+      const cells = [run.level || "own mix", report.model.loader || "–", size(run.limit), times ? times.toFixed(2) : "–",
+        outcomeCell(run.outcome, run.predicted, "expected"), time(run.load_cold), time(run.load_warm), time(run.passes.p50),
+        rate(perSecond(run.passes.p50)), size(run.peak.rss), share > 0 ? percent(share) : "–", number(run.major_faults)];
+      return link ? [link(), ...cells] : cells;
     });
   }
 
+  const RUNS = [["level", "text"], ["loader", "text"], ["limit"], ["× file"], ["outcome", "text"], ["load"], ["warm"], ["pass"], ["a second"],
+    ["peak"], ["read again"], ["faults"]];
+
   function runTable(section, entries, isLinked) {
-    table(section, (isLinked ? [["model", "text name"]] : []).concat([["level", "text"], ["loader", "text"], ["limit"], ["× file"],
-      ["outcome", "text"], ["load"], ["warm"], ["pass"], ["a second"], ["peak"], ["read again"], ["faults"]]), runRows(entries));
+    table(section, isLinked ? [["model", "text name"], ...RUNS] : RUNS, runRows(entries));
   }
 
   // Groups of two and more that differ in what `own` says, and in nothing that `others` says.
@@ -281,14 +301,16 @@ function modelPage(page) {
   function collapse(group, speeds, name) {
     const best = group[speeds.indexOf(Math.max(...speeds))], worst = group[speeds.indexOf(Math.min(...speeds.filter(Boolean)))];
     const ratio = perSecond(best.run.passes.p50) / perSecond(worst.run.passes.p50);
-    return ratio < 1.5 ? "" : "A pass takes " + (ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0)) + " times as long " + name(worst) + " as " + name(best) + ".";
+    if (ratio < 1.5) return "";
+    return " A pass takes " + ratio.toFixed(ratio < 10 ? 1 : 0) + " times as long " + name(worst) + " as " + name(best) + ".";
   }
 
   function drawing(box, title, group, label, name) {
     const speeds = group.map((e) => perSecond(e.run.passes.p50) || 0), fastest = Math.max(...speeds);
     if (!fastest) return;
     box.hidden = false;
-    box.append(element("h2", "", title), element("p", "hint", "Passes over all weights, as decoding a token is one. " + collapse(group, speeds, name)));
+    box.append(element("h2", "", title));
+    box.append(element("p", "hint", "Passes over all weights, as decoding a token is one." + collapse(group, speeds, name)));
     for (const entry of group) box.append(speedBar(entry, label(entry), fastest));
   }
 
@@ -307,7 +329,8 @@ function modelPage(page) {
 
   const OUTCOME_WORDS = [
     ["ok", "all of it stays in memory."],
-    ["thrash", "it lives, but its weights do not all stay in memory: what is dropped is read from the disk again for each pass, so that a pass is as slow as the disk."],
+    ["thrash", "it lives, but its weights do not all stay in memory: what is dropped is read from the disk again for each pass, " +
+      "so that a pass is as slow as the disk."],
     ["oom_killed", "even without its weights it does not fit, or they cannot be dropped: the kernel kills it."],
   ];
 
@@ -329,6 +352,8 @@ function modelPage(page) {
     section.querySelector("h2").textContent = report.model ? "Model" + (report.model_id ? ": " + report.model_id : "") : "Quantization";
     explain(section);
     if (hasLevels) levels(section, report);
+    // Of one load its course is what matters; of several, what the levels come to.
+    if (runs.length === 1) view.querySelector(".stalled").after(section.querySelector(".levels"));
     if (!report.model) return null;
     figures(section, report);
     if (runs.length > 1 && !hasLevels) runTable(section.querySelector(".runs"), entries, false);
@@ -338,7 +363,8 @@ function modelPage(page) {
 
   // Of several reports: `link` makes a link to one.
   function compare(section, reports, link) {
-    const entries = reports.flatMap((report, i) => runsOf(report).map((run) => ({ report: report, run: run, link: () => link(i, modelName(report)) })));
+    const entriesOf = (report, i) => runsOf(report).map((run) => ({ report: report, run: run, link: () => link(i, modelName(report)) }));
+    const entries = reports.flatMap(entriesOf);
     if (!entries.length) return;
     runTable(section.querySelector(".runs"), entries, true);
     drawings(section.querySelector(".speeds"), entries);

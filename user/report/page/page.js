@@ -81,13 +81,19 @@
     return card;
   }
 
+  // A rehearsal that only watches asks for what there is, but for a sample where one load follows another.
+  function asksForMore({ series }) {
+    const asked = series.requested || [], others = asked.filter((n, i) => known(n) && n !== series.usage[i]);
+    return others.length > asked.length / 20;
+  }
+
   function facts(view, report) {
     const s = report.memory_statistics, p = report.pressure;
     const rows = [
       [percent(report.peak_memory), "peak" + (known(report.limit) ? " of " + size(report.limit) : "")],
       [percent(s.avg_memory_percent), "on average"],
     ];
-    if (known(report.achieved.error_pct)) rows.push([signed(report.achieved.error_pct), "off what was asked for at most"]);
+    if (known(report.achieved.error_pct) && asksForMore(report)) rows.push([signed(report.achieved.error_pct), "off what was asked for at most"]);
     rows.push([time(report.duration), "duration"], [report.trend, "trend"]);
     if (known(report.model_load_time) && !report.model) rows.push([time(report.model_load_time), "model load"]);
     if (p.incidents) rows.push([String(p.incidents), p.incidents === 1 ? "incident of pressure" : "incidents of pressure"]);
@@ -243,7 +249,8 @@
   }
 
   function memoryChart(view, report, onDraw) {
-    const series = SERIES.filter((s) => report.series[s[1]] && (s[1] === "usage" || report.series[s[1]].some(Boolean)));
+    const series = SERIES.filter((s) => report.series[s[1]] && (s[1] === "usage" || report.series[s[1]].some(Boolean)))
+      .filter((s) => s[1] !== "requested" || asksForMore(report));
     if (!series.length) series.push(SERIES[SERIES.length - 1]);
     const end = endOf(report);
     const peak = (report.series.usage || []).reduce((a, b) => Math.max(a, b), 0);
@@ -269,7 +276,8 @@
     const graph = new Dygraph(box.querySelector(".chart"), rowsOf(report, series, end), options());
     const hint = PHONE.matches ? "Two fingers zoom, a double tap shows all again; tap a mark to read it."
                                : "Drag to zoom, double-click to see all again; point at a mark to read it.";
-    box.querySelector(".hint").textContent = report.n_samples ? hint : "No sample was taken.";
+    const cached = report.model ? " In use is the working set: of mapped weights, which can be dropped, it has a part; the program has all." : "";
+    box.querySelector(".hint").textContent = report.n_samples ? hint + cached : "No sample was taken.";
     box.classList.toggle("without", !report.n_samples);
     DARK.addEventListener("change", () => { const o = options(); delete o.dateWindow; graph.updateOptions(o); });
     return graph;
@@ -462,6 +470,7 @@
 
   function phases(view, report) {
     const most = 200, section = view.querySelector(".phases");
+    if (report.model && !asksForMore(report)) return;
     table(section, [["phase", "text"], ["from"], ["late by"], ["asked for"], ["of the limit"], ["reached"], ["off"]],
       report.phases.slice(0, most).map((p) => {
         const error = p.achieved.error_pct;
@@ -532,7 +541,8 @@
     table(document.getElementById("compare"),
       [["run", "text"], ["environment", "text name"], ["outcome", "text"], ["peak"], ["asked for"], ["reached"], ["off"], ["least free"], ["OOM kills"]],
       reports.map((r, i) => {
-        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome],
+        const outcome = [r.outcome.replace(/_/g, " "), r.outcome === "ok" ? "" : "outcome-" + r.outcome];
+        return [link(i, r.test_mode + ", " + new Date(r.time).toLocaleString()), r.environment.profile_name || "–", outcome,
           percent(r.peak_memory), percent(r.requested.percent), percent(r.achieved.percent), signed(r.achieved.error_pct),
           known(r.memory_statistics.min_available_gb) ? size(r.memory_statistics.min_available_gb * 1e9) : "–",
           known(r.pressure.oom_kills) ? String(r.pressure.oom_kills) : "–"];
