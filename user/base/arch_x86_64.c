@@ -147,20 +147,25 @@ int mp_arch_decode(const uint8_t *code, size_t len, uint64_t addr, struct mp_ins
 	return 0;
 }
 
-static bool is_jump_to(const cs_insn *insn, uint64_t dest)
+/* Where a jump that is no other than by a distance goes; 0 for one whose distance is of 16 bits. */
+static uint64_t jump_dest(const cs_insn *insn, const struct opcode *op)
 {
-	struct opcode op = strip_prefixes(insn->bytes, insn->size);
 	uint64_t next = insn->address + insn->size;
 	int32_t rel;
 
-	if (!is_jmp(&op) && !is_jcc(&op) && !is_loop(&op))
-		return false;
-	if (op.len == 2)
-		return next + (uint64_t)(int64_t)(int8_t)op.bytes[1] == dest;
-	if (op.len < 1 + sizeof(rel))
-		return false;
-	memcpy(&rel, op.bytes + op.len - sizeof(rel), sizeof(rel));
-	return next + (uint64_t)(int64_t)rel == dest;
+	if (op->len == 2)
+		return next + (uint64_t)(int64_t)(int8_t)op->bytes[1];
+	if (op->len < 1 + sizeof(rel))
+		return 0;
+	memcpy(&rel, op->bytes + op->len - sizeof(rel), sizeof(rel));
+	return next + (uint64_t)(int64_t)rel;
+}
+
+static bool is_jump_to(const cs_insn *insn, uint64_t dest)
+{
+	struct opcode op = strip_prefixes(insn->bytes, insn->size);
+
+	return (is_jmp(&op) || is_jcc(&op) || is_loop(&op)) && jump_dest(insn, &op) == dest;
 }
 
 int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t dest)
@@ -180,6 +185,56 @@ int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t de
 			return 1;
 	}
 	return 0;
+}
+
+static bool is_ret(const struct opcode *op)
+{
+	return op->bytes[0] == 0xc3 || op->bytes[0] == 0xc2;
+}
+
+/* jmp *reg, jmp *mem */
+static bool is_indirect_jmp(const struct opcode *op)
+{
+	return op->bytes[0] == 0xff && op->len > 1 && (op->bytes[1] >> 3 & 7) == 4;
+}
+
+static bool is_exit(const cs_insn *insn, uint64_t begin, uint64_t end)
+{
+	struct opcode op = strip_prefixes(insn->bytes, insn->size);
+	uint64_t dest;
+
+	/* The kernel probes no jump with a notrack prefix: those are a switch's. */
+	if (is_ret(&op) || is_indirect_jmp(&op))
+		return !op.is_forbidden;
+	if (!is_jmp(&op) || op.has_opsize)
+		return false;
+	dest = jump_dest(insn, &op);
+	return dest < begin || dest >= end;
+}
+
+int mp_arch_exits(const uint8_t *code, size_t len, uint64_t addr, uint64_t *ret, size_t max)
+{
+	const uint64_t begin = addr;
+	const uint64_t end = addr + len;
+	MP_CSH csh handle = 0;
+	MP_CS_INSN cs_insn *insn = NULL;
+	size_t n = 0;
+
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+		return -ENOMEM;
+	insn = cs_malloc(handle);
+	if (!insn)
+		return -ENOMEM;
+	while (len) {
+		if (!cs_disasm_iter(handle, &code, &len, &addr, insn))
+			return -EINVAL;
+		if (!is_exit(insn, begin, end))
+			continue;
+		if (n == max)
+			return -E2BIG;
+		ret[n++] = insn->address - begin;
+	}
+	return (int)n;
 }
 
 /* In the order of the kernel's struct pt_regs; names by width: 8, 4, 2, 1 bytes. */
