@@ -184,17 +184,20 @@ const struct mp_command mp_cmd_model = {
 	.name = "model",
 	.usage = "model --model-id ID|--model FILE [--env PROFILE|--limit SIZE] [OPTION]...",
 	.summary = "load a model under a limit, with pressure beside it if asked",
-	.details =
-		"Really loads the file in a group with that limit, and passes over all its weights\n"
-		"as decoding does. Tells whether it fits, thrashes (weights are read from the disk\n"
-		"again and again) or is killed, what it took, and what would fit. A model of\n"
-		"models.yaml that is not on the disk is made: of its exact layout, without meaning.\n"
-		"Exits 0 when it fits, 1 when it thrashes, 7 when memory ran out.\n",
+	.details = "Really loads the file in a group with that limit, and passes over all its "
+		   "weights\n"
+		   "as decoding does. Tells whether it fits, thrashes (weights are read from the "
+		   "disk\n"
+		   "again and again) or is killed, what it took, and what would fit. A model of\n"
+		   "models.yaml that is not on the disk is made: of its exact layout, without "
+		   "meaning.\n"
+		   "Exits 0 when it fits, 1 when it thrashes, 7 when memory ran out.\n",
 	.examples =
 		"  memprobe-bpf model --model-id qwen2.5-1.5b --quant Q4_K_M --env 2gb-extreme\n"
 		"  memprobe-bpf model --model m.gguf --limit 1.6x --context 2048 --passes 20\n"
 		"  memprobe-bpf model --model m.gguf --limit 2G --mode burst --target 80\n"
-		"  memprobe-bpf model --model m.gguf --limit 2G --exec './llama-cli -m {model} -n 8'\n",
+		"  memprobe-bpf model --model m.gguf --limit 2G --exec './llama-cli -m {model} -n "
+		"8'\n",
 	.options = options,
 	.n_options = MP_ARRAY_SIZE(options),
 	.takes_rest = true,

@@ -51,7 +51,8 @@ static const char *format_again(const struct mp_model_run *run, char out[MP_HUMA
 
 	if (run->reread_bytes == MP_UNKNOWN || !run->passes_done)
 		return "-";
-	snprintf(out, MP_HUMAN_LEN, "%.0f %%", fmin((double)run->reread_bytes * 100 / weights, 100));
+	snprintf(out, MP_HUMAN_LEN, "%.0f %%",
+		 fmin((double)run->reread_bytes * 100 / weights, 100));
 	return out;
 }
 
@@ -137,7 +138,8 @@ static enum mp_outcome outcome_of(const struct series *s)
 	return outcome;
 }
 
-/* --- levels, one after the other ---------------------------------------------------------------- */
+/* --- levels, one after the other ----------------------------------------------------------------
+ */
 
 static int run_level(struct mp_model_args *args, struct mp_model_file *file, struct series *s,
 		     struct mp_error *err)
@@ -217,7 +219,8 @@ static int exit_code(const struct series *s)
 	return best_of(s) ? MP_EXIT_OK : MP_EXIT_CHECK;
 }
 
-/* --- the command --------------------------------------------------------------------------------- */
+/* --- the command ---------------------------------------------------------------------------------
+ */
 
 static int get_ready(struct mp_cli *cli, struct mp_model_args *args, char **rest,
 		     struct mp_error *err)
@@ -262,7 +265,8 @@ const struct mp_command mp_cmd_quantization = {
 		"of Llama 3 8B. Levels that are not on the disk are made, one at a time.\n"
 		"Exits 0 when one of them fits, 1 when none does.\n",
 	.examples =
-		"  memprobe-bpf quantization --model-id qwen2.5-3b --env 2gb-extreme --save-report\n"
+		"  memprobe-bpf quantization --model-id qwen2.5-3b --env 2gb-extreme "
+		"--save-report\n"
 		"  memprobe-bpf quantization --model-id qwen2.5-7b --quant-levels Q2_K,Q3_K_M \\\n"
 		"      --limit 4G --loader read --context 2048\n",
 	.options = options,

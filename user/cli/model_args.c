@@ -104,8 +104,8 @@ int mp_model_set_passes(void *args, const char *value, struct mp_error *err)
 	uint64_t n;
 
 	if (mp_number_parse(value, MAX_PASSES, &n) || n == 0)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--passes %s: a whole number above zero", value);
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--passes %s: a whole number above zero",
+			       value);
 	((struct mp_model_args *)args)->load.passes = n;
 	return 0;
 }
@@ -219,11 +219,10 @@ static int check_program(const char *line, struct mp_error *err)
 
 static int use_program(struct mp_model_args *args, struct mp_error *err)
 {
-	int len = asprintf(&args->own_exec,
-			   PROGRAM " -m {model} -c %u -n %llu -p Once%s -no-cnv --no-warmup",
-			   args->load.context,
-			   (unsigned long long)(args->load.passes ?: DEFAULT_PASSES),
-			   args->no_repack ? " --no-repack" : "");
+	int len = asprintf(
+		&args->own_exec, PROGRAM " -m {model} -c %u -n %llu -p Once%s -no-cnv --no-warmup",
+		args->load.context, (unsigned long long)(args->load.passes ?: DEFAULT_PASSES),
+		args->no_repack ? " --no-repack" : "");
 
 	(void)err;
 	if (len < 0) {
@@ -263,7 +262,8 @@ static int find_points(struct mp_model_args *args, struct mp_error *err)
 
 	if (error)
 		return error;
-	if (asprintf(&args->exec_points, "%.*s%s" PRESET, dir, args->points, slash ? "/" : "") < 0) {
+	if (asprintf(&args->exec_points, "%.*s%s" PRESET, dir, args->points, slash ? "/" : "") <
+	    0) {
 		args->exec_points = NULL;
 		return -ENOMEM;
 	}

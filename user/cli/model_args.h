@@ -29,7 +29,7 @@ struct mp_model_args {
 	struct mp_models models;
 	const struct mp_model *model; /* of --model-id; or NULL */
 	struct mp_model_room room;
-	char *own_exec; /* where --exec was not given */
+	char *own_exec;		  /* where --exec was not given */
 	struct mp_profile ad_hoc; /* of --limit, or of what there is here */
 	char ad_hoc_name[64];
 	char *points, *exec_points; /* paths */

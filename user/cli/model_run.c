@@ -9,7 +9,6 @@
 #include "harness/patterns.h"
 #include "model/advice_rows.h"
 
-
 /* --- a run ------------------------------------------------------------------------------ */
 
 /* That a context does not fit is rehearsed all the same: that is what it looks like. */

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the command takes beside the filler, and what it came to in its group. */
-#include <errno.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/wait.h>
-
 #include "base/clock.h"
 #include "harness/private.h"
 #include "target/target.h"

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "model/advice_rows.h"
 #include "model/loader.h"
+#include "model/rehearsal_touched.h"
 
 #define CELLS 256 /* a KV cache is a multiple of it */
 /* The loader itself, with its libraries. */
@@ -45,7 +47,9 @@ static int own_words(const struct mp_rehearsal_options *o, char **words)
 	if (load->passes)
 		error = error ?: add_number(words, &n, "--passes", load->passes, "");
 	if (load->duration_ns)
-		error = error ?: add_number(words, &n, "--duration", load->duration_ns / 1000000, "ms");
+		error = error
+				?: add_number(words, &n, "--duration", load->duration_ns / 1000000,
+					      "ms");
 	if (!load->repack)
 		error = error ?: add_word(words, &n, "--no-repack");
 	if (load->cold_only)
@@ -145,6 +149,35 @@ static void find_most_context(struct mp_rehearsal *r, const struct mp_level_advi
 	r->most_context = (uint32_t)((r->o->limit - rest) / cell * CELLS);
 }
 
+/* Of a mapped file; what is read into memory of its own is in must already. */
+static int find_touched(struct mp_rehearsal *r, uint64_t *ret, struct mp_error *err)
+{
+	const struct mp_fsroot fs = {.root = ""};
+	struct mp_load_options load = {
+		.path = r->o->file->path, .loader = MP_LOADER_MMAP, .repack = r->o->load.repack};
+	struct mp_load_plan plan;
+	struct stat st;
+	int error;
+
+	*ret = 0;
+	if (r->o->load.loader == MP_LOADER_READ)
+		return 0;
+	error = mp_load_plan_make(&load, &plan, err);
+	if (error)
+		return error;
+	if (stat(load.path, &st) == 0)
+		*ret = mp_rehearsal_touched(&plan, mp_rehearsal_readahead(&fs, st.st_dev));
+	mp_load_plan_free(&plan);
+	return 0;
+}
+
+static enum mp_fit fit_of(const struct mp_rehearsal *r, uint64_t must, uint64_t touched)
+{
+	if (must > r->o->limit)
+		return MP_FIT_OOM;
+	return must + touched > r->o->limit ? MP_FIT_THRASH : MP_FIT_OK;
+}
+
 /* No margin: what does not fit by little thrashes by little, and that is what is rehearsed. */
 static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 {
@@ -162,13 +195,17 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		.metadata = is_exec ? MP_UNKNOWN : 0,
 	};
 	struct mp_advice advice;
-	int error = mp_advise_file(&input, &advice, err);
+	uint64_t touched;
+	enum mp_fit fit;
+	int error = find_touched(r, &touched, err);
 
+	error = error ?: mp_advise_file(&input, &advice, err);
 	if (error)
 		return error;
+	fit = fit_of(r, advice.levels[0].must, touched);
 	/* What fits alone may not with a neighbour; what does not will not with one. */
-	if (r->o->is_alone || advice.levels[0].fit != MP_FIT_OK)
-		r->predicted = mp_outcome_of_fit(advice.levels[0].fit);
+	if (r->o->is_alone || fit != MP_FIT_OK)
+		r->predicted = mp_outcome_of_fit(fit);
 	find_most_context(r, &advice.levels[0]);
 	mp_advice_free(&advice);
 	return 0;
@@ -182,8 +219,7 @@ int mp_rehearsal_prepare(const struct mp_rehearsal_options *options, struct mp_r
 	const char *points = is_exec ? options->exec_points : options->points;
 	int error;
 
-	*r = (struct mp_rehearsal){
-		.o = options, .predicted = MP_OUTCOME_COUNT};
+	*r = (struct mp_rehearsal){.o = options, .predicted = MP_OUTCOME_COUNT};
 	error = make_words(options, &r->words, err);
 	error = error ?: predict_peaks(r, err);
 	error = error ?: predict_outcome(r, err);

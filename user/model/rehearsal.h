@@ -16,7 +16,7 @@
 #define MP_REHEARSAL_THRASH_PCT 10
 
 struct mp_rehearsal_options {
-	struct mp_model_file *file; /* its header is closed by mp_rehearsal_prepare() */
+	struct mp_model_file *file;  /* its header is closed by mp_rehearsal_prepare() */
 	struct mp_load_options load; /* its path is the file's */
 	const char *exec;	     /* MP_LOADER_EXEC: a command line with {model} in it */
 	const char *exec_points;     /* injection points of that command: a file's path */
@@ -39,14 +39,14 @@ struct mp_rehearsal {
 	bool is_context_too_long;
 	enum mp_harness_victim victim;
 	uint64_t passed; /* bytes of weights, read again or not */
-	char why[256]; /* a loader that did not do what it was to do; or "" */
+	char why[256];	 /* a loader that did not do what it was to do; or "" */
 };
 
 /*
  * The words of a command line as a shell would make them: quotes, backslashes, variables and globs,
  * but no command substitution, and no operators (there is `sh -c '…'` for these). `{model}` is
- * `path` in whatever word, which stays one word. NULL-terminated; free with mp_rehearsal_words_free(). Exit
- * code 2: without {model}, or not a command line.
+ * `path` in whatever word, which stays one word. NULL-terminated; free with
+ * mp_rehearsal_words_free(). Exit code 2: without {model}, or not a command line.
  */
 int mp_rehearsal_words(const char *line, const char *path, char ***ret, struct mp_error *err);
 void mp_rehearsal_words_free(char **words);
@@ -82,7 +82,7 @@ int mp_rehearsal_take_calls(const struct mp_memory_report *r, uint64_t since_ns,
 			    struct mp_model_run *run);
 
 /* One sentence about a run. */
-void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_run *run,
-			   char *out, size_t size);
+void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_run *run, char *out,
+			   size_t size);
 
 #endif

@@ -183,8 +183,7 @@ static void settle(struct mp_rehearsal *r, const struct mp_memory_report *report
 		.tells = r->page != NULL,
 		.has_ended = f->has_ended,
 		.status = f->status,
-		.passed = r->page ? r->page->passed
-				  : (run->passes_done ?: 1) * r->tensor_bytes,
+		.passed = r->page ? r->page->passed : (run->passes_done ?: 1) * r->tensor_bytes,
 		.reread = run->reread_bytes,
 	};
 

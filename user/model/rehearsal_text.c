@@ -42,8 +42,9 @@ static void say_killed(const struct mp_rehearsal *r, const struct mp_model_run *
 	};
 	char after[MP_HUMAN_LEN], limit[MP_HUMAN_LEN], need[MP_HUMAN_LEN];
 
-	snprintf(out, size, "It does not fit: %s after %s; %s of anonymous memory are needed, and "
-			    "the limit is %s",
+	snprintf(out, size,
+		 "It does not fit: %s after %s; %s of anonymous memory are needed, and "
+		 "the limit is %s",
 		 victims[r->victim], mp_duration_format(run->end_ns - run->start_ns, after),
 		 mp_size_format(run->predicted_anon, need), mp_size_format(run->limit, limit));
 }
@@ -60,7 +61,8 @@ void mp_rehearsal_sentence(const struct mp_rehearsal *r, const struct mp_model_r
 	else if (run->outcome == MP_OUTCOME_OOM_KILLED)
 		say_killed(r, run, out, size);
 	else if (run->outcome == MP_OUTCOME_LIMIT_NOT_REACHED)
-		snprintf(out, size, "The pattern did not reach what was asked for beside the model");
+		snprintf(out, size,
+			 "The pattern did not reach what was asked for beside the model");
 	else
 		snprintf(out, size, "Interrupted");
 }

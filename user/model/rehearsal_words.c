@@ -81,8 +81,7 @@ int mp_rehearsal_words(const char *line, const char *path, char ***ret, struct m
 		return -ENOMEM;
 	error = wordexp(text.data, &words, WRDE_NOCMD | WRDE_UNDEF);
 	if (error)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--exec %s: %s", line,
-			       reason_of(error));
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--exec %s: %s", line, reason_of(error));
 	error = copy_words(&words, path, ret);
 	wordfree(&words);
 	return error;
