@@ -122,6 +122,36 @@ static void say_verdict(const struct mp_model_args *args, const struct series *s
 			 limit);
 }
 
+static const struct mp_model_run *run_of(const struct series *s, const struct mp_quant_level *level)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (strcmp(s->runs[i].level, level->name) == 0)
+			return &s->runs[i];
+	}
+	return NULL;
+}
+
+/* The arithmetic knows of levels that were not loaded; of those that were, the load is right. */
+static void recommend(const struct series *s, const struct mp_model_advised *a, char *out,
+		      size_t size)
+{
+	const struct mp_quant_level *level = a->advice.best ? a->advice.best->level : NULL;
+	const struct mp_model_run *run = level ? run_of(s, level) : NULL;
+
+	if (!run || run->outcome == MP_OUTCOME_OK || run->outcome == MP_OUTCOME_INTERRUPTED)
+		snprintf(out, size, "By the arithmetic: %s", a->sentence.data);
+	else if (a->smaller)
+		snprintf(out, size,
+			 "Use a smaller model, for example %s at %s: by the arithmetic %s would "
+			 "just fit, but it did not when it was loaded",
+			 a->smaller->id, a->smaller_level->name, level->name);
+	else
+		snprintf(out, size,
+			 "Use a smaller model, or raise the limit: by the arithmetic %s would just "
+			 "fit, but it did not when it was loaded",
+			 level->name);
+}
+
 /* As good as the best of them is. */
 static enum mp_outcome outcome_of(const struct series *s)
 {
@@ -188,7 +218,7 @@ static int tell_and_save(struct mp_model_args *args, struct series *s, struct mp
 	MP_CLEANUP(mp_model_advised_free) struct mp_model_advised advised = {0};
 	struct mp_memory_report r = *mp_harness_report(s->last);
 	struct mp_report_name name = {0};
-	char verdict[MP_MODEL_SENTENCE];
+	char verdict[MP_MODEL_SENTENCE], recommendation[MP_MODEL_SENTENCE];
 	const struct mp_model_kept kept = {
 		.id = args->model->id,
 		.file = s->file,
@@ -207,8 +237,9 @@ static int tell_and_save(struct mp_model_args *args, struct series *s, struct mp
 	r.n_points = 0; /* they are of the last level alone; the calls of all are in the events */
 	r.outcome = outcome_of(s);
 	r.verdict = verdict;
-	r.recommendation = advised.sentence.data;
-	printf("%s\nBy the arithmetic: %s\n", verdict, advised.sentence.data);
+	recommend(s, &advised, recommendation, sizeof(recommendation));
+	r.recommendation = recommendation;
+	printf("%s\n%s\n", verdict, recommendation);
 	return mp_save_report(args->cli, &args->h.save, &r, &name, err);
 }
 

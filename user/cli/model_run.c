@@ -113,17 +113,16 @@ int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shap
 		    struct mp_error *err)
 {
 	const struct mp_advice_input input = advice_input(args, shape, run);
-	const struct mp_quant_level *level = NULL;
-	const struct mp_model *smaller = NULL;
 	struct mp_model_advised a = {0};
 	int error = mp_advise(&input, NULL, 0, &a.advice, err);
 
 	if (error)
 		return error;
 	error = mp_advice_rows(&a.advice, &a.rows, &a.n_rows);
-	if (!a.advice.best && args->models.n)
-		smaller = mp_advise_smaller(&input, &args->models, &level);
-	mp_advice_sentence(&a.sentence, &input, &a.advice, smaller, level);
+	if (args->models.n)
+		a.smaller = mp_advise_smaller(&input, &args->models, &a.smaller_level);
+	mp_advice_sentence(&a.sentence, &input, &a.advice, a.advice.best ? NULL : a.smaller,
+			   a.advice.best ? NULL : a.smaller_level);
 	if (error || a.sentence.failed) {
 		mp_model_advised_free(&a);
 		return -ENOMEM;

@@ -28,6 +28,8 @@ struct mp_model_advised {
 	uint64_t usable;     /* bytes */
 	uint64_t disk_per_s; /* 0: not known */
 	struct mp_text sentence;
+	const struct mp_model *smaller; /* to take when no level fits; NULL: none is known */
+	const struct mp_quant_level *smaller_level;
 };
 int mp_model_advise(const struct mp_model_args *args, const struct mp_model_shape *shape,
 		    const struct mp_model_run *run, struct mp_model_advised *ret,
