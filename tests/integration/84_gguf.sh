@@ -86,7 +86,7 @@ test_info_as_json() {
 # Neither a terminal nor a reader of JSON gets what a stranger wrote.
 test_hostile_texts() {
 	python3 $MAKE "$T/m.gguf" --kv 'general.architecture=str:\x1b[2J\xff\x00x' \
-		--kv 'a\nb=list:\x1b]0;x\x07,y' --tensor 'a\x1b[31mb:F32:8' --kv 'flag=bool:1'
+		--kv 'a\x0ab=list:\x1b]0;x\x07,y' --tensor 'a\x1b[31mb:F32:8' --kv 'flag=bool:1'
 	expect_exit 0 gguf info -v "$T/m.gguf"
 	! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]' "$T/out" || fail 'control characters in the text'
 	told '^  model       \\e\[2J\\xff\\xc0\\x80x, -$'

@@ -6,11 +6,12 @@
                  [--cut BYTES]
 
 TYPE of a key is u16, u32, i32, f32, bool, str or list (of texts, with commas between them);
-a text may hold escapes as Python has them. TYPE of a tensor is F32, F16 or Q8_0. --cut takes
+a text may hold bytes as \\x1b. TYPE of a tensor is F32, F16 or Q8_0. --cut takes
 bytes from the end.
 """
 
 import argparse
+import re
 import struct
 
 NUMBERS = {"u16": (2, "<H", int), "u32": (4, "<I", int), "i32": (5, "<i", int),
@@ -20,7 +21,7 @@ ALIGNMENT = 32
 
 
 def text(value):
-    raw = value.encode("latin-1").decode("unicode_escape").encode("latin-1")
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes([int(found[1], 16)]), value.encode())
     return struct.pack("<Q", len(raw)) + raw
 
 
