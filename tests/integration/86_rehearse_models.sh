@@ -69,9 +69,9 @@ loader_of() {
 	[ -n "$LOADER" ] && tr '\0' ' ' <"/proc/$LOADER/cmdline" 2>/dev/null | grep -q 'gguf load'
 }
 
-# start_model ARG…: `model ARG…` that goes on until it is ended; its loader's pid in $LOADER.
+# start_model: `model` that goes on until it is ended; its loader's pid in $LOADER.
 start_model() {
-	spawn_monitor model "${MODEL_OPTIONS[@]}" --quant F16 --limit 3x --passes 1000000 "$@" \
+	spawn_monitor model "${MODEL_OPTIONS[@]}" --quant F16 --limit 3x --passes 1000000 \
 		>"$T/out" 2>"$T/err" &
 	MODEL_PID=$!
 	track $MODEL_PID
@@ -164,7 +164,7 @@ test_pattern_beside_a_model() {
 	models
 	rm -rf "$T/reports"
 	expect_exit 0 model --config-dir "$CONFIG" --model-id small --quant Q4_K_M --limit 300M --context 512 \
-		--mode burst --target 70 --test-duration $seconds --save-report --output-dir "$T/reports"
+		--mode burst --target 70 --test-duration "$seconds" --save-report --output-dir "$T/reports"
 	the_report
 	reported 'r["test_mode"] == "burst"' 'r["outcome"] == "ok"' \
 		'abs(r["achieved"]["error_pct"]) <= 1' 'r["duration"] > 3.9' \

@@ -306,7 +306,6 @@ test_reports_of_models() {
 	models limit_0.7 levels killed
 	for name in limit_0.7 levels killed; do
 		expect_exit 0 report "$T/$name.json" --format json -o "$T/$name.again.json"
-		report_check schema "$T/$name.json" "$T/$name.again.json"
 		python3 - "$T/$name.json" "$T/$name.again.json" <<-'EOT' || fail "$name is not what it was"
 			import json, sys
 			written, again = (json.load(open(name, encoding="utf-8")) for name in sys.argv[1:])
@@ -329,6 +328,7 @@ test_reports_of_models() {
 		'sum(e.get("cat") == "model" and e["name"] == "load, cold" for e in events) == 6' \
 		'sum(e.get("cat") == "model" and e["name"] == "pass" for e in events) > 100' \
 		'any(e["ph"] == "M" and e["args"]["name"] == "model" for e in events)'
+	report_check schema "$T"/*.again.json "$T/limit_0.7.json" "$T/levels.json" "$T/killed.json"
 }
 
 # The page of a model that thrashed, of one that was killed, and of six levels.
@@ -370,9 +370,21 @@ test_models_side_by_side() {
 	browse "$T/all.html" "$T/page.png" 390x2000
 }
 
+# The three of them in one report.
+test_a_model_under_several_limits() {
+	need chromium
+	models limits
+	expect_exit 0 report "$T/limits.json" -o "$T/limits.html"
+	drawn "$T/limits.html"
+	grep -q '<h2>Loads</h2>' "$T/dom" || fail 'no loads'
+	grep -q '<b>3 of 3</b><span>came as predicted' "$T/dom" || fail 'no predictions'
+	expect_eq 3 "$(grep -o '<div class="speed">' "$T/dom" | wc -l)" 'bars of speed'
+	grep -q 'The axis is logarithmic.</p>' "$T/dom" || fail 'a collapse fits no even axis'
+	browse "$T/limits.html" "$T/page.png" 1100x1400
+}
+
 # A model of a file that is meant to break what shows it.
 test_hostile_model() {
-	need chromium
 	models levels
 	python3 - "$T/levels.json" <<-'EOT'
 		import json, sys
@@ -391,9 +403,10 @@ test_hostile_model() {
 	for format in json csv trace html; do
 		expect_exit 0 report "$T/levels.json" --format $format -o "$T/hostile.$format"
 	done
-	report_check schema "$T/hostile.json"
 	report_check csv "$T/hostile.csv" 6
 	report_check trace "$T/hostile.trace"
+	report_check schema "$T/hostile.json"
+	need chromium
 	drawn "$T/hostile.html"
 	browse "$T/hostile.html" "$T/page.png" 390x1200
 	! grep -q '<b>alert' "$T/dom" || fail 'a name is markup'

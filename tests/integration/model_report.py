@@ -4,6 +4,7 @@
 
   model_report.py limit RATIO      a model of 992 MB under that part of its size, as measured
   model_report.py levels           a model at six levels under 2 GB
+  model_report.py limits           that model under three limits, in one report
   model_report.py killed           a model that did not come to a pass
 
 The report goes to standard output. Speeds are those of docs/models.md: at 1.6 times its size a model passes 16 times a
@@ -151,6 +152,18 @@ def limited(ratio):
         recommendation=None if fits else "Take Q4_K_M: all of it stays in memory there")
 
 
+def limits():
+    """The three of them, one behind the other."""
+    clock, disk, runs = Clock(1587 * MB), 1130 * MB, []
+    for limit, speed in ((1587 * MB, 16), (992 * MB, 1.26), (694 * MB, 0.61)):
+        clock.limit = limit
+        outcome = "ok" if speed > 10 else "thrash"
+        runs.append(run_of(clock, "F16", 992 * MB, 330 * MIB, 0, 6, outcome, outcome, disk, speed=speed))
+    clock.limit = 1587 * MB
+    return report("model", "qwen2.5-0.5b", clock, runs, disk, outcome="thrash",
+                  verdict="qwen2.5-0.5b F16 thrashes under 946 MiB and less")
+
+
 def levels():
     clock, disk, runs = Clock(2048 * MIB), 450 * MB, []
     usable = clock.limit - clock.limit // 10
@@ -180,7 +193,7 @@ def killed():
 
 
 def main():
-    kinds = {"limit": lambda: limited(float(sys.argv[2])), "levels": levels, "killed": killed}
+    kinds = {"limit": lambda: limited(float(sys.argv[2])), "limits": limits, "levels": levels, "killed": killed}
     json.dump(kinds[sys.argv[1]](), sys.stdout, ensure_ascii=False)
 
 

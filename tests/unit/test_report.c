@@ -505,6 +505,30 @@ static void test_gather_oom(void **state)
 	mp_gather_free(g);
 }
 
+/* Somebody else's end is told of, and is not that of the run. */
+static void test_gather_oom_of_another(void **state)
+{
+	const struct mp_event event = {
+		.type = MP_EVENT_OOM,
+		.ts_ns = 11 * SEC,
+		.oom = {.pid = 9, .comm = "other", .cgroup = "/b", .rss = GIB},
+	};
+	struct mp_gather *g = mp_gather_new();
+	const struct mp_memory_report *r;
+
+	(void)state;
+	gather_call(g, 10 * SEC, "/a", GIB / 2, 1000);
+	assert_int_equal(mp_gather_event(g, &event), 0);
+	gather_stop(g, 14 * SEC);
+	r = mp_gather_report(g);
+	assert_int_equal(r->outcome, MP_OUTCOME_OK);
+	assert_int_equal(r->marks[1].kind, MP_MARK_OOM);
+	assert_int_equal(r->marks[1].severity, MP_SEVERITY_WARNING);
+	assert_string_equal(r->marks[1].text,
+			    "OOM-killed with 1.00 GiB in /b, which is not watched");
+	mp_gather_free(g);
+}
+
 /* Memory stays bounded, and the old part is told as closely as the new one. */
 static void test_gather_of_a_long_watch(void **state)
 {
@@ -651,6 +675,7 @@ int main(void)
 		cmocka_unit_test(test_thin_marks_keeps_the_longest),
 		cmocka_unit_test(test_gather),
 		cmocka_unit_test(test_gather_oom),
+		cmocka_unit_test(test_gather_oom_of_another),
 		cmocka_unit_test(test_gather_of_a_long_watch),
 		cmocka_unit_test(test_gather_nothing),
 		cmocka_unit_test_setup_teardown(test_recordings_are_parts, make_dir, remove_dir),

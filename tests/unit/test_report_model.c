@@ -378,6 +378,41 @@ static void test_csv_of_one_run(void **state)
 	assert_null(strstr(out.data, "oom_killed,"));
 }
 
+/* --- pages ---------------------------------------------------------------------------------- */
+
+#define MANY 16384
+
+static size_t count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (; (text = strstr(text, what)); text++)
+		n++;
+	return n;
+}
+
+/* A page has as many passes as it can show, the longest among them; the JSON report has all. */
+static void test_page_of_many_passes(void **state)
+{
+	static struct mp_model_pass passes[MANY];
+	MP_TEXT struct mp_text html = {0};
+	MP_TEXT struct mp_text json = {0};
+	struct whole w;
+
+	(void)state;
+	fill(&w);
+	for (size_t i = 0; i < MANY; i++)
+		passes[i] = (struct mp_model_pass){SEC + i * MS, i == 4321 ? 77 * MS : MS / 2};
+	w.runs[0].passes = w.runs[1].passes = passes;
+	w.runs[0].n_passes = w.runs[1].n_passes = MANY;
+	mp_report_write_json(&json, &w.r);
+	assert_int_equal(count(json.data, "{\"t\":"), 2 * MANY + 4);
+	mp_report_write_html(&html, &w.r);
+	assert_in_range(count(html.data, ",\"duration\":"), 1000, 1200);
+	assert_int_equal(count(html.data, "\"duration\":0.077000000}"), 2);
+	assert_true(html.len < 300 * 1024);
+}
+
 /* --- traces --------------------------------------------------------------------------------- */
 
 static void expect_span(const struct mp_text *out, const char *name, const char *ts,
@@ -440,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_csv_has_a_line_a_run),
 		cmocka_unit_test(test_csv_of_one_run),
+		cmocka_unit_test(test_page_of_many_passes),
 		cmocka_unit_test(test_trace_has_a_track_of_the_model),
 		cmocka_unit_test(test_trace_of_a_run_that_cannot_be),
 	};

@@ -341,7 +341,7 @@ int mp_model_args_device(struct mp_model_args *args, uint64_t file_bytes, struct
 	return 0;
 }
 
-#define DAY_NS (24 * 3600 * 1000000000ULL)
+#define DAY_NS (24ULL * 3600 * 1000000000)
 
 void mp_model_args_alone(struct mp_model_args *args)
 {

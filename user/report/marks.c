@@ -49,6 +49,7 @@ static void mark_pressure(const struct mp_event_pressure *e, struct mp_report_ma
 		 e->usage_pct, e->repeated ? "" : ", a new incident");
 }
 
+/* The kernel tells of every kill of the host; one that is not watched may explain a pause. */
 static void mark_oom(const struct mp_event_oom *e, struct mp_report_mark *m, const char **name,
 		     char text[MP_MARK_TEXT])
 {
@@ -56,11 +57,17 @@ static void mark_oom(const struct mp_event_oom *e, struct mp_report_mark *m, con
 
 	m->kind = MP_MARK_OOM;
 	m->pid = e->pid;
-	m->severity = MP_SEVERITY_CRITICAL;
+	m->severity = e->is_target ? MP_SEVERITY_CRITICAL : MP_SEVERITY_WARNING;
 	*name = e->comm ? e->comm : "?";
-	snprintf(text, MP_MARK_TEXT, "OOM-killed with %s%s%s", mp_size_format(e->rss, rss),
-		 e->n_in_flight ? " while inside " : "",
-		 e->n_in_flight ? e->in_flight[e->n_in_flight - 1].point : "");
+	mp_size_format(e->rss, rss);
+	if (!e->is_target)
+		snprintf(text, MP_MARK_TEXT, "OOM-killed with %s in %s, which is not watched", rss,
+			 e->cgroup ?: "another group");
+	else if (e->n_in_flight)
+		snprintf(text, MP_MARK_TEXT, "OOM-killed with %s while inside %s", rss,
+			 e->in_flight[e->n_in_flight - 1].point);
+	else
+		snprintf(text, MP_MARK_TEXT, "OOM-killed with %s", rss);
 }
 
 static bool mark_action(const struct mp_event_action *e, struct mp_report_mark *m,

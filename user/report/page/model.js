@@ -9,6 +9,7 @@ function modelPage(page) {
 
   const words = (outcome) => (outcome ? outcome.replace(/_/g, " ") : "–");
   const runsOf = (report) => (report.model ? report.model.runs : []);
+  const countLevels = (runs) => new Set(runs.map((run) => run.level)).size;
   const endOfRun = (report, run) => (known(run.end) ? run.end : report.duration);
   const perSecond = (s) => (known(s) && s > 0 ? 1 / s : null);
   const rate = (n) => (!known(n) ? "–" : n >= 100 ? n.toFixed(0) : n >= 10 ? n.toFixed(1) : n >= 0.1 ? n.toFixed(2) : n.toPrecision(2));
@@ -88,7 +89,7 @@ function modelPage(page) {
 
   // Where it loads is shaded, and each of several runs has its name.
   function regions(canvas, area, graph, report) {
-    const runs = runsOf(report);
+    const runs = runsOf(report), areOneLevel = countLevels(runs) === 1;
     canvas.save();
     canvas.beginPath();
     canvas.rect(area.x, area.y, area.w, area.h);
@@ -104,7 +105,7 @@ function modelPage(page) {
       if (runs.length < 2) continue;
       line(canvas, x, area.y, x, area.y + area.h, "line", [], 1);
       canvas.fillStyle = color(OUTCOME_COLORS[run.outcome]);
-      const label = run.level || size(run.limit);
+      const label = areOneLevel ? size(run.limit) : run.level || "own mix";
       if (canvas.measureText(label).width + 6 < to - x) canvas.fillText(label, x + 4, area.y + 12);
     }
     canvas.restore();
@@ -356,7 +357,7 @@ function modelPage(page) {
     if (runs.length === 1) view.querySelector(".stalled").after(section.querySelector(".levels"));
     if (!report.model) return null;
     figures(section, report);
-    if (runs.length > 1 && !hasLevels) runTable(section.querySelector(".runs"), entries, false);
+    if (runs.length > 1 && (!hasLevels || countLevels(runs) < runs.length)) runTable(section.querySelector(".runs"), entries, false);
     drawings(section.querySelector(".speeds"), entries);
     return passChart(view.querySelector(".passes"), report);
   }

@@ -197,7 +197,7 @@
     for (const mark of marks) {
       const x = Math.round(graph.toDomXCoord(mark.t)) + 0.5;
       if (x < area.x || x > area.x + area.w) continue;
-      if (mark.kind === "oom") {
+      if (mark.kind === "oom" && mark.severity === 3) {
         line(canvas, x, area.y, x, area.y + area.h, "critical", [], 0.9);
         canvas.fillStyle = color("critical");
         canvas.font = "600 11px system-ui, sans-serif";
