@@ -26,7 +26,7 @@ test_synth_files_have_the_sizes_that_are_told() {
 		bytes=$(value 'd["levels"][0]["tensor_bytes"]')
 		expect_exit 0 gguf synth --model-id smollm2-135m --quant $level -o "$T/m.gguf" --format json
 		told "d['tensor_bytes'] == $bytes" "d['level'] == '$level'" \
-			"d['file_bytes'] == $(stat -c %s "$T/m.gguf")" "d['tensors'] == 272"
+			"d['file_bytes'] == $(stat -c %s "$T/m.gguf")" "d['n_tensors'] == 272"
 		expect_exit 0 gguf info "$T/m.gguf"
 		grep -qE "^ +level +$level\$" "$T/out" || fail "gguf info does not say $level"
 		header=$(($(stat -c %s "$T/m.gguf") - bytes))

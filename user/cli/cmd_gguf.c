@@ -6,10 +6,10 @@
 #include "base/size.h"
 #include "cli/advise.h"
 #include "cli/gguf.h"
+#include "cli/model_args.h"
 #include "cli/harness_args.h"
 #include "cli/watch.h"
 
-#define MAX_SCALE 65536
 
 static int set_model_id(void *args, const char *value, struct mp_error *err)
 {
@@ -119,17 +119,8 @@ static int set_explain(void *args, const char *value, struct mp_error *err)
 static int set_scale(void *state, const char *value, struct mp_error *err)
 {
 	struct mp_gguf_args *args = state;
-	unsigned int num, den;
-	char behind;
 
-	if (sscanf(value, "%u/%u%c", &num, &den, &behind) != 2 || num == 0 || den == 0 ||
-	    num > den || den > MAX_SCALE)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--scale %s: a fraction such as 1/16, down to 1/%u", value,
-			       MAX_SCALE);
-	args->scale_num = num;
-	args->scale_den = den;
-	return 0;
+	return mp_model_parse_scale(value, &args->scale_num, &args->scale_den, err);
 }
 
 static int set_sparse(void *args, const char *value, struct mp_error *err)

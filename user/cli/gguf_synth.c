@@ -36,19 +36,19 @@ struct written {
 	uint64_t file_bytes, disk_bytes, duration_ns;
 };
 
-static int print_text(const struct mp_gguf_args *args, const struct written *w)
+static int print_text(const struct written *w)
 {
 	const struct mp_model_shape *s = w->synth.shape;
 	char file[MP_HUMAN_LEN], disk[MP_HUMAN_LEN], time[MP_HUMAN_LEN];
 
-	printf("%s: %s%s at %s\n", w->path, w->id, args->scale_den ? ", scaled," : "",
-	       w->synth.level->name);
+	printf("%s: %s at %s\n", w->path, w->synth.name, w->synth.level->name);
 	printf("  file      %s (%llu bytes), %s of it on the disk\n",
 	       mp_size_format(w->file_bytes, file), (unsigned long long)w->file_bytes,
 	       mp_size_format(w->disk_bytes, disk));
 	printf("  tensors   %zu, %llu bytes\n", w->size.n_tensors,
 	       (unsigned long long)w->size.tensor_bytes);
-	printf("  model     %s, %u layers, %u tokens\n", s->architecture, s->layers, s->vocab);
+	printf("  model     %s, %u layer%s, %u tokens\n", s->architecture, s->layers,
+	       s->layers == 1 ? "" : "s", s->vocab);
 	printf("  contents  %s, seed %llu\n", w->synth.sparse ? "none (sparse)" : "random",
 	       (unsigned long long)w->synth.seed);
 	printf("  written   in %s\n", mp_duration_format(w->duration_ns, time));
@@ -67,7 +67,7 @@ static int print_json(const struct mp_gguf_args *args, const struct written *w)
 	mp_json_u64(&j, "file_bytes", w->file_bytes);
 	mp_json_u64(&j, "disk_bytes", w->disk_bytes);
 	mp_json_u64(&j, "tensor_bytes", w->size.tensor_bytes);
-	mp_json_u64(&j, "tensors", w->size.n_tensors);
+	mp_json_u64(&j, "n_tensors", w->size.n_tensors);
 	mp_json_u64(&j, "layers", w->synth.shape->layers);
 	mp_json_u64(&j, "vocab", w->synth.shape->vocab);
 	mp_json_number(&j, "scale",
@@ -157,5 +157,5 @@ int mp_gguf_synth(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error
 	error = write_file(cli, &w, err);
 	if (error)
 		return error;
-	return args->format == MP_FORMAT_JSON ? print_json(args, &w) : print_text(args, &w);
+	return args->format == MP_FORMAT_JSON ? print_json(args, &w) : print_text(&w);
 }

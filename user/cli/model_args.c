@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/size.h"
+#include "cli/advise.h"
 #include "cli/profile.h"
 #include "env/device.h"
 #include "harness/patterns.h"
@@ -13,7 +14,6 @@
 #define DEFAULT_LEVEL "Q4_K_M"
 #define DEFAULT_PASSES 10
 #define MAX_PASSES 1000000000
-#define MAX_CONTEXT (1U << 24)
 #define MAX_SCALE (1U << 16)
 #define MOST_TIMES 1000
 #define MB (1ULL << 20)
@@ -81,13 +81,11 @@ int mp_model_set_exec(void *args, const char *value, struct mp_error *err)
 int mp_model_set_context(void *state, const char *value, struct mp_error *err)
 {
 	struct mp_model_args *args = state;
-	uint64_t tokens;
 
-	if (mp_number_parse(value, MAX_CONTEXT, &tokens))
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--context %s: tokens, a whole number up to %u", value, MAX_CONTEXT);
-	args->load.context = (uint32_t)tokens;
 	args->context_given = true;
+	if (strcmp(value, "0") != 0)
+		return mp_advising_parse_context(value, &args->load.context, err);
+	args->load.context = 0;
 	return 0;
 }
 
@@ -124,20 +122,30 @@ int mp_model_set_dir(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
-int mp_model_set_scale(void *state, const char *value, struct mp_error *err)
+int mp_model_parse_scale(const char *value, uint32_t *ret_num, uint32_t *ret_den,
+			 struct mp_error *err)
 {
-	struct mp_model_args *args = state;
-	unsigned int num, den;
-	char behind;
+	MP_FREE char *num = strdup(value);
+	char *den = num ? strchr(num, '/') : NULL;
+	uint64_t n = 0, d = 0;
 
-	if (sscanf(value, "%u/%u%c", &num, &den, &behind) != 2 || num == 0 || den == 0 ||
-	    num > den || den > MAX_SCALE)
+	if (den)
+		*den++ = '\0';
+	if (!den || mp_number_parse(num, MAX_SCALE, &n) || mp_number_parse(den, MAX_SCALE, &d) ||
+	    n == 0 || n > d)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "--scale %s: a fraction such as 1/16, down to 1/%u", value,
 			       MAX_SCALE);
-	args->scale_num = num;
-	args->scale_den = den;
+	*ret_num = (uint32_t)n;
+	*ret_den = (uint32_t)d;
 	return 0;
+}
+
+int mp_model_set_scale(void *state, const char *value, struct mp_error *err)
+{
+	struct mp_model_args *args = state;
+
+	return mp_model_parse_scale(value, &args->scale_num, &args->scale_den, err);
 }
 
 /* --- the model --------------------------------------------------------------------------- */

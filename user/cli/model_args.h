@@ -35,6 +35,10 @@ struct mp_model_args {
 	char *points, *exec_points; /* paths */
 };
 
+/* "1/16". Exit code 2. */
+int mp_model_parse_scale(const char *value, uint32_t *ret_num, uint32_t *ret_den,
+			 struct mp_error *err);
+
 int mp_model_set_id(void *args, const char *value, struct mp_error *err);
 int mp_model_set_file(void *args, const char *value, struct mp_error *err);
 int mp_model_set_quant(void *args, const char *value, struct mp_error *err);
