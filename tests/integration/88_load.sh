@@ -97,10 +97,8 @@ test_a_limit_makes_weights_be_read_again() {
 	need_disk
 	small_model
 	collapses 160 'r["passes"]["reread_pct"] < 1' 'r["warm"]["read_bytes"] == 0'
-	cp "$T/out" "$T/enough"
 	collapses 100 'r["passes"]["reread_pct"] > 50' 'r["passes"]["major_faults"] > 0'
-	collapses 70 'r["passes"]["reread_pct"] > 80' \
-		"r['passes']['p50_ns'] > 2 * json.load(open('$T/enough'))['passes']['p50_ns']"
+	collapses 70 'r["passes"]["reread_pct"] > 80' 'r["warm"]["read_bytes"] > 0.5 * r["weights"]'
 }
 
 test_what_is_read_into_memory_must_fit() {
