@@ -99,6 +99,34 @@ test_a_file() {
 	expect_exit 3 gguf advise "$T/m.gguf" --limit 1G
 }
 
+# Mixes of a model that is no transformer as ours are known to its file alone.
+test_a_mixture_of_experts() {
+	local key value keys=()
+	while read -r key value; do
+		keys+=(--kv "$key=$value")
+	done <<-EOT
+		general.architecture str:llama
+		llama.block_count u32:1
+		llama.embedding_length u32:64
+		llama.feed_forward_length u32:128
+		llama.attention.head_count u32:4
+		llama.attention.head_count_kv u32:2
+		llama.context_length u32:2048
+		llama.expert_count u32:8
+		tokenizer.ggml.tokens list:a,b,c
+	EOT
+	python3 tests/integration/make_gguf.py "$T/m.gguf" "${keys[@]}" \
+		--tensor token_embd.weight:F32:64,3 --tensor blk.0.attn_q.weight:F16:64,64
+	expect_exit 0 gguf advise "$T/m.gguf" --limit 1G --format json
+	advised 'it["current_optimal"] is None' 'it["levels"] == []' 'it["as_it_is"]["fit"] == "ok"' \
+		'it["as_it_is"]["metadata"] == 3 * 150' 'it["context"] == 2048 == it["trained_context"]'
+	[ ! -s "$T/err" ] || fail 'a warning without a reason'
+	expect_exit 1 gguf advise "$T/m.gguf" --limit 10M
+	tail -n 1 "$T/out" | grep -q '^The file does not fit' || fail 'it fits'
+	expect_exit 6 gguf advise "$T/m.gguf" --quant-levels Q4_0
+	expect_err 'a mixture of eight experts'
+}
+
 test_contexts() {
 	expect_exit 1 gguf advise --model-id qwen2.5-7b --limit 4G --context 60000 --format json
 	expect_err 'more than the 32768 tokens that the model was trained for'
@@ -126,6 +154,7 @@ test_bad_input() {
 	expect_exit 2 gguf advise --model-id qwen2.5-7b --env nowhere
 	expect_exit 2 gguf advise --model-id qwen2.5-7b --context 0
 	expect_exit 2 gguf advise --model-id qwen2.5-7b --kv-type q4
+	expect_exit 2 gguf advise --model-id qwen2.5-7b --limit 0
 	# None that was asked for fits, but another one would.
 	expect_exit 1 gguf advise --model-id qwen2.5-7b --limit 6G --quant-levels F16
 	tail -n 1 "$T/out" | grep -q 'Of the other levels Q4_K_M fits.' || fail 'it names no other'

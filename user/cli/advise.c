@@ -45,6 +45,14 @@ static int take_model(struct mp_advising *a, const char *model_id, struct mp_err
 	return 0;
 }
 
+/* No more than the model was trained for. */
+static uint32_t default_context(const struct mp_model_shape *shape)
+{
+	uint32_t trained = shape->context_length;
+
+	return trained && trained < MP_ADVICE_CONTEXT ? trained : MP_ADVICE_CONTEXT;
+}
+
 int mp_advising_find(const struct mp_cli *cli, const char *what, const char *model_id,
 		     const char *path, struct mp_advising *a, struct mp_error *err)
 {
@@ -62,13 +70,14 @@ int mp_advising_find(const struct mp_cli *cli, const char *what, const char *mod
 		return error;
 	a->input = (struct mp_advice_input){
 		.shape = &a->shape,
-		.context = MP_ADVICE_CONTEXT,
 		.n_ubatch = MP_ADVICE_UBATCH,
 		.repack = true,
 		.runtime = MP_RUNTIME_LLAMA,
 		.metadata = MP_UNKNOWN,
 	};
-	return model_id ? take_model(a, model_id, err) : open_file(a, path, err);
+	error = model_id ? take_model(a, model_id, err) : open_file(a, path, err);
+	a->input.context = default_context(&a->shape);
+	return error;
 }
 
 /* Of all levels, when those that were asked for do not fit. */
@@ -82,15 +91,24 @@ static int find_other(struct mp_advising *a, struct mp_error *err)
 	return error;
 }
 
+static bool needs_smaller(const struct mp_advising *a)
+{
+	const struct mp_advice *advice = a->advice.n ? &a->advice : &a->as_it_is;
+
+	return !a->other && (!advice->best || mp_advice_is_poor(advice));
+}
+
 int mp_advising_work_out(struct mp_advising *a, const struct mp_quant_level *const *levels,
 			 size_t n, struct mp_error *err)
 {
 	int error = a->path ? mp_advise_file(&a->input, &a->as_it_is, err) : 0;
 
 	error = error ?: mp_advise(&a->input, levels, n, &a->advice, err);
+	if (error == -ENOTSUP && a->path && !levels)
+		error = 0; /* of a mix that only itself has: it is about the file as it is */
 	if (!error && levels && !a->advice.best)
 		error = find_other(a, err);
-	if (!error && !a->other && (!a->advice.best || mp_advice_is_poor(&a->advice)))
+	if (!error && needs_smaller(a))
 		a->smaller = mp_advise_smaller(&a->input, &a->models, &a->smaller_level);
 	return error;
 }
@@ -119,11 +137,15 @@ bool mp_advising_fits(const struct mp_advising *a)
 
 void mp_advising_say(struct mp_text *out, const struct mp_advising *a)
 {
-	if (a->path) {
-		mp_advice_sentence(out, &a->input, &a->as_it_is, NULL, NULL);
+	bool has_levels = a->advice.n > 0;
+
+	if (a->path)
+		mp_advice_sentence(out, &a->input, &a->as_it_is, has_levels ? NULL : a->smaller,
+				   a->smaller_level);
+	if (a->path && has_levels)
 		mp_text_putc(out, ' ');
-	}
-	mp_advice_sentence(out, &a->input, &a->advice, a->smaller, a->smaller_level);
+	if (has_levels)
+		mp_advice_sentence(out, &a->input, &a->advice, a->smaller, a->smaller_level);
 	if (a->other)
 		mp_text_printf(out, " Of the other levels %s fits.", a->other->name);
 }

@@ -61,7 +61,12 @@ static int set_size(const char *option, const char *value, uint64_t *ret, struct
 
 static int set_limit(void *args, const char *value, struct mp_error *err)
 {
-	return set_size("--limit", value, &((struct mp_gguf_args *)args)->limit, err);
+	uint64_t *limit = &((struct mp_gguf_args *)args)->limit;
+	int error = set_size("--limit", value, limit, err);
+
+	if (!error && *limit == 0)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--limit 0: nothing fits there");
+	return error;
 }
 
 static int set_margin(void *args, const char *value, struct mp_error *err)

@@ -287,7 +287,8 @@ int mp_gguf_advise(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_erro
 	error = error ?: take_device(cli, args, &device, &a.input, err);
 	if (error)
 		return error;
-	a.input.context = args->context;
+	if (args->context_given)
+		a.input.context = args->context;
 	a.input.kv_type = args->kv_type;
 	a.input.repack = !args->no_repack;
 	a.input.no_mmap = args->no_mmap;

@@ -243,9 +243,11 @@ int mp_advise(const struct mp_advice_input *input, const struct mp_quant_level *
 int mp_advise_file(const struct mp_advice_input *input, struct mp_advice *ret, struct mp_error *err)
 {
 	MP_FREE struct mp_level_advice *advice = calloc(1, sizeof(*advice));
-	int error = advice ? advise_level(input, NULL, advice, err)
-			   : mp_fail(err, MP_EXIT_CHECK, ENOMEM, "out of memory");
+	int error;
 
+	if (!advice)
+		return mp_fail(err, MP_EXIT_CHECK, ENOMEM, "out of memory");
+	error = advise_level(input, NULL, advice, err);
 	if (error)
 		return error;
 	ret->n = 1;
