@@ -10,7 +10,6 @@
 #include "cli/harness_args.h"
 #include "cli/watch.h"
 
-
 static int set_model_id(void *args, const char *value, struct mp_error *err)
 {
 	(void)err;
@@ -188,7 +187,8 @@ static const struct mp_option options[] = {
 	{"env", 0, "PROFILE", "advise: for a device profile: see env list", set_env},
 	{"limit", 0, "SIZE", "advise: for so much memory, such as 4G", set_limit},
 	{"margin", 0, "SIZE", "advise: of it left free (a tenth, at most 500M)", set_margin},
-	{"context", 'c', "TOKENS", "of the KV cache (4096); load: 0 for weights alone", set_context},
+	{"context", 'c', "TOKENS", "of the KV cache (4096); load: 0 for weights alone",
+	 set_context},
 	{"kv-type", 0, "TYPE", "of the KV cache: f16, q8_0 or f32 (f16)", set_kv_type},
 	{"no-repack", 0, NULL, "llama.cpp with --no-repack", set_no_repack},
 	{"no-mmap", 0, NULL, "llama.cpp with --no-mmap: weights in anonymous memory", set_no_mmap},

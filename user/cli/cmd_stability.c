@@ -259,8 +259,9 @@ static int add_model(struct stability_args *args, const struct mp_harness_result
 	};
 	int error = mp_rehearsal_finish(&args->model, result, &args->model_run);
 
-	error = error ?: mp_model_advise(&args->m, &args->model_file.shape, &args->model_run, advised,
-					 err);
+	error = error
+			?: mp_model_advise(&args->m, &args->model_file.shape, &args->model_run,
+					   advised, err);
 	if (error)
 		return error;
 	mp_model_fill_report(&args->m, &kept, r);
