@@ -291,3 +291,19 @@ test_context_that_is_too_long() {
 	expect_exit 7 model "${MODEL_OPTIONS[@]}" --quant Q4_K_M --limit 100M --context 131072 --passes 2
 	expect_err 'a context of 131072 tokens needs more than 100 MiB: with --context'
 }
+
+# Its load and its tokens are told by its own functions.
+test_llama_cpp_itself() {
+	local llama code=0
+	llama=$(tests/llama/install 2>"$T/err") || code=$?
+	[ $code != 3 ] || skip "$(tail -n 1 "$T/err")"
+	expect_eq 0 $code 'exit code of tests/llama/install'
+	models
+	rehearse_model 0 --quant Q8_0 --limit 1G --context 256 \
+		--exec "'$llama/node' tests/llama/generate.mjs --root '$llama' --tokens 13 {model}"
+	reported 'r["outcome"] == "ok"' 'r["model"]["loader"] == "exec"' \
+		'r["model"]["runs"][0]["passes"]["done"] == 13' \
+		'0 < r["model"]["runs"][0]["load_cold"] < r["duration"]' \
+		'r["model"]["runs"][0]["load_cold"] == r["model_load_time"]' \
+		'r["model"]["runs"][0]["peak"]["file"] > r["model"]["runs"][0]["file_bytes"]'
+}
