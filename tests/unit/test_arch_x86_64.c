@@ -190,6 +190,11 @@ static void test_exits(void **state)
 	assert_int_equal(exits(CODE(0xc3, 0xc3, 0xc3, 0xc3), at), 4);
 	assert_int_equal(exits(CODE(0xc3, 0xc3, 0xc3, 0xc3, 0xc3), at), -E2BIG);
 	assert_int_equal(exits(CODE(0xc3, 0xe9, 0x00), at), -EINVAL);
+	/* 0: jmp 3; 2: a byte of data, which takes the ret behind it for its own; 4: ret */
+	assert_int_equal(exits(CODE(0xeb, 0x01, 0x04, 0xc3, 0xc3), at), -EINVAL);
+	/* 0: jmp 4, over two bytes that are an instruction, too */
+	assert_int_equal(exits(CODE(0xeb, 0x02, 0x04, 0xc3, 0xc3), at), 1);
+	assert_int_equal(at[0], 4);
 }
 
 static int reg(const char *name, unsigned int *ret_bytes)
