@@ -22,6 +22,16 @@ models() {
 		    kv_heads: 4
 		    vocab: 8192
 		    context_length: 4096
+		  - id: huge
+		    source: 70 TB
+		    architecture: llama
+		    layers: 1000
+		    hidden: 32768
+		    ff: 131072
+		    heads: 256
+		    kv_heads: 256
+		    vocab: 8192
+		    context_length: 4096
 	EOT
 	MODEL_OPTIONS=(--config-dir "$CONFIG" --model-id small --model-dir "$MODELS" --save-report
 		--output-dir "$T/reports" --context 512)
@@ -170,7 +180,7 @@ test_pattern_beside_a_model() {
 		'abs(r["achieved"]["error_pct"]) <= 1' 'r["duration"] > 3.9' \
 		'r["model"]["runs"][0]["predicted"] is None' 'r["model"]["runs"][0]["passes"]["done"] > 0' \
 		'max(s["filler"] for s in r["samples"]) > 100 << 20'
-	[ -z "$(find "$T" -name '*.gguf')" ] || fail 'a file is left'
+	[ -z "$(find "$T" -name '*F32*')" ] || fail 'a file is left'
 }
 
 test_stability_with_a_model() {
@@ -282,6 +292,13 @@ test_wrong_model_options() {
 	expect_exit 2 quantization --config-dir "$CONFIG" --limit 1G
 	expect_exit 2 model "${MODEL_OPTIONS[@]}" --mode burst --passes 5
 	[ ! -d "$MODELS" ] || fail 'a file was made'
+	expect_exit 6 model --config-dir "$CONFIG" --model-id huge --quant F32 --limit 1G
+	[ -z "$(find "$T" -name '*F32*')" ] || fail 'a file is left'
+	sed -i 's/limit_in_bytes: "3.8G"/limit_in_bytes: "900T"/; s/total_mem: 4096/total_mem: 1000000000/' \
+		"$CONFIG/low_mem_env.yaml"
+	expect_exit 6 quantization "${MODEL_OPTIONS[@]}" --env 4gb
+	expect_err 'choose a smaller profile'
+	[ -z "$(find "$T" -name '*Q4_K_M*')" ] || fail 'a file was made'
 }
 
 # A context whose cache alone is larger than the limit: told, with what would fit, and rehearsed.

@@ -327,6 +327,19 @@ static int limit_here(uint64_t *ret, struct mp_error *err)
 	return 0;
 }
 
+/* A profile that does not fit here is told before a file is made. */
+static int check_profile(const struct mp_model_args *args, struct mp_error *err)
+{
+	const struct mp_device_options o = {.profile = args->h.o.profile, .force = args->h.o.force};
+	const struct mp_fsroot fs = {.root = ""};
+	struct mp_cgroups cg;
+	uint64_t room;
+
+	if (!o.profile || mp_cgroups_detect(&fs, &cg) || mp_device_room(&cg, NULL, &room))
+		return 0; /* what is wrong the harness tells */
+	return mp_device_check(&o, room, err);
+}
+
 int mp_model_args_device(struct mp_model_args *args, uint64_t file_bytes, struct mp_error *err)
 {
 	struct mp_profile *p = &args->ad_hoc;
@@ -383,6 +396,7 @@ int mp_model_args_ready(const struct mp_cli *cli, struct mp_model_args *args, ch
 	error = error ?: choose_loader(args, err);
 	error = error ?: find_points(args, err);
 	error = error ?: mp_harness_args_ready(cli, &args->h, rest, err);
+	error = error ?: check_profile(args, err);
 	if (!args->load.passes && !args->load.duration_ns)
 		args->load.passes = DEFAULT_PASSES;
 	return error;
