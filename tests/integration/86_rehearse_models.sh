@@ -294,7 +294,7 @@ test_wrong_model_options() {
 	[ ! -d "$MODELS" ] || fail 'a file was made'
 	expect_exit 6 model --config-dir "$CONFIG" --model-id huge --quant F32 --limit 1G
 	[ -z "$(find "$T" -name '*F32*')" ] || fail 'a file is left'
-	sed -i 's/limit_in_bytes: "3.8G"/limit_in_bytes: "900T"/; s/total_mem: 4096/total_mem: 1000000000/' \
+	sed -i 's/limit_in_bytes: "3.8G"/limit_in_bytes: "15000G"/; s/total_mem: 4096/total_mem: 16000000/' \
 		"$CONFIG/low_mem_env.yaml"
 	expect_exit 6 quantization "${MODEL_OPTIONS[@]}" --env 4gb
 	expect_err 'choose a smaller profile'
