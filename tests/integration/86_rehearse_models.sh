@@ -220,6 +220,26 @@ test_interrupted_run_leaves_a_report() {
 	nothing_left $MODEL_PID || fail 'something is left'
 }
 
+# Of the levels that were done there is a report, whatever was under way: here a file being made.
+test_interrupted_comparison() {
+	need_disk
+	models
+	sed -i '/id: small/,/context_length/s/layers: 3/layers: 30/' "$CONFIG/models.yaml"
+	spawn_monitor quantization "${MODEL_OPTIONS[@]}" --quant-levels Q2_K,F32 --limit 400M --passes 2 \
+		>"$T/out" 2>"$T/err" &
+	MODEL_PID=$!
+	track $MODEL_PID
+	wait_until 120 has_line 'small at F32' "$T/err"
+	kill -INT $MODEL_PID
+	CODE=0
+	wait $MODEL_PID || CODE=$?
+	expect_eq 130 $CODE 'exit code'
+	grep -q '^Interrupted after 1 of 2 levels' "$T/out" || fail "$(cat "$T/out")"
+	the_report
+	reported 'r["outcome"] == "interrupted"' '[m["level"] for m in r["model"]["runs"]][0] == "Q2_K"'
+	schema_holds
+}
+
 # It was not the kernel: no memory ran out.
 test_loader_killed_by_somebody() {
 	models

@@ -102,6 +102,15 @@ static const struct mp_model_run *best_of(const struct series *s)
 	return best;
 }
 
+static size_t done_of(const struct series *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->runs[i].outcome != MP_OUTCOME_INTERRUPTED;
+	return n;
+}
+
 static void say_verdict(const struct mp_model_args *args, const struct series *s, char *out,
 			size_t size)
 {
@@ -110,7 +119,7 @@ static void say_verdict(const struct mp_model_args *args, const struct series *s
 
 	mp_size_format(args->h.o.profile->limit_bytes, limit);
 	if (s->was_interrupted)
-		snprintf(out, size, "Interrupted after %zu of %zu levels", s->n ? s->n - 1 : 0,
+		snprintf(out, size, "Interrupted after %zu of %zu levels", done_of(s),
 			 args->n_levels);
 	else if (best)
 		snprintf(out, size,
@@ -205,8 +214,9 @@ static int run_levels(struct mp_model_args *args, struct series *s, struct mp_er
 		struct mp_model_file file;
 
 		error = mp_model_args_file(args, args->levels[i], &file, err);
+		s->was_interrupted = error == -EINTR && s->n;
 		if (error)
-			return error;
+			return s->was_interrupted ? 0 : error;
 		error = run_level(args, &file, s, err);
 		mp_model_args_let_go(args, &file);
 	}
