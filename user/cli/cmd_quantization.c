@@ -24,7 +24,6 @@ struct series {
 	struct mp_model_shape shape;	/* of the first file */
 	bool is_synthesized;
 	bool was_interrupted;
-	bool has_failed;
 	char file[256];
 };
 
@@ -279,7 +278,7 @@ static int get_ready(struct mp_cli *cli, struct mp_model_args *args, char **rest
 	return error ?: mp_model_args_device(args, 0, err);
 }
 
-static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *err)
+static int compare(struct mp_cli *cli, void *state, char **rest, struct mp_error *err)
 {
 	MP_CLEANUP(series_free) struct series series = {0};
 	struct mp_model_args *args = state;
@@ -314,6 +313,6 @@ const struct mp_command mp_cmd_quantization = {
 	.n_options = MP_ARRAY_SIZE(options),
 	.takes_rest = true,
 	.size = sizeof(struct mp_model_args),
-	.run = run,
+	.run = compare,
 	.end = mp_model_args_free,
 };
