@@ -6,10 +6,9 @@
 #include "base/size.h"
 #include "cli/advise.h"
 #include "cli/gguf.h"
+#include "cli/model_args.h"
 #include "cli/harness_args.h"
 #include "cli/watch.h"
-
-#define MAX_SCALE 65536
 
 static int set_model_id(void *args, const char *value, struct mp_error *err)
 {
@@ -75,9 +74,15 @@ static int set_margin(void *args, const char *value, struct mp_error *err)
 	return set_size("--margin", value, &((struct mp_gguf_args *)args)->margin, err);
 }
 
-static int set_context(void *args, const char *value, struct mp_error *err)
+static int set_context(void *state, const char *value, struct mp_error *err)
 {
-	return mp_advising_parse_context(value, &((struct mp_gguf_args *)args)->context, err);
+	struct mp_gguf_args *args = state;
+
+	args->context_given = true;
+	if (strcmp(value, "0") != 0)
+		return mp_advising_parse_context(value, &args->context, err);
+	args->context = 0;
+	return 0;
 }
 
 static int set_kv_type(void *args, const char *value, struct mp_error *err)
@@ -115,32 +120,11 @@ static int set_explain(void *args, const char *value, struct mp_error *err)
 	return 0;
 }
 
-/* "N/M": cut in two, so that each is a number by itself. */
-static int parse_fraction(const char *value, uint64_t *ret_num, uint64_t *ret_den)
-{
-	MP_FREE char *num = strdup(value);
-	char *den = num ? strchr(num, '/') : NULL;
-
-	if (!den)
-		return -EINVAL;
-	*den++ = '\0';
-	if (mp_number_parse(num, MAX_SCALE, ret_num) || mp_number_parse(den, MAX_SCALE, ret_den))
-		return -EINVAL;
-	return *ret_num && *ret_num <= *ret_den ? 0 : -ERANGE;
-}
-
 static int set_scale(void *state, const char *value, struct mp_error *err)
 {
 	struct mp_gguf_args *args = state;
-	uint64_t num, den;
 
-	if (parse_fraction(value, &num, &den))
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--scale %s: a fraction such as 1/16, down to 1/%u", value,
-			       MAX_SCALE);
-	args->scale_num = (uint32_t)num;
-	args->scale_den = (uint32_t)den;
-	return 0;
+	return mp_model_parse_scale(value, &args->scale_num, &args->scale_den, err);
 }
 
 static int set_sparse(void *args, const char *value, struct mp_error *err)
@@ -203,7 +187,8 @@ static const struct mp_option options[] = {
 	{"env", 0, "PROFILE", "advise: for a device profile: see env list", set_env},
 	{"limit", 0, "SIZE", "advise: for so much memory, such as 4G", set_limit},
 	{"margin", 0, "SIZE", "advise: of it left free (a tenth, at most 500M)", set_margin},
-	{"context", 'c', "TOKENS", "of the KV cache (4096)", set_context},
+	{"context", 'c', "TOKENS", "of the KV cache (4096); load: 0 for weights alone",
+	 set_context},
 	{"kv-type", 0, "TYPE", "of the KV cache: f16, q8_0 or f32 (f16)", set_kv_type},
 	{"no-repack", 0, NULL, "llama.cpp with --no-repack", set_no_repack},
 	{"no-mmap", 0, NULL, "llama.cpp with --no-mmap: weights in anonymous memory", set_no_mmap},
@@ -259,8 +244,8 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf %s: unexpected argument %s: see memprobe-bpf gguf --help",
 			       verbs[cli->verb], rest[0]);
-	args->context_given = args->context > 0;
-	args->context = args->context ?: MP_ADVICE_CONTEXT;
+	if (!args->context_given)
+		args->context = MP_ADVICE_CONTEXT;
 	return verb_rows[cli->verb](cli, args, err);
 }
 

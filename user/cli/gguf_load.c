@@ -269,12 +269,12 @@ static int load_options(struct mp_gguf_args *args, struct mp_error *err)
 	return 0;
 }
 
-static int load_and_tell(struct result *r, struct mp_error *err)
+static int load_and_tell(struct result *r, bool quiet, struct mp_error *err)
 {
 	int error = predict(&r->args->load, &r->predicted, err);
 
 	error = error ?: mp_load(&r->args->load, r->page, err);
-	if (error)
+	if (error || quiet)
 		return error;
 	measure_memory(r);
 	error = sum_up_passes(r);
@@ -290,9 +290,8 @@ int mp_gguf_load(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error 
 	struct result r = {.args = args};
 	int error = load_options(args, err);
 
-	(void)cli;
 	error = error ?: get_page(&r.page, err);
-	error = error ?: load_and_tell(&r, err);
+	error = error ?: load_and_tell(&r, cli->quiet, err);
 	mp_load_page_free(r.page);
 	return error;
 }
