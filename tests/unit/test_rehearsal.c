@@ -10,11 +10,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "model/rehearsal.h"
-#include "model/rehearsal_touched.h"
-#include "tree.h"
 
 #define EXITED(code) ((code) << 8)
 #define MB (1ULL << 20)
@@ -213,55 +210,6 @@ static void test_calls_of_summary(void **state)
 	free(run.passes);
 }
 
-/* --- what must stay of a file ------------------------------------------------------------------
- */
-
-static void test_touched(void **state)
-{
-	struct mp_load_tensor tensors[] = {
-		{.bytes = 50, .repacked = true}, /* in front of all that is read */
-		{.bytes = 100},
-		{.bytes = 30, .repacked = true},
-		{.bytes = 30, .repacked = true},
-		{.bytes = 200},
-		{.bytes = 7, .repacked = true},
-		/* another file */
-		{.bytes = 1000, .repacked = true},
-		{.bytes = 400},
-	};
-	struct mp_load_part parts[] = {{.first = 0, .n = 6}, {.first = 6, .n = 2}};
-	const struct mp_load_plan plan = {
-		.parts = parts, .n_parts = 2, .tensors = tensors, .n_tensors = 8};
-	const struct mp_load_plan none = {0};
-
-	(void)state;
-	assert_int_equal(mp_rehearsal_touched(&plan, 0), 700);
-	assert_int_equal(mp_rehearsal_touched(&plan, 5), 700 + 5 + 5);
-	assert_int_equal(mp_rehearsal_touched(&plan, 40), 700 + 40 + 7);
-	assert_int_equal(mp_rehearsal_touched(&plan, 1 << 20), 700 + 60 + 7);
-	assert_int_equal(mp_rehearsal_touched(&none, 40), 0);
-}
-
-static void test_readahead(void **state)
-{
-	struct mp_fsroot fs;
-	struct tree tree;
-
-	(void)state;
-	tree_make(&tree);
-	fs.root = tree.root;
-	assert_int_equal(mp_rehearsal_readahead(&fs, makedev(254, 1)), 2 * 128 << 10);
-	tree_write(&tree, "/sys/dev/block/254:0/queue/read_ahead_kb", "512\n");
-	tree_link(&tree, "/sys/dev/block/254:1", "254:0/part");
-	tree_write(&tree, "/sys/dev/block/254:0/part/dev", "254:1\n");
-	assert_int_equal(mp_rehearsal_readahead(&fs, makedev(254, 1)), 2 * 512 << 10);
-	tree_write(&tree, "/sys/class/bdi/254:1/read_ahead_kb", "8192\n");
-	assert_int_equal(mp_rehearsal_readahead(&fs, makedev(254, 1)), 2 * 8192 << 10);
-	tree_write(&tree, "/sys/class/bdi/254:1/read_ahead_kb", "much\n");
-	assert_int_equal(mp_rehearsal_readahead(&fs, makedev(254, 1)), 2 * 512 << 10);
-	tree_remove(&tree);
-}
-
 /* --- sentences ------------------------------------------------------------------------------ */
 
 static const char *sentence(struct mp_rehearsal *r, const struct mp_model_run *run)
@@ -272,7 +220,8 @@ static const char *sentence(struct mp_rehearsal *r, const struct mp_model_run *r
 
 static void test_sentences(void **state)
 {
-	struct mp_rehearsal r = {.passed = 1000 * MB, .victim = MP_VICTIM_COMMAND};
+	struct mp_rehearsal r = {
+		.passed = 1000 * MB, .reread = 870 * MB, .victim = MP_VICTIM_COMMAND};
 	struct mp_model_run run = {
 		.peak_rss = 512 * MB,
 		.limit = 1024 * MB,
@@ -315,8 +264,6 @@ int main(void)
 		cmocka_unit_test(test_judge_status),
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_calls_of_summary),
-		cmocka_unit_test(test_touched),
-		cmocka_unit_test(test_readahead),
 		cmocka_unit_test(test_sentences),
 	};
 

@@ -43,15 +43,14 @@ static void print_head(void)
 	       "warm", "pass", "peak", "faults", "again", "predicted", "outcome", "quality");
 }
 
-/* Of what passes have read, how much came from the disk. */
+/* Of what a pass reads, how much comes from the disk once passes have settled. */
 static const char *format_again(const struct mp_model_run *run, char out[MP_HUMAN_LEN])
 {
-	double weights = (double)run->tensor_bytes * (double)run->passes_done;
+	double share = (double)run->pass_read_bytes * 100 / (double)run->tensor_bytes;
 
-	if (run->reread_bytes == MP_UNKNOWN || !run->passes_done)
+	if (run->pass_read_bytes == MP_UNKNOWN)
 		return "-";
-	snprintf(out, MP_HUMAN_LEN, "%.0f %%",
-		 fmin((double)run->reread_bytes * 100 / weights, 100));
+	snprintf(out, MP_HUMAN_LEN, "%.0f %%", fmin(share, 100));
 	return out;
 }
 

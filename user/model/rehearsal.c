@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 
 #include "model/advice_rows.h"
+#include "model/disk.h"
 #include "model/loader.h"
-#include "model/rehearsal_touched.h"
 
 #define CELLS 256 /* a KV cache is a multiple of it */
 /* The loader itself, with its libraries. */
@@ -149,33 +149,26 @@ static void find_most_context(struct mp_rehearsal *r, const struct mp_level_advi
 	r->most_context = (uint32_t)((r->o->limit - rest) / cell * CELLS);
 }
 
-/* Of a mapped file; what is read into memory of its own is in must already. */
-static int find_touched(struct mp_rehearsal *r, uint64_t *ret, struct mp_error *err)
+/*
+ * Of a file that is read in sequence the kernel reads twice the disk's read_ahead_kb at once, and
+ * takes what it needs for that from what lies around: a limit that leaves less than two of these is
+ * no room to settle in.
+ */
+static uint64_t elbow_room(const struct mp_rehearsal *r)
 {
 	const struct mp_fsroot fs = {.root = ""};
-	struct mp_load_options load = {
-		.path = r->o->file->path, .loader = MP_LOADER_MMAP, .repack = r->o->load.repack};
-	struct mp_load_plan plan;
 	struct stat st;
-	int error;
 
-	*ret = 0;
-	if (r->o->load.loader == MP_LOADER_READ)
+	if (r->o->load.loader == MP_LOADER_READ || stat(r->o->file->path, &st))
 		return 0;
-	error = mp_load_plan_make(&load, &plan, err);
-	if (error)
-		return error;
-	if (stat(load.path, &st) == 0)
-		*ret = mp_rehearsal_touched(&plan, mp_rehearsal_readahead(&fs, st.st_dev));
-	mp_load_plan_free(&plan);
-	return 0;
+	return 2 * 2 * mp_disk_readahead(&fs, st.st_dev);
 }
 
-static enum mp_fit fit_of(const struct mp_rehearsal *r, uint64_t must, uint64_t touched)
+static enum mp_fit fit_of(const struct mp_rehearsal *r, const struct mp_level_advice *a)
 {
-	if (must > r->o->limit)
+	if (a->must > r->o->limit)
 		return MP_FIT_OOM;
-	return must + touched > r->o->limit ? MP_FIT_THRASH : MP_FIT_OK;
+	return a->comfortable + elbow_room(r) > r->o->limit ? MP_FIT_THRASH : MP_FIT_OK;
 }
 
 /* No margin: what does not fit by little thrashes by little, and that is what is rehearsed. */
@@ -195,14 +188,12 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		.metadata = is_exec ? MP_UNKNOWN : 0,
 	};
 	struct mp_advice advice;
-	uint64_t touched;
 	enum mp_fit fit;
-	int error = find_touched(r, &touched, err);
+	int error = mp_advise_file(&input, &advice, err);
 
-	error = error ?: mp_advise_file(&input, &advice, err);
 	if (error)
 		return error;
-	fit = fit_of(r, advice.levels[0].must, touched);
+	fit = fit_of(r, &advice.levels[0]);
 	/* What fits alone may not with a neighbour; what does not will not with one. */
 	if (r->o->is_alone || fit != MP_FIT_OK)
 		r->predicted = mp_outcome_of_fit(fit);

@@ -13,7 +13,7 @@
 
 #define MP_REHEARSAL_MODEL "{model}" /* in a command line: the file's path */
 /* Of what a pass reads: more than that from the disk, again and again, is thrashing. */
-#define MP_REHEARSAL_THRASH_PCT 10
+#define MP_REHEARSAL_THRASH_PCT MP_LOAD_QUIET_PCT
 
 struct mp_rehearsal_options {
 	struct mp_model_file *file;  /* its header is closed by mp_rehearsal_prepare() */
@@ -38,8 +38,10 @@ struct mp_rehearsal {
 	uint32_t most_context; /* tokens, with which it would not run out of memory */
 	bool is_context_too_long;
 	enum mp_harness_victim victim;
-	uint64_t passed; /* bytes of weights, read again or not */
-	char why[256];	 /* a loader that did not do what it was to do; or "" */
+	/* Of what passes read, from the disk: once they had settled, see mp_load_first_settled().
+	 */
+	uint64_t passed, reread;
+	char why[256]; /* a loader that did not do what it was to do; or "" */
 };
 
 /*

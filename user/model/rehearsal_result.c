@@ -18,19 +18,23 @@ static int compare_u64(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int settle_passes(struct mp_model_run *run)
+/* Of the passes from `first` on; the longest, of all. */
+static int settle_passes(struct mp_model_run *run, size_t first)
 {
 	MP_FREE uint64_t *sorted = calloc(run->n_passes + 1, sizeof(*sorted));
+	size_t n = run->n_passes - first;
 
 	if (!sorted)
 		return -ENOMEM;
-	if (!run->n_passes)
+	if (!n)
 		return 0;
-	for (size_t i = 0; i < run->n_passes; i++)
+	run->pass_max_ns = 0;
+	for (size_t i = 0; i < run->n_passes; i++) {
 		sorted[i] = run->passes[i].duration_ns;
-	qsort(sorted, run->n_passes, sizeof(*sorted), compare_u64);
-	run->pass_p50_ns = sorted[run->n_passes / 2];
-	run->pass_max_ns = sorted[run->n_passes - 1];
+		run->pass_max_ns = sorted[i] > run->pass_max_ns ? sorted[i] : run->pass_max_ns;
+	}
+	qsort(sorted + first, n, sizeof(*sorted), compare_u64);
+	run->pass_p50_ns = sorted[first + n / 2];
 	return 0;
 }
 
@@ -39,12 +43,22 @@ static uint64_t known_time(uint64_t ns)
 	return ns ? ns : MP_UNKNOWN;
 }
 
-static int take_page(const struct mp_rehearsal *r, const struct mp_harness_figures *f,
+/* Without a whole pass, by what of the first one was read. */
+static void judge_passes(struct mp_rehearsal *r, const struct mp_load_pass *kept, size_t n)
+{
+	r->passed = n ? n * r->page->weights : r->page->passed;
+	r->reread = n ? 0 : r->page->passes.read_bytes;
+	for (size_t i = 0; i < n; i++)
+		r->reread += kept[i].read_bytes;
+}
+
+static int take_page(struct mp_rehearsal *r, const struct mp_harness_figures *f,
 		     struct mp_model_run *run)
 {
 	MP_FREE struct mp_load_pass *kept = calloc(MP_LOAD_PASSES_KEPT, sizeof(*kept));
 	const struct mp_load_page *page = r->page;
 	uint32_t stride;
+	size_t first;
 
 	run->passes = calloc(MP_LOAD_PASSES_KEPT, sizeof(*run->passes));
 	if (!kept || !run->passes)
@@ -59,7 +73,9 @@ static int take_page(const struct mp_rehearsal *r, const struct mp_harness_figur
 	run->load_cold_ns = known_time(page->cold_ns);
 	run->load_warm_ns = known_time(page->warm_ns);
 	run->reread_bytes = page->passes.read_bytes;
-	return settle_passes(run);
+	first = mp_load_first_settled(&r->o->load, run->n_passes);
+	judge_passes(r, kept + first, run->n_passes - first);
+	return settle_passes(run, first);
 }
 
 /* Of a command all is told by its points: loading, and decoding, which is a pass over the weights.
@@ -100,7 +116,7 @@ int mp_rehearsal_take_calls(const struct mp_memory_report *r, uint64_t since_ns,
 			error = take_mark(&r->marks[i], &cap, run);
 	}
 	run->passes_done = run->n_passes;
-	error = error ?: settle_passes(run);
+	error = error ?: settle_passes(run, 0);
 	for (size_t i = 0; i < r->n_points; i++) {
 		if (strcmp(r->points[i].name, POINT_DECODE) == 0)
 			take_summary(&r->points[i], run);
@@ -108,16 +124,19 @@ int mp_rehearsal_take_calls(const struct mp_memory_report *r, uint64_t since_ns,
 	return error;
 }
 
-/* Reading the file once is loading it. */
-static int take_command(const struct mp_rehearsal *r, const struct mp_memory_report *report,
+/* Reading the file once is loading it. Passes of a command that tells of none count as one. */
+static int take_command(struct mp_rehearsal *r, const struct mp_memory_report *report,
 			const struct mp_harness_figures *f, struct mp_model_run *run)
 {
 	uint64_t first = r->file_bytes - r->cached_before;
+	int error = mp_rehearsal_take_calls(report, f->start_ns, run);
 
 	run->cached_before = r->cached_before;
 	if (f->read_bytes != MP_UNKNOWN)
 		run->reread_bytes = f->read_bytes > first ? f->read_bytes - first : 0;
-	return mp_rehearsal_take_calls(report, f->start_ns, run);
+	r->passed = (run->passes_done ?: 1) * r->tensor_bytes;
+	r->reread = run->reread_bytes;
+	return error;
 }
 
 static void take_figures(const struct mp_harness_figures *f, struct mp_model_run *run)
@@ -174,7 +193,6 @@ static void say_how_it_ended(struct mp_rehearsal *r, const struct mp_harness_fig
 			 WEXITSTATUS(f->status));
 }
 
-/* Passes of a command that tells of none count as one. */
 static void settle(struct mp_rehearsal *r, const struct mp_memory_report *report,
 		   const struct mp_harness_figures *f, struct mp_model_run *run)
 {
@@ -183,12 +201,13 @@ static void settle(struct mp_rehearsal *r, const struct mp_memory_report *report
 		.tells = r->page != NULL,
 		.has_ended = f->has_ended,
 		.status = f->status,
-		.passed = r->page ? r->page->passed : (run->passes_done ?: 1) * r->tensor_bytes,
-		.reread = run->reread_bytes,
+		.passed = r->passed,
+		.reread = r->reread,
 	};
 
 	r->victim = f->victim;
-	r->passed = end.passed;
+	if (run->passes_done && r->reread != MP_UNKNOWN)
+		run->pass_read_bytes = r->reread / (r->passed / r->tensor_bytes);
 	run->outcome = mp_rehearsal_judge(&end);
 	if (run->outcome == MP_OUTCOME_INTERRUPTED && report->outcome != run->outcome)
 		say_how_it_ended(r, f);
@@ -212,6 +231,7 @@ int mp_rehearsal_finish(struct mp_rehearsal *r, const struct mp_harness_result *
 		.load_warm_ns = MP_UNKNOWN,
 		.pass_p50_ns = MP_UNKNOWN,
 		.pass_max_ns = MP_UNKNOWN,
+		.pass_read_bytes = MP_UNKNOWN,
 		.reread_bytes = MP_UNKNOWN,
 		.perplexity = file->level ? file->level->perplexity : NAN,
 	};

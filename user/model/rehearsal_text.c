@@ -28,7 +28,7 @@ static void say_thrash(const struct mp_rehearsal *r, const struct mp_model_run *
 		snprintf(out, size,
 			 "It thrashes: under %s, %.0f %% of the weights are read from the disk "
 			 "again in each pass, which takes %s",
-			 limit, (double)run->reread_bytes * 100 / (double)r->passed,
+			 limit, (double)r->reread * 100 / (double)r->passed,
 			 mp_duration_format(run->pass_p50_ns, pass));
 }
 
