@@ -104,6 +104,22 @@ static __always_inline bool mp_on_return(bpf_user_pt_regs_t *ctx, bool alone)
 	return false;
 }
 
+/*
+ * About to leave the function, where the stack pointer is as it was at its entry. A jump that may
+ * stay inside of it counts only where that holds.
+ */
+static __always_inline bool mp_on_leave(bpf_user_pt_regs_t *ctx, bool alone)
+{
+	struct mp_hit hit = {.alone = alone, .origin = MP_ORIGIN_CALL};
+
+	if (!mp_hit_begin(&hit, ctx, MP_PHASE_EXIT))
+		return false;
+	mp_pop(hit.thread, MP_REG_SP(ctx), hit.index);
+	if (hit.thread->call.matched)
+		mp_count_exit(&hit);
+	return false;
+}
+
 static __always_inline bool mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
 {
 	struct mp_hit hit = {.alone = alone, .origin = MP_ORIGIN_USDT};
@@ -115,6 +131,7 @@ static __always_inline bool mp_on_usdt(bpf_user_pt_regs_t *ctx, bool alone)
 
 MP_PROGRAM("uprobe", mp_enter, mp_on_enter, mp_gate_stop)
 MP_PROGRAM("uretprobe", mp_return, mp_on_return, mp_no_more)
+MP_PROGRAM("uprobe", mp_leave, mp_on_leave, mp_no_more)
 MP_PROGRAM("uprobe", mp_usdt, mp_on_usdt, mp_no_more)
 MP_PROGRAM("uprobe", mp_marker, mp_on_marker, mp_gate_stop)
 

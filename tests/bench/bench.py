@@ -347,7 +347,7 @@ BENCHES = {"cost": bench_cost, "marker": bench_marker, "watchpoint": bench_watch
            "throughput": bench_throughput, "idle": bench_idle, "sources": bench_sources,
            "latency": bench_latency, "lib": bench_lib, "python": bench_python,
            "injection": bench_python_injection, "relief": bench_relief,
-           "harness": bench_harness, "gguf": bench_gguf, "load": bench_load}
+            "harness": bench_harness, "gguf": bench_gguf, "load": bench_load}
 
 
 def main():

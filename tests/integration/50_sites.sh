@@ -130,6 +130,35 @@ test_longjmp_recursion_and_tail_calls() {
 		'[r.duration_ns for r in probes("probe_recurse", "exit")] == sorted(r.duration_ns for r in probes("probe_recurse", "exit"))'
 }
 
+# A changed return address would stop the exception, and the program with it.
+test_exceptions_pass_through() {
+	local name points=()
+	for name in inner outer catcher choose tail counter::counter; do
+		points+=(--point "$name=high@$TARGETS/thrower:thrower::$name")
+	done
+	start_target thrower --calls 1009 --wait
+	start_monitor --target "$TARGET_PID" "${points[@]}" --policy "$(every_call_policy)"
+	finish_target
+	end_monitor
+	check target=@"$T/target.out" \
+		'{p.point: {"hits": p.hits, "returns": p.returns} for p in summary.points} == target' \
+		'sum(p.missed for p in summary.points) == 0' \
+		'all(r.duration_ns is not None for r in probes(None, "exit"))' \
+		'probes("counter::counter", "exit")[0].duration_ns >= max(r.duration_ns for r in probes("choose", "exit"))' \
+		'all(s.status == "attached" for s in of("site"))'
+}
+
+# Functions between two points, which the exception passes too.
+test_exceptions_pass_what_is_no_point() {
+	start_target thrower --calls 1009 --wait
+	start_monitor --target "$TARGET_PID" --point "t=high@$TARGETS/thrower:thrower::tail" \
+		--point "c=high@$TARGETS/thrower:thrower::catcher"
+	finish_target
+	end_monitor
+	check 'point("t").hits == point("t").returns == 1009' 'point("c").hits == point("c").returns' \
+		'point("c").missed == point("t").missed == 0'
+}
+
 # Deeper than the kernel keeps return probes (64): entries stay exact, what is missed is said.
 test_recursion_deeper_than_the_kernel_keeps() {
 	start_target longjmp --calls 1 --depth 100 --wait

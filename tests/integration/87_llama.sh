@@ -79,7 +79,7 @@ test_preset_resolves_on_the_library() {
 		assert all(r["status"] == "attached" for r in sites)
 		assert not any(".cold" in r["symbol"] or "[clone" in r["symbol"] for r in sites)
 		once = ["load_model", "load_model_old", "read_header", "load_tensors", "map_file", "read_file",
-		        "allocate_buffer", "allocate", "new_context", "new_context_old", "decode", "encode"]
+		        "alloc_buffer", "alloc", "new_context", "new_context_old", "decode", "encode"]
 		for name in once:
 		    assert found.count("llama_cpp." + name) == 1, name
 		assert found.count("llama_cpp.cache") == 2  # attention's, and recurrent models'
@@ -108,7 +108,7 @@ test_mapped_model() {
 		'point("llama_cpp.load_model_old").hits == point("llama_cpp.new_context_old").hits == 0' \
 		'point("llama_cpp.decode").hits == point("llama_cpp.decode").returns == 17' \
 		'all(r.ret.status == 0 for r in probes("llama_cpp.decode", "exit"))' \
-		'[r.args.size for r in probes("llama_cpp.allocate_buffer", "enter")].count(1024 * cell) == 1' \
+		'[r.args.size for r in probes("llama_cpp.alloc_buffer", "enter")].count(1024 * cell) == 1' \
 		'sum(r.rss_delta for r in probes("llama_cpp.map_file", "exit")) >= 0.95 * file' \
 		'point("llama_cpp.load_model").rss_delta.total >= 0.95 * file' \
 		'point("llama_cpp.load_model").duration_ns.max <= node.load_ms * 1e6' \
@@ -127,8 +127,8 @@ test_model_that_is_read() {
 		'node.finite and node.tokens == 13' \
 		'point("llama_cpp.load_model").hits == 1 and point("llama_cpp.map_file").hits == 0' \
 		'weights <= sum(r.args.size for r in probes("llama_cpp.read_file", "enter")) <= 2 * weights' \
-		'sum(r.args.size for r in probes("llama_cpp.allocate_buffer", "enter")) >= weights + 512 * cell' \
-		'[r.args.size for r in probes("llama_cpp.allocate_buffer", "enter")].count(512 * cell) == 1' \
+		'sum(r.args.size for r in probes("llama_cpp.alloc_buffer", "enter")) >= weights + 512 * cell' \
+		'[r.args.size for r in probes("llama_cpp.alloc_buffer", "enter")].count(512 * cell) == 1' \
 		'point("llama_cpp.load_model").rss_delta.total >= 0.95 * weights' \
 		'node.loaded.anon - node.before.anon >= 0.95 * weights' \
 		'point("llama_cpp.read_file").rss_delta.total <= point("llama_cpp.load_tensors").rss_delta.total' \

@@ -153,7 +153,7 @@ test_options_that_do_not_fit() {
 	expect_exit 2 stability --resume "$T/none"
 	expect_err 'the .json file of a report is needed'
 	expect_exit 2 stability --hours 1 --use-model
-	expect_err 'unknown option --use-model'
+	expect_err '--model-id ID or --model FILE is needed'
 }
 
 test_status() {

@@ -54,6 +54,7 @@ async function generate(model, context, wanted) {
 	const options = { temperature: 1, seed: 1, yieldEogToken: true };
 	let tokens = 0;
 	let begin = 0;
+	let cpu;
 	let finite = true;
 
 	for await (const { confidence } of context
@@ -62,12 +63,18 @@ async function generate(model, context, wanted) {
 		finite &&= Number.isFinite(confidence);
 		if (tokens++ === 0) {
 			begin = performance.now();
+			cpu = process.cpuUsage();
 			say("generating");
 		}
 		if (tokens === wanted)
 			break;
 	}
-	return { prompt: prompt.length, tokens, finite, tokens_per_s: (1000 * (tokens - 1)) / (performance.now() - begin) };
+	cpu = process.cpuUsage(cpu);
+	return {
+		prompt: prompt.length, tokens, finite,
+		tokens_per_s: (1000 * (tokens - 1)) / (performance.now() - begin),
+		cpu_us_per_token: (cpu.user + cpu.system) / (tokens - 1),
+	};
 }
 
 async function main() {

@@ -7,7 +7,9 @@ import io
 import logging
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import unittest
@@ -239,6 +241,19 @@ class Manager(Quiet):
         self.assertEqual(manager.generate_memory_report()["model_performance"],
                          {"m": {"load_time_sec": 2.5, "rating": "good"}})
 
+    def test_an_engine_that_knows_no_models(self):
+        """The same test without it, which is told."""
+        old = Path(self.folder, "old")
+        old.write_text("#!/bin/sh\n[ $1 != model ] || { echo 'error: unknown command model' >&2; "
+                       f"exit 2; }}\nexec '{TOP}/tests/python/engine' \"$@\"\n")
+        old.chmod(0o755)
+        self.set(MEMPROBE_BPF=str(old))
+        with self.assertLogs(logging.getLogger("memprobe"), "WARNING") as logs:
+            report = MemoryManager().run_controlled_pressure_test("burst", model_id="m",
+                                                                  target_percent=0.7)
+        self.assertIn("without the model m", logs.output[0])
+        self.assertEqual((report["model_id"], report["test_mode"]), (None, "burst"))
+
     def test_refusals(self):
         manager = MemoryManager()
         with self.assertRaisesRegex(ValueError, "staircase, burst, sawtooth, allocate_full"):
@@ -345,19 +360,33 @@ class RealEngine(unittest.TestCase):
         self.assertEqual((pressurer.last_report["test_mode"], pressurer.last_report["outcome"]),
                          ("staircase", "ok"))
 
-    def test_a_model_that_it_cannot_load(self):
-        """The same test without it, where the engine knows no models."""
-        self.needs("simple", "status", "env")
-        if "model" in self.commands:
-            self.skipTest("the engine knows models")
-        logger = logging.getLogger("memprobe")
-        manager = MemoryManager("4GB连线")
-        with self.assertLogs(logger, "WARNING") as logs:
-            report = manager.run_controlled_pressure_test(
-                "staircase", model_id="m", step_size_mb=8, step_interval_sec=0.2, max_steps=2)
-        self.assertIn("without the model m", logs.output[0])
-        self.assertEqual((report["model_id"], report["environment"]["profile_name"]),
-                         (None, "4GB连线"))
+    SMALL = """version: 1
+models:
+  - {id: small, source: this test, architecture: llama, layers: 2, hidden: 512, ff: 1536,
+     heads: 8, kv_heads: 2, vocab: 4096, context_length: 4096}
+"""
+
+    def test_a_model(self):
+        """It is loaded, in a device, beside the pattern."""
+        self.needs("simple", "model", "env")
+        with tempfile.TemporaryDirectory() as folder:
+            configs = shutil.copytree(TOP / "configs", Path(folder, "configs"))
+            Path(configs, "models.yaml").write_text(self.SMALL, encoding="utf-8")
+            with mock.patch.dict(os.environ, MEMPROBE_CONFIG_DIR=str(configs), TMPDIR=folder):
+                manager = MemoryManager("极限2GB模式")
+                report = manager.run_controlled_pressure_test(
+                    "staircase", model_id="small", step_size_mb=8, step_interval_sec=0.5,
+                    max_steps=3)
+                with self.assertRaisesRegex(EngineError, "did you mean small?"):
+                    manager.run_controlled_pressure_test("burst", model_id="smal")
+            self.assertEqual([p.name for p in Path(folder).iterdir()], ["configs"])
+        self.assertEqual((report["model_id"], report["test_mode"], report["outcome"]),
+                         ("small", "staircase", "ok"))
+        self.assertEqual(report["environment"]["profile_name"], "极限2GB模式")
+        self.assertGreater(report["model"]["runs"][0]["passes"]["done"], 1)
+        load_time = manager.generate_memory_report()["model_performance"]["small"]["load_time_sec"]
+        self.assertEqual(load_time, report["model_load_time"])
+        self.assertGreater(load_time, 0)
 
     def test_release_all(self):
         """It ends early, and what was held is given back and told."""

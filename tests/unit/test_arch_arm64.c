@@ -3,6 +3,7 @@
 #define mp_arch_elf_machine arm64_elf_machine
 #define mp_arch_decode arm64_decode
 #define mp_arch_jumps_to arm64_jumps_to
+#define mp_arch_exits arm64_exits
 #define mp_arch_pt_regs_offset arm64_pt_regs_offset
 #define mp_arch_usdt_operand arm64_usdt_operand
 #include "base/arch_arm64.c"
@@ -85,6 +86,35 @@ static void test_jumps_to(void **state)
 	put(code + 4, 0x14000000);
 	assert_int_equal(mp_arch_jumps_to(code, 8, 0x100, 0x104), 1);
 	assert_int_equal(mp_arch_jumps_to(code, 7, 0x100, 0x104), -EINVAL);
+}
+
+static void test_exits(void **state)
+{
+	static const uint32_t words[] = {
+		0xd65f03c0, /* ret */
+		0xd61f0200, /* br x16 */
+		0xd63f0200, /* blr x16 is a call */
+		0x14000000, /* b . */
+		0x17fffffb, /* b to just before the beginning */
+		0x14000003, /* b to just behind the end */
+		0x54000060, /* b.eq may go elsewhere */
+		0x97ffffff, /* bl */
+	};
+	uint8_t code[sizeof(words)];
+	uint64_t at[4] = {0};
+
+	(void)state;
+	for (size_t i = 0; i < MP_ARRAY_SIZE(words); i++)
+		put(code + 4 * i, words[i]);
+	assert_int_equal(mp_arch_exits(code, sizeof(code), 0x1000, at, 4), 4);
+	assert_int_equal(at[0], 0);
+	assert_int_equal(at[1], 4);
+	assert_int_equal(at[2], 16);
+	assert_int_equal(at[3], 20);
+	assert_int_equal(mp_arch_exits(code, sizeof(code), 0x1000, at, 3), -E2BIG);
+	assert_int_equal(mp_arch_exits(code, 6, 0x1000, at, 4), -EINVAL);
+	put(code + 4, 0xd65f0bff); /* retaa */
+	assert_int_equal(mp_arch_exits(code, sizeof(code), 0x1000, at, 4), -ENOTSUP);
 }
 
 static int reg(const char *name, unsigned int *ret_bytes)
@@ -179,10 +209,10 @@ static void test_bare_nop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_classes),	 cmocka_unit_test(test_decode_errors),
-		cmocka_unit_test(test_jumps_to), cmocka_unit_test(test_pt_regs),
-		cmocka_unit_test(test_operands), cmocka_unit_test(test_bad_operands),
-		cmocka_unit_test(test_bare_nop),
+		cmocka_unit_test(test_classes),	     cmocka_unit_test(test_decode_errors),
+		cmocka_unit_test(test_jumps_to),     cmocka_unit_test(test_exits),
+		cmocka_unit_test(test_pt_regs),	     cmocka_unit_test(test_operands),
+		cmocka_unit_test(test_bad_operands), cmocka_unit_test(test_bare_nop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

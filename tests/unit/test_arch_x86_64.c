@@ -3,6 +3,7 @@
 #define mp_arch_elf_machine x86_elf_machine
 #define mp_arch_decode x86_decode
 #define mp_arch_jumps_to x86_jumps_to
+#define mp_arch_exits x86_exits
 #define mp_arch_pt_regs_offset x86_pt_regs_offset
 #define mp_arch_usdt_operand x86_usdt_operand
 #include "base/arch_x86_64.c"
@@ -156,6 +157,46 @@ static void test_jumps_to(void **state)
 	assert_int_equal(mp_arch_jumps_to(loop, sizeof(loop), UINT64_MAX - 3, 0), 1);
 }
 
+static int exits(const uint8_t *code, size_t len, uint64_t ret[4])
+{
+	return mp_arch_exits(code, len, 0x1000, ret, 4);
+}
+
+static void test_exits(void **state)
+{
+	uint64_t at[4] = {0};
+
+	(void)state;
+	/* 0: test; 3: jne 6; 5: ret; 6: repz ret */
+	assert_int_equal(exits(CODE(0x48, 0x85, 0xff, 0x75, 0x01, 0xc3, 0xf3, 0xc3), at), 2);
+	assert_int_equal(at[0], 5);
+	assert_int_equal(at[1], 6);
+	/* 0: ret 8; 3: bnd ret */
+	assert_int_equal(exits(CODE(0xc2, 0x08, 0x00, 0xf2, 0xc3), at), 2);
+	assert_int_equal(at[1], 3);
+	/* 0: jmp 0; 2: jmp 7, just behind the end */
+	assert_int_equal(exits(CODE(0xeb, 0xfe, 0xe9, 0x00, 0x00, 0x00, 0x00), at), 1);
+	assert_int_equal(at[0], 2);
+	/* 0: jmp -1, just before the beginning */
+	assert_int_equal(exits(CODE(0xeb, 0xfd), at), 1);
+	/* 0: jmp *%rax; 2: jmp *8(%rip); 8: call *%rax; 10: notrack jmp *%rax */
+	assert_int_equal(exits(CODE(0xff, 0xe0, 0xff, 0x25, 0x08, 0x00, 0x00, 0x00, 0xff, 0xd0,
+				    0x3e, 0xff, 0xe0),
+			       at),
+			 2);
+	assert_int_equal(at[1], 2);
+	/* A branch that may go elsewhere, and a call, are none. */
+	assert_int_equal(exits(CODE(0x75, 0x70, 0xe8, 0x00, 0x00, 0x00, 0x00), at), 0);
+	assert_int_equal(exits(CODE(0xc3, 0xc3, 0xc3, 0xc3), at), 4);
+	assert_int_equal(exits(CODE(0xc3, 0xc3, 0xc3, 0xc3, 0xc3), at), -E2BIG);
+	assert_int_equal(exits(CODE(0xc3, 0xe9, 0x00), at), -EINVAL);
+	/* 0: jmp 3; 2: a byte of data, which takes the ret behind it for its own; 4: ret */
+	assert_int_equal(exits(CODE(0xeb, 0x01, 0x04, 0xc3, 0xc3), at), -EINVAL);
+	/* 0: jmp 4, over two bytes that are an instruction, too */
+	assert_int_equal(exits(CODE(0xeb, 0x02, 0x04, 0xc3, 0xc3), at), 1);
+	assert_int_equal(at[0], 4);
+}
+
 static int reg(const char *name, unsigned int *ret_bytes)
 {
 	return mp_arch_pt_regs_offset(name, strlen(name), ret_bytes);
@@ -278,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_decode_text_and_errors),
 		cmocka_unit_test(test_bare_nop),
 		cmocka_unit_test(test_jumps_to),
+		cmocka_unit_test(test_exits),
 		cmocka_unit_test(test_pt_regs),
 		cmocka_unit_test(test_operands),
 		cmocka_unit_test(test_index_without_base),

@@ -506,6 +506,54 @@ static void test_live_machine(void **state)
 	check_by_id(&cg, path);
 }
 
+static void test_tally_v2(void **state)
+{
+	struct tree tree;
+	struct mp_cgroups cg = {.mode = MP_CGROUP_V2, .memory_mount = "/cg"};
+	struct mp_cgroup_tally tally = {1, 1};
+	pid_t *pids = NULL;
+	size_t n = 0;
+
+	(void)state;
+	tree_make(&tree);
+	cg.fs.root = tree.root;
+	tree_write(&tree, "/cg/a/memory.stat", "anon 1\npgsteal 3\npgsteal_kswapd 9\n");
+	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
+	assert_int_equal(tally.peak, MP_UNKNOWN); /* before 5.19 */
+	assert_int_equal(tally.reclaimed, 3 * sysconf(_SC_PAGESIZE));
+	tree_write(&tree, "/cg/a/memory.peak", "4096\n");
+	tree_write(&tree, "/cg/a/cgroup.procs", "5\n17\n");
+	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
+	assert_int_equal(tally.peak, 4096);
+	assert_int_equal(mp_cgroup_pids(&cg, "/a", &pids, &n), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(pids[1], 17);
+	free(pids);
+	assert_int_equal(mp_cgroup_pids(&cg, "/b", &pids, &n), -ENOENT);
+	tree_write(&tree, "/cg/a/memory.stat", "pgsteal x\n");
+	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), -EBADMSG);
+	assert_int_equal(tally.peak, 4096);
+	assert_int_equal(mp_cgroup_tally(&cg, "/b", &tally), -ENOENT);
+	tree_remove(&tree);
+}
+
+static void test_tally_v1(void **state)
+{
+	struct tree tree;
+	struct mp_cgroups cg = {.mode = MP_CGROUP_HYBRID, .memory_mount = "/cg"};
+	struct mp_cgroup_tally tally;
+
+	(void)state;
+	tree_make(&tree);
+	cg.fs.root = tree.root;
+	tree_write(&tree, "/cg/a/memory.stat", "cache 1\npgpgin 9\n");
+	tree_write(&tree, "/cg/a/memory.max_usage_in_bytes", "8192\n");
+	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
+	assert_int_equal(tally.peak, 8192);
+	assert_int_equal(tally.reclaimed, MP_UNKNOWN);
+	tree_remove(&tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -532,6 +580,8 @@ int main(void)
 		cmocka_unit_test(test_host_memory),
 		cmocka_unit_test(test_domain),
 		cmocka_unit_test(test_domain_glance),
+		cmocka_unit_test(test_tally_v2),
+		cmocka_unit_test(test_tally_v1),
 		cmocka_unit_test(test_live_machine),
 	};
 

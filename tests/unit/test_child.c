@@ -99,6 +99,24 @@ static void test_exit_codes(void **state)
 	assert_int_equal(run("kill -PIPE $$"), 128 + SIGPIPE);
 }
 
+/* What it took, and what those took that it has waited for. */
+static void test_usage(void **state)
+{
+	char *argv[] = {(char *)"sh", (char *)"-c",
+			(char *)"head -c 30000000 /dev/zero | tail -c 30000000 >/dev/null; exit 0",
+			NULL};
+	struct mp_child child;
+	struct mp_error err;
+
+	(void)state;
+	assert_int_equal(mp_child_start(argv, &child, &err), 0);
+	assert_int_equal(mp_child_release(&child, "sh", &err), 0);
+	wait_end(&child);
+	assert_true(child.usage.ru_maxrss >= 30000000 / 1024);
+	assert_true(child.usage.ru_minflt >= 30000000 / 4096 / 16);
+	mp_child_free(&child);
+}
+
 /* It runs with no signal blocked, though the monitor blocks those that it reads. */
 static void test_signal_mask(void **state)
 {
@@ -369,6 +387,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_exit_codes),
+		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_signal_mask),
 		cmocka_unit_test(test_no_files_leak),
 		cmocka_unit_test(test_prepared),

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include <linux/magic.h>
 
 #include "model/disk.h"
+#include "tree.h"
 #include "workdir.h"
 
 #define MB (1ULL << 20)
@@ -79,11 +81,32 @@ static void test_what_tells_nothing(void **state)
 	assert_int_equal(speed.per_s, 7);
 }
 
+static void test_readahead(void **state)
+{
+	struct mp_fsroot fs;
+	struct tree tree;
+
+	(void)state;
+	tree_make(&tree);
+	fs.root = tree.root;
+	assert_int_equal(mp_disk_readahead(&fs, makedev(254, 1)), 128 << 10);
+	tree_write(&tree, "/sys/dev/block/254:0/queue/read_ahead_kb", "512\n");
+	tree_link(&tree, "/sys/dev/block/254:1", "254:0/part");
+	tree_write(&tree, "/sys/dev/block/254:0/part/dev", "254:1\n");
+	assert_int_equal(mp_disk_readahead(&fs, makedev(254, 1)), 512 << 10);
+	tree_write(&tree, "/sys/class/bdi/254:1/read_ahead_kb", "8192\n");
+	assert_int_equal(mp_disk_readahead(&fs, makedev(254, 1)), 8192 << 10);
+	tree_write(&tree, "/sys/class/bdi/254:1/read_ahead_kb", "much\n");
+	assert_int_equal(mp_disk_readahead(&fs, makedev(254, 1)), 512 << 10);
+	tree_remove(&tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_file, make_dir, remove_dir),
 		cmocka_unit_test(test_memory_is_no_disk),
+		cmocka_unit_test(test_readahead),
 		cmocka_unit_test_setup_teardown(test_what_tells_nothing, make_dir, remove_dir),
 	};
 

@@ -524,6 +524,20 @@ static void test_without_context_there_are_no_caches(void **state)
 	mp_load_page_free(file.page);
 }
 
+/* The first ones may be about what was reclaimed while loading. */
+static void test_passes_settle(void **state)
+{
+	const struct mp_load_options counted = {.passes = 5}, timed = {.duration_ns = 1};
+
+	(void)state;
+	assert_int_equal(mp_load_first_settled(&counted, 0), 0);
+	assert_int_equal(mp_load_first_settled(&counted, 2), 0);
+	assert_int_equal(mp_load_first_settled(&counted, 3), 0);
+	assert_int_equal(mp_load_first_settled(&counted, 5), 2);
+	assert_int_equal(mp_load_first_settled(&counted, 25), 17);
+	assert_int_equal(mp_load_first_settled(&timed, 25), 0);
+}
+
 static void test_duration_is_a_least(void **state)
 {
 	struct mp_error err = {0};
@@ -721,6 +735,7 @@ int main(void)
 		cmocka_unit_test(test_what_stays_in_the_cache_is_counted),
 		cmocka_unit_test_setup_teardown(test_without_context_there_are_no_caches, make_dir,
 						remove_dir),
+		cmocka_unit_test(test_passes_settle),
 		cmocka_unit_test_setup_teardown(test_duration_is_a_least, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_no_file, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_malformed_file, make_dir, remove_dir),

@@ -10,6 +10,7 @@
 
 #include "harness/controller.h"
 #include "harness/pattern.h"
+#include "harness/patterns.h"
 
 #define MB (1024ULL * 1024)
 #define S 1000000000ULL
@@ -196,6 +197,30 @@ static void test_controller_never_passes_the_ceiling(void **state)
 	assert_int_equal(filler(MP_WANT_DONE, 700 * MB, 400 * MB, 600 * MB), 0);
 }
 
+/* Whatever the command does, nothing is taken beside it. */
+static void test_watch_takes_nothing(void **state)
+{
+	struct mp_pattern_options o = options();
+	struct mp_want want;
+
+	(void)state;
+	mp_pattern_watch.at(&o, &stage, 0, &want);
+	assert_int_equal(want.kind, MP_WANT_FILLER);
+	assert_int_equal(want.bytes, 0);
+	assert_int_equal(want.next_ns, 5 * S);
+	assert_string_equal(want.phase, "watch");
+	o.phase = "Q4_K_M";
+	mp_pattern_watch.at(&o, &stage, 5 * S - 1, &want);
+	assert_int_equal(want.kind, MP_WANT_FILLER);
+	assert_string_equal(want.phase, "Q4_K_M");
+	mp_pattern_watch.at(&o, &stage, 5 * S, &want);
+	assert_int_equal(want.kind, MP_WANT_DONE);
+	assert_int_equal(mp_pattern_watch.length(&o), 5 * S);
+	assert_null(mp_pattern_find("watch"));
+	o.duration_ns = 0;
+	assert_int_equal(mp_pattern_watch.check(&o, &stage, NULL), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +230,7 @@ int main(void)
 		cmocka_unit_test(test_sawtooth_cycle_includes_both_ramps),
 		cmocka_unit_test(test_allocate_full_leaves_the_margin),
 		cmocka_unit_test(test_options_that_do_not_fit),
+		cmocka_unit_test(test_watch_takes_nothing),
 		cmocka_unit_test(test_controller_makes_up_for_neighbours),
 		cmocka_unit_test(test_controller_never_passes_the_ceiling),
 	};

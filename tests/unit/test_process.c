@@ -599,6 +599,26 @@ static void test_matches(void **state)
 
 #define with_tree(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void test_rss_by_kind(void **state)
+{
+	const struct tree *tree = *state;
+	const struct mp_fsroot fs = {tree->root};
+	struct mp_rss_kinds rss = {7, 7, 7};
+
+	tree_write(tree, "/proc/7/status",
+		   "Name:\tRssAnon:\t9 kB\nVmRSS:\t  60 kB\nRssAnon:\t      10 kB\n"
+		   "RssFile:\t      20 kB\nRssShmem:\t      30 kB\n");
+	assert_int_equal(mp_process_rss_kinds(&fs, 7, &rss), 0);
+	assert_int_equal(rss.anon, 10 << 10);
+	assert_int_equal(rss.file, 20 << 10);
+	assert_int_equal(rss.shmem, 30 << 10);
+	/* A kernel thread, or one that is on its way out, has none. */
+	tree_write(tree, "/proc/7/status", "Name:\tx\nRssAnon:\t 5 kB\n");
+	assert_int_equal(mp_process_rss_kinds(&fs, 7, &rss), -ESRCH);
+	assert_int_equal(mp_process_rss_kinds(&fs, 8, &rss), -ESRCH);
+	assert_int_equal(rss.anon, 10 << 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +631,7 @@ int main(void)
 		with_tree(test_read_malformed_stat),
 		with_tree(test_read_extreme_stat),
 		with_tree(test_read_malformed_status),
+		with_tree(test_rss_by_kind),
 		cmocka_unit_test(test_recorded_mappings),
 		with_tree(test_mappings_gone),
 		with_tree(test_malformed_maps),

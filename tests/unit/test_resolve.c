@@ -313,6 +313,43 @@ static void test_ifunc(void **state)
 	assert_false(site->with_return);
 }
 
+static const char throwers[] =
+	"__asm__(\".type _Z4leftv,@function\\n.type plain,@function\\n.type "
+	"_Z5nevers,@function\\n\"\n"
+	"\"_Z4leftv: push %rbx\\ntest %rdi, %rdi\\nje 1f\\npop %rbx\\nret\\n\"\n"
+	"\"1: pop %rbx\\njmp plain\\n.size _Z4leftv, .-_Z4leftv\\n\"\n"
+	"\"plain: push %rbx\\npop %rbx\\nret\\n.size plain, .-plain\\n\"\n"
+	"\"_Z5nevers: push %rbx\\ncall plain\\nud2\\n.size _Z5nevers, .-_Z5nevers\");";
+
+/* A return address that is replaced would be in the way of an exception. */
+static void test_functions_that_may_throw(void **state)
+{
+	const struct dir *dir = *state;
+	RUN run = {.flags = 0};
+	const struct mp_site *site;
+
+	compile(dir, "throwers", LIBRARY, throwers);
+	parse(&run.points, "version: 1\npoints:\n"
+			   "  - {name: a, level: low, symbol: left}\n"
+			   "  - {name: b, level: low, symbol: plain}\n"
+			   "  - {name: c, level: low, symbol: never}\n");
+	assert_int_equal(resolve(&run, dir, "throwers", "throwers"), 3);
+	site = find_site(&run.sites, 0, "left()");
+	assert_true(site->with_return);
+	assert_int_equal(site->n_exits, 2);
+	assert_int_equal(site->exits[0], site->offset + 7); /* push 1, test 3, je 2, pop 1 */
+	assert_int_equal(site->exits[1], site->offset + 9); /* ret 1, pop 1 */
+	assert_null(site->risk);
+	site = find_site(&run.sites, 1, "plain");
+	assert_true(site->with_return);
+	assert_int_equal(site->n_exits, 0);
+	site = find_site(&run.sites, 2, "never(short)");
+	assert_false(site->with_return);
+	assert_int_equal(site->n_exits, 0);
+	assert_non_null(strstr(site->risk, "returns are not probed"));
+	assert_int_equal(site->status, MP_SITE_ATTACHED);
+}
+
 static void test_no_instruction(void **state)
 {
 	const struct dir *dir = *state;
@@ -688,6 +725,7 @@ int main(void)
 		IN_DIR(test_cxx_names),
 		IN_DIR(test_too_many),
 		IN_DIR(test_ifunc),
+		IN_DIR(test_functions_that_may_throw),
 		IN_DIR(test_no_instruction),
 		IN_DIR(test_go),
 		IN_DIR(test_usdt),

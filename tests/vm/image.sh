@@ -63,7 +63,7 @@ copy_tests() {
 	cp build/tools/page_keeper "$root/memprobe/build/tools/"
 	cp -r configs "$root/memprobe/"
 	cp scripts/*memory*.sh scripts/find_memprobe.sh "$root/memprobe/scripts/"
-	cp -r tests/integration "$root/memprobe/tests/"
+	cp -r tests/integration tests/llama "$root/memprobe/tests/"
 	cp tests/vm/[0-9][0-9]_*.sh "$root/memprobe/tests/integration/"
 	awk -v series="$series" '!/^#/ && ($1 == "*" || $1 == series) { $1 = ""; print substr($0, 2) }' \
 		tests/vm/expected_skips >>"$root/memprobe/tests/integration/expected_skips"

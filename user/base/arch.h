@@ -41,6 +41,15 @@ int mp_arch_decode(const uint8_t *code, size_t len, uint64_t addr, struct mp_ins
 int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t dest);
 
 /*
+ * Where control leaves the `len` bytes of a function at `addr`, but by an exception: its returns,
+ * its jumps to elsewhere (tail calls), and those to where a register or memory says, which may
+ * stay inside. Puts the instructions' offsets, at most `max`, into `ret`. Returns how many;
+ * -E2BIG when there are more, -EINVAL when the code cannot be disassembled to its end, -ENOTSUP
+ * when the kernel does not probe one of the returns.
+ */
+int mp_arch_exits(const uint8_t *code, size_t len, uint64_t addr, uint64_t *ret, size_t max);
+
+/*
  * Whether the code is a nop (on x86-64: of 1 or 5 bytes) with nothing behind it but the
  * return: then whatever the kernel makes of the nop, the function has nothing to lose.
  */

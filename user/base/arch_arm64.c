@@ -119,6 +119,44 @@ int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t de
 	return 0;
 }
 
+static bool is_exit(uint32_t insn, uint64_t addr, uint64_t begin, uint64_t end)
+{
+	uint64_t dest;
+
+	if ((insn & 0xff9ffc1f) == 0xd61f0000) /* br, ret; blr is a call */
+		return (insn & 0x00600000) != 0x00200000;
+	if ((insn & 0xfc000000) != 0x14000000) /* b */
+		return false;
+	dest = addr + branch_offset(insn, 0, 26);
+	return dest < begin || dest >= end;
+}
+
+/* retaa and retab, which the kernel does not step. */
+static bool is_authenticated_return(uint32_t insn)
+{
+	return (insn & 0xfffffbff) == 0xd65f0bff;
+}
+
+int mp_arch_exits(const uint8_t *code, size_t len, uint64_t addr, uint64_t *ret, size_t max)
+{
+	size_t n = 0;
+
+	if (len % INSN_LEN)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i += INSN_LEN) {
+		uint32_t insn = read_insn(code + i);
+
+		if (is_authenticated_return(insn))
+			return -ENOTSUP;
+		if (!is_exit(insn, addr + i, addr, addr + len))
+			continue;
+		if (n == max)
+			return -E2BIG;
+		ret[n++] = i;
+	}
+	return (int)n;
+}
+
 static bool is_name(const char *name, size_t len, const char *known)
 {
 	return strlen(known) == len && memcmp(known, name, len) == 0;

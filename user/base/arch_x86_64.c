@@ -147,20 +147,25 @@ int mp_arch_decode(const uint8_t *code, size_t len, uint64_t addr, struct mp_ins
 	return 0;
 }
 
-static bool is_jump_to(const cs_insn *insn, uint64_t dest)
+/* Where a jump that is no other than by a distance goes; 0 for one whose distance is of 16 bits. */
+static uint64_t jump_dest(const cs_insn *insn, const struct opcode *op)
 {
-	struct opcode op = strip_prefixes(insn->bytes, insn->size);
 	uint64_t next = insn->address + insn->size;
 	int32_t rel;
 
-	if (!is_jmp(&op) && !is_jcc(&op) && !is_loop(&op))
-		return false;
-	if (op.len == 2)
-		return next + (uint64_t)(int64_t)(int8_t)op.bytes[1] == dest;
-	if (op.len < 1 + sizeof(rel))
-		return false;
-	memcpy(&rel, op.bytes + op.len - sizeof(rel), sizeof(rel));
-	return next + (uint64_t)(int64_t)rel == dest;
+	if (op->len == 2)
+		return next + (uint64_t)(int64_t)(int8_t)op->bytes[1];
+	if (op->len < 1 + sizeof(rel))
+		return 0;
+	memcpy(&rel, op->bytes + op->len - sizeof(rel), sizeof(rel));
+	return next + (uint64_t)(int64_t)rel;
+}
+
+static bool is_jump_to(const cs_insn *insn, uint64_t dest)
+{
+	struct opcode op = strip_prefixes(insn->bytes, insn->size);
+
+	return (is_jmp(&op) || is_jcc(&op) || is_loop(&op)) && jump_dest(insn, &op) == dest;
 }
 
 int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t dest)
@@ -180,6 +185,101 @@ int mp_arch_jumps_to(const uint8_t *code, size_t len, uint64_t addr, uint64_t de
 			return 1;
 	}
 	return 0;
+}
+
+static bool is_ret(const struct opcode *op)
+{
+	return op->bytes[0] == 0xc3 || op->bytes[0] == 0xc2;
+}
+
+/* jmp *reg, jmp *mem */
+static bool is_indirect_jmp(const struct opcode *op)
+{
+	return op->bytes[0] == 0xff && op->len > 1 && (op->bytes[1] >> 3 & 7) == 4;
+}
+
+/* A function's code, as it is gone through from its beginning. */
+struct sweep {
+	uint64_t begin;
+	uint64_t end;
+	uint8_t *marks; /* of each byte */
+};
+#define MARK_INSN 1	 /* an instruction begins there */
+#define MARK_JUMPED_TO 2 /* a jump inside goes there */
+
+static bool is_inside(const struct sweep *s, uint64_t addr)
+{
+	return addr >= s->begin && addr < s->end;
+}
+
+static bool is_exit(const struct sweep *s, const cs_insn *insn)
+{
+	struct opcode op = strip_prefixes(insn->bytes, insn->size);
+
+	/* The kernel probes no jump with a notrack prefix: those are a switch's. */
+	if (is_ret(&op) || is_indirect_jmp(&op))
+		return !op.is_forbidden;
+	return is_jmp(&op) && !op.has_opsize && !is_inside(s, jump_dest(insn, &op));
+}
+
+static void mark(const struct sweep *s, const cs_insn *insn)
+{
+	struct opcode op = strip_prefixes(insn->bytes, insn->size);
+	uint64_t dest;
+
+	s->marks[insn->address - s->begin] |= MARK_INSN;
+	if (!is_jmp(&op) && !is_jcc(&op) && !is_loop(&op))
+		return;
+	dest = jump_dest(insn, &op);
+	if (is_inside(s, dest))
+		s->marks[dest - s->begin] |= MARK_JUMPED_TO;
+}
+
+/*
+ * Data between the instructions may be taken for some, which end in the middle of a real one. A
+ * probe there would change it. Then a jump goes to where none was seen to begin.
+ */
+static bool is_in_step(const struct sweep *s)
+{
+	for (uint64_t i = 0; i < s->end - s->begin; i++) {
+		if (s->marks[i] == MARK_JUMPED_TO)
+			return false;
+	}
+	return true;
+}
+
+static int find_exits(const struct sweep *s, const uint8_t *code, uint64_t *ret, size_t max)
+{
+	size_t len = s->end - s->begin;
+	uint64_t addr = s->begin;
+	MP_CSH csh handle = 0;
+	MP_CS_INSN cs_insn *insn = NULL;
+	size_t n = 0;
+
+	if (cs_open(CS_ARCH_X86, CS_MODE_64, &handle) != CS_ERR_OK)
+		return -ENOMEM;
+	insn = cs_malloc(handle);
+	if (!insn)
+		return -ENOMEM;
+	while (len) {
+		if (!cs_disasm_iter(handle, &code, &len, &addr, insn))
+			return -EINVAL;
+		mark(s, insn);
+		if (!is_exit(s, insn))
+			continue;
+		if (n == max)
+			return -E2BIG;
+		ret[n++] = insn->address - s->begin;
+	}
+	return is_in_step(s) ? (int)n : -EINVAL;
+}
+
+int mp_arch_exits(const uint8_t *code, size_t len, uint64_t addr, uint64_t *ret, size_t max)
+{
+	MP_FREE uint8_t *marks = calloc(len + 1, 1);
+	const struct sweep sweep = {addr, addr + len, marks};
+
+	return marks ? find_exits(&sweep, code, ret, max) : -ENOMEM;
 }
 
 /* In the order of the kernel's struct pt_regs; names by width: 8, 4, 2, 1 bytes. */

@@ -4,6 +4,7 @@
 #define MP_CGROUP_CGROUP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -84,6 +85,16 @@ int mp_domain_glance(const struct mp_cgroups *cg, const char *path, struct mp_do
  * -ENOENT where the kernel does not say: the root, or v1 before 4.13.
  */
 int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t *ret);
+
+/* Of a group since it was made; MP_UNKNOWN where the kernel does not say. */
+struct mp_cgroup_tally {
+	uint64_t peak;	    /* of usage, with page cache; v2: from 5.19 on */
+	uint64_t reclaimed; /* bytes that were taken from it; v2 only */
+};
+int mp_cgroup_tally(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_tally *ret);
+
+/* The processes in a group itself, not below it; new array. -ENOENT. */
+int mp_cgroup_pids(const struct mp_cgroups *cg, const char *path, pid_t **ret, size_t *ret_n);
 
 /*
  * The smallest limit from `path` up to the root and the group it belongs to

@@ -14,8 +14,9 @@
 #define FIRST_CODE 256 /* getopt values of options, above every letter */
 
 static const struct mp_command *const commands[] = {
-	&mp_cmd_attach, &mp_cmd_run,	&mp_cmd_probes, &mp_cmd_simple, &mp_cmd_stability,
-	&mp_cmd_env,	&mp_cmd_status, &mp_cmd_report, &mp_cmd_gguf,	&mp_cmd_doctor,
+	&mp_cmd_attach,	   &mp_cmd_run,	   &mp_cmd_probes,	 &mp_cmd_simple,
+	&mp_cmd_stability, &mp_cmd_model,  &mp_cmd_quantization, &mp_cmd_env,
+	&mp_cmd_status,	   &mp_cmd_report, &mp_cmd_gguf,	 &mp_cmd_doctor,
 };
 
 static int set_config_dir(void *cli, const char *value, struct mp_error *err)

@@ -56,6 +56,8 @@ extern const struct mp_command mp_cmd_run;
 extern const struct mp_command mp_cmd_probes;
 extern const struct mp_command mp_cmd_simple;
 extern const struct mp_command mp_cmd_stability;
+extern const struct mp_command mp_cmd_model;
+extern const struct mp_command mp_cmd_quantization;
 extern const struct mp_command mp_cmd_gguf;
 extern const struct mp_command mp_cmd_status;
 extern const struct mp_command mp_cmd_env;

@@ -6,10 +6,9 @@
 #include "base/size.h"
 #include "cli/advise.h"
 #include "cli/gguf.h"
+#include "cli/model_args.h"
 #include "cli/harness_args.h"
 #include "cli/watch.h"
-
-#define MAX_SCALE 65536
 
 static int set_model_id(void *args, const char *value, struct mp_error *err)
 {
@@ -75,9 +74,15 @@ static int set_margin(void *args, const char *value, struct mp_error *err)
 	return set_size("--margin", value, &((struct mp_gguf_args *)args)->margin, err);
 }
 
-static int set_context(void *args, const char *value, struct mp_error *err)
+static int set_context(void *state, const char *value, struct mp_error *err)
 {
-	return mp_advising_parse_context(value, &((struct mp_gguf_args *)args)->context, err);
+	struct mp_gguf_args *args = state;
+
+	args->context_given = true;
+	if (strcmp(value, "0") != 0)
+		return mp_advising_parse_context(value, &args->context, err);
+	args->context = 0;
+	return 0;
 }
 
 static int set_kv_type(void *args, const char *value, struct mp_error *err)
@@ -118,17 +123,8 @@ static int set_explain(void *args, const char *value, struct mp_error *err)
 static int set_scale(void *state, const char *value, struct mp_error *err)
 {
 	struct mp_gguf_args *args = state;
-	unsigned int num, den;
-	char behind;
 
-	if (sscanf(value, "%u/%u%c", &num, &den, &behind) != 2 || num == 0 || den == 0 ||
-	    num > den || den > MAX_SCALE)
-		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-			       "--scale %s: a fraction such as 1/16, down to 1/%u", value,
-			       MAX_SCALE);
-	args->scale_num = num;
-	args->scale_den = den;
-	return 0;
+	return mp_model_parse_scale(value, &args->scale_num, &args->scale_den, err);
 }
 
 static int set_sparse(void *args, const char *value, struct mp_error *err)
@@ -191,7 +187,8 @@ static const struct mp_option options[] = {
 	{"env", 0, "PROFILE", "advise: for a device profile: see env list", set_env},
 	{"limit", 0, "SIZE", "advise: for so much memory, such as 4G", set_limit},
 	{"margin", 0, "SIZE", "advise: of it left free (a tenth, at most 500M)", set_margin},
-	{"context", 'c', "TOKENS", "of the KV cache (4096)", set_context},
+	{"context", 'c', "TOKENS", "of the KV cache (4096); load: 0 for weights alone",
+	 set_context},
 	{"kv-type", 0, "TYPE", "of the KV cache: f16, q8_0 or f32 (f16)", set_kv_type},
 	{"no-repack", 0, NULL, "llama.cpp with --no-repack", set_no_repack},
 	{"no-mmap", 0, NULL, "llama.cpp with --no-mmap: weights in anonymous memory", set_no_mmap},
@@ -247,8 +244,8 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf %s: unexpected argument %s: see memprobe-bpf gguf --help",
 			       verbs[cli->verb], rest[0]);
-	args->context_given = args->context > 0;
-	args->context = args->context ?: MP_ADVICE_CONTEXT;
+	if (!args->context_given)
+		args->context = MP_ADVICE_CONTEXT;
 	return verb_rows[cli->verb](cli, args, err);
 }
 

@@ -2,30 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/names.h"
 #include "base/size.h"
 #include "cli/harness_args.h"
 
-static int set_mode(void *args, const char *value, struct mp_error *err)
-{
-	const char *names[16];
-	const char *near;
-	size_t n;
-	const struct mp_pattern *const *all = mp_patterns(&n);
-
-	((struct mp_harness_args *)args)->o.pattern = mp_pattern_find(value);
-	if (((struct mp_harness_args *)args)->o.pattern)
-		return 0;
-	for (size_t i = 0; i < n; i++)
-		names[i] = all[i]->name;
-	near = mp_name_suggest(names, n, value);
-	return mp_fail(err, MP_EXIT_USAGE, EINVAL,
-		       "--mode %s: it is staircase, burst, sawtooth or allocate_full%s%s%s", value,
-		       near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
-}
-
 static const struct mp_option options[] = {
-	{"mode", 'm', "MODE", "staircase, burst, sawtooth or allocate_full", set_mode},
+	{"mode", 'm', "MODE", "staircase, burst, sawtooth or allocate_full", mp_harness_set_mode},
 	MP_HARNESS_OPTIONS,
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/size.h"
-#include "cli/harness_args.h"
+#include "cli/model_run.h"
 #include "harness/stability.h"
 
 #define HOUR_NS 3600e9
@@ -14,7 +14,12 @@
 #define SENTENCE 1024
 
 struct stability_args {
-	struct mp_harness_args h; /* first: the options that are shared set it */
+	struct mp_model_args m; /* first: the options that are shared set it */
+	bool use_model;
+	struct mp_model_file model_file;
+	struct mp_rehearsal_options model_options;
+	struct mp_rehearsal model;
+	struct mp_model_run model_run;
 	uint64_t total_ns;
 	uint64_t rest_ns;
 	const char *resume;
@@ -59,10 +64,22 @@ static int set_resume(void *state, const char *value, struct mp_error *err)
 	return 0;
 }
 
+static int set_use_model(void *state, const char *value, struct mp_error *err)
+{
+	(void)value;
+	(void)err;
+	((struct stability_args *)state)->use_model = true;
+	return 0;
+}
+
 static const struct mp_option options[] = {
 	{"hours", 0, "H", "how long: 24, or 0.02 for a short one", set_hours},
 	{"rest", 0, "TIME", "after each pattern (300)", set_rest},
 	{"resume", 0, "FILE", "go on with the run of a JSON report that was cut short", set_resume},
+	{"use-model", 0, NULL, "a model is loaded and passed over all the time", set_use_model},
+	{"model", 'm', "FILE", "--use-model: a GGUF file", mp_model_set_file},
+	{"quant", 0, "LEVEL", "--use-model: of --model-id (Q4_K_M)", mp_model_set_quant},
+	MP_MODEL_OPTIONS,
 	MP_HARNESS_OPTIONS,
 };
 
@@ -88,7 +105,7 @@ static int take_name(struct stability_args *args, struct mp_error *err)
 	slash = strrchr(args->dir, '/');
 	if (slash)
 		slash[slash == args->dir] = '\0';
-	args->h.save.dir = slash ? args->dir : ".";
+	args->m.h.save.dir = slash ? args->dir : ".";
 	return 0;
 }
 
@@ -108,7 +125,7 @@ static int take_up(struct stability_args *args, struct mp_error *err)
 		args->rest_ns = r->stability.rest_ns;
 	if (r->duration_ns >= args->total_ns)
 		return fail_resume(args, "that run went to its end", err);
-	args->h.o.earlier = r;
+	args->m.h.o.earlier = r;
 	return 0;
 }
 
@@ -116,7 +133,7 @@ static int take_up(struct stability_args *args, struct mp_error *err)
 
 static void describe_plan(const struct stability_args *args, struct mp_memory_report *r)
 {
-	const struct mp_pattern_options *o = &args->h.o.pattern_options;
+	const struct mp_pattern_options *o = &args->m.h.o.pattern_options;
 
 	r->stability.total_ns = args->total_ns;
 	r->stability.rest_ns = args->rest_ns;
@@ -145,7 +162,7 @@ static void save_so_far(struct stability_args *args, const struct mp_memory_repo
 		 r.stability.rounds_done, r.stability.rounds, leaks[0] ? "; " : "", leaks);
 	r.verdict = verdict;
 	r.recommendation = "go on with it: stability --resume";
-	if (!mp_report_save(&r, args->h.save.dir, MP_REPORT_JSON, &args->name, &err) ||
+	if (!mp_report_save(&r, args->m.h.save.dir, MP_REPORT_JSON, &args->name, &err) ||
 	    args->save_failed)
 		return;
 	args->save_failed = true;
@@ -156,7 +173,7 @@ static void save_so_far(struct stability_args *args, const struct mp_memory_repo
 
 static void draw_bar(const struct stability_args *args, uint64_t t_ns, const struct mp_want *want)
 {
-	const struct mp_pattern_options *o = &args->h.o.pattern_options;
+	const struct mp_pattern_options *o = &args->m.h.o.pattern_options;
 	double share = fmin((double)t_ns / (double)args->total_ns, 1);
 	uint64_t left = args->total_ns > t_ns ? args->total_ns - t_ns : 0;
 	int full = (int)(share * BAR_WIDTH);
@@ -176,7 +193,7 @@ static void print_line(const struct stability_args *args, uint64_t t_ns, const s
 	uint64_t left = args->total_ns > t_ns ? args->total_ns - t_ns : 0;
 
 	fprintf(stderr, "%s: round %u of %u: %s, ETA %s\n", mp_duration_format(t_ns, at),
-		args->parts_done / MP_STABILITY_PARTS + 1, args->h.o.pattern_options.rounds,
+		args->parts_done / MP_STABILITY_PARTS + 1, args->m.h.o.pattern_options.rounds,
 		want->phase, mp_duration_format(left, eta));
 }
 
@@ -184,7 +201,7 @@ static int on_sample(void *data, const struct mp_memory_report *so_far, const st
 {
 	struct stability_args *args = data;
 	uint64_t t_ns = so_far->samples[so_far->n_samples - 1].t_ns;
-	unsigned int done = mp_stability_parts_done(&args->h.o.pattern_options, t_ns);
+	unsigned int done = mp_stability_parts_done(&args->m.h.o.pattern_options, t_ns);
 	bool is_new = !args->begun || done != args->parts_done;
 
 	args->begun = true;
@@ -198,12 +215,66 @@ static int on_sample(void *data, const struct mp_memory_report *so_far, const st
 	return 0;
 }
 
+/* --- the model ---------------------------------------------------------------------------- */
+
+#define AFTER_NS 600000000000ULL /* passes go on until the patterns are over, which ends them */
+
+static int ready_with_model(struct stability_args *args, char **rest, struct mp_error *err)
+{
+	struct mp_model_args *m = &args->m;
+	int error;
+
+	if (m->load.passes)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--passes: they go on to the end");
+	m->load.duration_ns = args->total_ns + AFTER_NS;
+	error = mp_model_args_ready(args->cli, m, rest, err);
+	error = error ?: mp_model_args_file(m, NULL, &args->model_file, err);
+	error = error ?: mp_model_args_device(m, args->model_file.gguf.file_bytes, err);
+	if (error)
+		return error;
+	mp_model_args_rehearsal(m, &args->model_file, &args->model_options);
+	return mp_rehearsal_prepare(&args->model_options, &args->model, &m->h.o, err);
+}
+
+static int ready_without(struct stability_args *args, char **rest, struct mp_error *err)
+{
+	if (args->m.model_id || args->m.file)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--model-id and --model: with --use-model a model is loaded");
+	return mp_harness_args_ready(args->cli, &args->m.h, rest, err);
+}
+
+/* What came of it goes into the report; its sentence into the verdict. */
+static int add_model(struct stability_args *args, const struct mp_harness_result *result,
+		     struct mp_model_advised *advised, struct mp_memory_report *r,
+		     char sentence[MP_MODEL_SENTENCE], struct mp_error *err)
+{
+	const struct mp_model_kept kept = {
+		.id = args->m.model ? args->m.model->id : NULL,
+		.file = args->model_file.path,
+		.is_synthesized = args->model_file.is_synthesized,
+		.runs = &args->model_run,
+		.n_runs = 1,
+		.advised = advised,
+	};
+	int error = mp_rehearsal_finish(&args->model, result, &args->model_run);
+
+	error = error
+			?: mp_model_advise(&args->m, &args->model_file.shape, &args->model_run,
+					   advised, err);
+	if (error)
+		return error;
+	mp_model_fill_report(&args->m, &kept, r);
+	mp_rehearsal_sentence(&args->model, &args->model_run, sentence, MP_MODEL_SENTENCE);
+	return 0;
+}
+
 /* --- the end ---------------------------------------------------------------------------- */
 
 /* What came to its end by itself before its time was not stable for that long. */
 static bool is_early(const struct stability_args *args, const struct mp_memory_report *r)
 {
-	const struct mp_pattern_options *o = &args->h.o.pattern_options;
+	const struct mp_pattern_options *o = &args->m.h.o.pattern_options;
 
 	return r->outcome == MP_OUTCOME_OK &&
 	       mp_stability_parts_done(o, r->duration_ns) < o->rounds * MP_STABILITY_PARTS;
@@ -212,19 +283,23 @@ static bool is_early(const struct stability_args *args, const struct mp_memory_r
 static int finish(struct stability_args *args, const struct mp_harness_result *result,
 		  struct mp_error *err)
 {
+	MP_CLEANUP(mp_model_advised_free) struct mp_model_advised advised = {0};
 	struct mp_memory_report r = *mp_harness_report(result);
 	bool early = is_early(args, &r);
-	char verdict[2 * SENTENCE], leaks[SENTENCE], time[MP_HUMAN_LEN];
+	char verdict[2 * SENTENCE + MP_MODEL_SENTENCE], leaks[SENTENCE], time[MP_HUMAN_LEN];
+	char model[MP_MODEL_SENTENCE] = "";
 	unsigned int n_leaks;
 	int exit_code = mp_harness_exit_code(result);
-	int error;
+	int error = args->use_model ? add_model(args, result, &advised, &r, model, err) : 0;
 
+	if (error)
+		return error;
 	describe_plan(args, &r);
 	n_leaks = mp_memory_report_find_leaks(&r, leaks, sizeof(leaks));
-	snprintf(verdict, sizeof(verdict), "%s; %s%u of %u rounds in %s; %s", r.verdict,
+	snprintf(verdict, sizeof(verdict), "%s; %s%u of %u rounds in %s; %s%s%s", r.verdict,
 		 early ? "the program ended before its time, after " : "", r.stability.rounds_done,
 		 r.stability.rounds, mp_duration_format(r.duration_ns, time),
-		 n_leaks ? leaks : "no leak is seen");
+		 n_leaks ? leaks : "no leak is seen", model[0] ? ". The model: " : "", model);
 	r.verdict = verdict;
 	if (early)
 		r.outcome = MP_OUTCOME_INTERRUPTED;
@@ -232,7 +307,7 @@ static int finish(struct stability_args *args, const struct mp_harness_result *r
 		r.recommendation = "find what grows: attach with injection points on what "
 				   "allocates, and look at rss_delta";
 	printf("%s\n", verdict);
-	error = mp_save_report(args->cli, &args->h.save, &r, &args->name, err);
+	error = mp_save_report(args->cli, &args->m.h.save, &r, &args->name, err);
 	if (error)
 		return error;
 	return !exit_code && (n_leaks || early) ? MP_EXIT_CHECK : exit_code;
@@ -242,14 +317,14 @@ static int finish(struct stability_args *args, const struct mp_harness_result *r
 
 static int plan(struct stability_args *args, struct mp_error *err)
 {
-	struct mp_pattern_options *o = &args->h.o.pattern_options;
+	struct mp_pattern_options *o = &args->m.h.o.pattern_options;
 
 	o->rest_ns = args->rest_ns ?: REST_NS;
 	args->rest_ns = o->rest_ns;
-	args->h.o.pattern = &mp_pattern_stability;
-	args->h.o.sample_ns = mp_stability_sample_ns(args->total_ns);
-	args->h.o.progress = on_sample;
-	args->h.o.data = args;
+	args->m.h.o.pattern = &mp_pattern_stability;
+	args->m.h.o.sample_ns = mp_stability_sample_ns(args->total_ns);
+	args->m.h.o.progress = on_sample;
+	args->m.h.o.data = args;
 	return mp_stability_plan(o, args->total_ns, err);
 }
 
@@ -265,11 +340,12 @@ static int get_ready(struct mp_cli *cli, struct stability_args *args, char **res
 			       "--hours is needed: how long, such as 24 or 0.02");
 	args->cli = cli;
 	args->on_terminal = !cli->quiet && isatty(STDERR_FILENO);
-	args->h.save.save = true;
-	if (args->h.save.formats)
-		args->h.save.formats |= MP_REPORT_JSON; /* what --resume reads */
-	args->h.save.dir = args->h.save.dir ? args->h.save.dir : MP_SAVE_DIR;
-	error = mp_harness_args_ready(cli, &args->h, rest, err);
+	args->m.h.save.save = true;
+	if (args->m.h.save.formats)
+		args->m.h.save.formats |= MP_REPORT_JSON; /* what --resume reads */
+	args->m.h.save.dir = args->m.h.save.dir ? args->m.h.save.dir : MP_SAVE_DIR;
+	error = args->use_model ? ready_with_model(args, rest, err)
+				: ready_without(args, rest, err);
 	return error ?: plan(args, err);
 }
 
@@ -279,7 +355,7 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 	struct mp_harness_result *result;
 	int ret = get_ready(cli, args, rest, err);
 
-	ret = ret ?: mp_harness_run(&args->h.o, &result, err);
+	ret = ret ?: mp_harness_run(&args->m.h.o, &result, err);
 	if (args->on_terminal && args->begun)
 		fputc('\n', stderr);
 	if (ret)
@@ -294,7 +370,10 @@ static void end(void *state)
 	struct stability_args *args = state;
 
 	mp_report_file_free(args->file);
-	mp_harness_args_free(&args->h);
+	free(args->model_run.passes);
+	mp_rehearsal_free(&args->model);
+	mp_model_args_let_go(&args->m, &args->model_file);
+	mp_model_args_free(&args->m);
 }
 
 const struct mp_command mp_cmd_stability = {
@@ -304,9 +383,12 @@ const struct mp_command mp_cmd_stability = {
 	.details =
 		"Plays staircase, burst and sawtooth, each followed by a rest, for so many hours.\n"
 		"The report is on disk after each of them, whatever happens to the run: it can be\n"
-		"gone on with (--resume). Exits 1 when the program, or anything else, leaks.\n",
+		"gone on with (--resume). Exits 1 when the program, or anything else, leaks.\n"
+		"With --use-model the program is a model's loader, and passes go on to the end.\n",
 	.examples = "  memprobe-bpf stability --hours 24 --env 2gb-extreme -- ./server\n"
 		    "  memprobe-bpf stability --hours 0.02\n"
+		    "  memprobe-bpf stability --hours 8 --use-model --model-id qwen2.5-1.5b "
+		    "--env 4gb\n"
 		    "  memprobe-bpf stability --resume "
 		    "logs/memory_tests/20260101_120000_stability_memory_test.json -- ./server\n",
 	.options = options,

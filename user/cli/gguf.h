@@ -18,8 +18,8 @@ struct mp_gguf_args {
 	uint64_t limit; /* --limit; 0: of --env, or the effective one here */
 	uint64_t margin;
 	bool margin_given; /* else the default */
-	uint32_t context;
-	bool context_given; /* else the default */
+	uint32_t context;  /* 0: no KV cache and no compute buffer */
+	bool context_given;
 	enum mp_kv_type kv_type;
 	bool no_repack, no_mmap;
 	bool explain;

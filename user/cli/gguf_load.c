@@ -18,6 +18,7 @@ struct result {
 	uint64_t n_passes;
 	uint64_t first_ns, p50_ns, max_ns; /* UINT64_MAX: there was none */
 	double per_s;			   /* bytes of weights, by the median */
+	uint64_t reread; /* bytes from the disk in a pass, once they have settled */
 	uint64_t memory_per_s;
 };
 
@@ -73,21 +74,36 @@ static int by_duration(const void *a, const void *b)
 	return (x->duration_ns > y->duration_ns) - (x->duration_ns < y->duration_ns);
 }
 
+static void sum_up_settled(struct result *r, struct mp_load_pass *passes, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += passes[i].read_bytes;
+	r->reread = sum / n;
+	qsort(passes, n, sizeof(*passes), by_duration);
+	r->p50_ns = passes[(n - 1) / 2].duration_ns;
+	r->per_s = (double)r->page->weights * 1e9 / (double)(r->p50_ns ?: 1);
+}
+
 static int sum_up_passes(struct result *r)
 {
 	MP_FREE struct mp_load_pass *passes = calloc(MP_LOAD_PASSES_KEPT, sizeof(*passes));
 	uint32_t stride;
-	size_t n;
+	size_t n, first;
 
 	if (!passes)
 		return -ENOMEM;
 	n = mp_load_page_passes(r->page, passes, &stride);
-	r->first_ns = n ? passes[0].duration_ns : UINT64_MAX;
-	qsort(passes, n, sizeof(*passes), by_duration);
 	r->n_passes = atomic_load(&r->page->n_passes);
-	r->p50_ns = n ? passes[(n - 1) / 2].duration_ns : UINT64_MAX;
-	r->max_ns = n ? passes[n - 1].duration_ns : UINT64_MAX;
-	r->per_s = n ? (double)r->page->weights * 1e9 / (double)(r->p50_ns ?: 1) : 0;
+	r->first_ns = r->p50_ns = r->max_ns = UINT64_MAX;
+	if (!n)
+		return 0;
+	r->first_ns = passes[0].duration_ns;
+	first = mp_load_first_settled(&r->args->load, n);
+	sum_up_settled(r, passes + first, n - first);
+	qsort(passes, n, sizeof(*passes), by_duration);
+	r->max_ns = passes[n - 1].duration_ns;
 	return 0;
 }
 
@@ -99,9 +115,9 @@ static void measure_memory(struct result *r)
 	r->memory_per_s = mp_load_memory_per_s(had < MEMORY_BYTES ? had : MEMORY_BYTES);
 }
 
-static double reread_pct(const struct mp_load_page *page)
+static double reread_pct(const struct result *r)
 {
-	return mp_percent(page->passes.read_bytes, atomic_load(&page->passed) ?: UINT64_MAX);
+	return r->n_passes ? mp_percent(r->reread, r->page->weights) : -1;
 }
 
 /* --- for people ------------------------------------------------------------------------------- */
@@ -132,8 +148,7 @@ static void print_passes(const struct result *r)
 	printf("         %s/s of weights; memory gives %s/s\n",
 	       mp_size_format((uint64_t)r->per_s, rate), mp_size_format(r->memory_per_s, memory));
 	printf("         a pass reads %s from disk (%.1f %% of the weights), major faults %lu\n",
-	       mp_size_format(r->page->passes.read_bytes / n, disk), reread_pct(r->page),
-	       r->page->passes.major_faults / n);
+	       mp_size_format(r->reread, disk), reread_pct(r), r->page->passes.major_faults / n);
 }
 
 static void print_peak(const char *name, uint64_t predicted, uint64_t measured)
@@ -206,7 +221,7 @@ static void json_passes(struct mp_json *j, const struct result *r)
 	mp_json_u64(j, "max_ns", r->max_ns);
 	mp_json_u64(j, "bytes_per_s", r->n_passes ? (uint64_t)r->per_s : UINT64_MAX);
 	json_cost(j, &r->page->passes);
-	mp_json_pct(j, "reread_pct", reread_pct(r->page));
+	mp_json_pct(j, "reread_pct", reread_pct(r));
 	mp_json_object_end(j);
 }
 
@@ -269,12 +284,12 @@ static int load_options(struct mp_gguf_args *args, struct mp_error *err)
 	return 0;
 }
 
-static int load_and_tell(struct result *r, struct mp_error *err)
+static int load_and_tell(struct result *r, bool quiet, struct mp_error *err)
 {
 	int error = predict(&r->args->load, &r->predicted, err);
 
 	error = error ?: mp_load(&r->args->load, r->page, err);
-	if (error)
+	if (error || quiet)
 		return error;
 	measure_memory(r);
 	error = sum_up_passes(r);
@@ -290,9 +305,8 @@ int mp_gguf_load(struct mp_cli *cli, struct mp_gguf_args *args, struct mp_error 
 	struct result r = {.args = args};
 	int error = load_options(args, err);
 
-	(void)cli;
 	error = error ?: get_page(&r.page, err);
-	error = error ?: load_and_tell(&r, err);
+	error = error ?: load_and_tell(&r, cli->quiet, err);
 	mp_load_page_free(r.page);
 	return error;
 }

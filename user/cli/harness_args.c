@@ -86,6 +86,24 @@ static int parse_share(const char *option, const char *value, double *ret, struc
 	return error;
 }
 
+int mp_harness_set_mode(void *args, const char *value, struct mp_error *err)
+{
+	const char *names[16];
+	const char *near;
+	size_t n;
+	const struct mp_pattern *const *all = mp_patterns(&n);
+
+	((struct mp_harness_args *)args)->o.pattern = mp_pattern_find(value);
+	if (((struct mp_harness_args *)args)->o.pattern)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		names[i] = all[i]->name;
+	near = mp_name_suggest(names, n, value);
+	return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+		       "--mode %s: it is staircase, burst, sawtooth or allocate_full%s%s%s", value,
+		       near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+}
+
 int mp_harness_set_step_size(void *args, const char *value, struct mp_error *err)
 {
 	return parse_step(value, &pattern_of(args)->step_bytes, err);
@@ -210,11 +228,11 @@ static void set_defaults(struct mp_harness_args *args)
 
 	p->step_bytes = p->step_bytes ?: 100 * MB;
 	p->interval_ns = p->interval_ns ?: 1000000000;
-	p->steps = p->steps ?: 20;
+	p->steps = p->steps ?: MP_HARNESS_STEPS;
 	p->target_pct = p->target_pct > 0 ? p->target_pct : 70;
 	p->min_pct = p->min_pct > 0 ? p->min_pct : 30;
 	p->max_pct = p->max_pct > 0 ? p->max_pct : 70;
-	p->cycles = p->cycles ?: 3;
+	p->cycles = p->cycles ?: MP_HARNESS_CYCLES;
 	p->duration_ns = p->duration_ns ?: 5000000000;
 }
 

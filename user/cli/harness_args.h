@@ -14,6 +14,7 @@ struct mp_harness_args {
 	struct mp_save_args save;
 };
 
+int mp_harness_set_mode(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_step_size(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_interval(void *args, const char *value, struct mp_error *err);
 int mp_harness_set_steps(void *args, const char *value, struct mp_error *err);
@@ -34,6 +35,8 @@ int mp_harness_set_report_format(void *args, const char *value, struct mp_error 
 int mp_harness_set_output_dir(void *args, const char *value, struct mp_error *err);
 
 /* Their rows. */
+#define MP_HARNESS_STEPS 20
+#define MP_HARNESS_CYCLES 3
 #define MP_HARNESS_OPTIONS                                                                         \
 	{"step-size", 0, "MB", "staircase: of a step (100)", mp_harness_set_step_size},            \
 		{"interval", 0, "TIME", "staircase: from a step to the next (1)",                  \
@@ -54,7 +57,11 @@ int mp_harness_set_output_dir(void *args, const char *value, struct mp_error *er
 		 mp_harness_set_entropy},                                                          \
 		{"cold", 0, NULL, "do not touch memory again once it is filled",                   \
 		 mp_harness_set_cold},                                                             \
-		{"env", 0, "PROFILE", "in a device profile: see env list", mp_harness_set_env},    \
+		MP_DEVICE_OPTIONS
+
+/* Of all that run something in a device, patterns or not. */
+#define MP_DEVICE_OPTIONS                                                                          \
+	{"env", 0, "PROFILE", "in a device profile: see env list", mp_harness_set_env},            \
 		{"force", 0, NULL,                                                                 \
 		 "--env: also when there is less memory here than the profile allows",             \
 		 mp_harness_set_force},                                                            \

@@ -178,18 +178,37 @@ static int decode_at(const struct mp_elf *elf, uint64_t offset, struct mp_insn *
 	return mp_arch_decode(code, (size_t)n, addr_of(elf, offset), ret);
 }
 
+/* All of a function's code, or NULL. */
+static uint8_t *read_function(const struct mp_elf *elf, uint64_t offset, uint64_t size)
+{
+	MP_FREE uint8_t *code = NULL;
+
+	if (size == 0 || size > MAX_SEARCHED_BYTES)
+		return NULL;
+	code = malloc(size);
+	if (!code || mp_elf_code(elf, offset, code, size) != (int)size)
+		return NULL;
+	return MP_TAKE(code);
+}
+
 /* Whether a probe `skip` bytes into the function is hit once per call, as one at its start is. */
 static bool is_entered_once(const struct mp_elf *elf, uint64_t offset, uint64_t size, uint64_t skip)
 {
-	MP_FREE uint8_t *code = NULL;
+	MP_FREE uint8_t *code = read_function(elf, offset, size);
 	uint64_t addr = addr_of(elf, offset);
 
-	if (size <= skip || size > MAX_SEARCHED_BYTES)
-		return false;
-	code = malloc(size);
-	if (!code || mp_elf_code(elf, offset, code, size) != (int)size)
-		return false;
-	return mp_arch_jumps_to(code, size, addr, addr + skip) == 0;
+	return code && size > skip && mp_arch_jumps_to(code, size, addr, addr + skip) == 0;
+}
+
+int mp_elf_exits(const struct mp_elf *elf, uint64_t offset, uint64_t size, uint64_t *ret,
+		 size_t max)
+{
+	MP_FREE uint8_t *code = read_function(elf, offset, size);
+	int n = code ? mp_arch_exits(code, size, addr_of(elf, offset), ret, max) : -ERANGE;
+
+	for (int i = 0; i < n; i++)
+		ret[i] += offset;
+	return n;
 }
 
 int mp_elf_probe_site(const struct mp_elf *elf, uint64_t offset, uint64_t size,

@@ -118,6 +118,13 @@ int mp_elf_code(const struct mp_elf *elf, uint64_t offset, uint8_t *code, size_t
 int mp_elf_probe_site(const struct mp_elf *elf, uint64_t offset, uint64_t size,
 		      uint64_t *ret_offset, struct mp_insn *ret_insn);
 
+/*
+ * Where the function at `offset`, `size` bytes long, is left: offsets in the file, at most `max`,
+ * see mp_arch_exits(). Returns how many, or a negative errno.
+ */
+int mp_elf_exits(const struct mp_elf *elf, uint64_t offset, uint64_t size, uint64_t *ret,
+		 size_t max);
+
 /* Demangles C++ and Rust names; NULL when `name` is not mangled. New string. */
 char *mp_demangle(const char *name, bool with_params);
 

@@ -36,8 +36,8 @@ static void read_stall(const struct mp_harness *h, struct mp_memory_sample *s)
 
 	if (!h->psi_path[0] || mp_psi_totals_read(h->psi_path, &now))
 		return;
-	s->some_ns = (now.some_us - h->psi_begin.some_us) * 1000;
-	s->full_ns = (now.full_us - h->psi_begin.full_us) * 1000;
+	s->some_ns = (now.some_us - h->psi_begin.some_us + h->stall_before.some_us) * 1000;
+	s->full_ns = (now.full_us - h->psi_begin.full_us + h->stall_before.full_us) * 1000;
 }
 
 int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
@@ -150,6 +150,9 @@ int mp_book_mark(struct mp_harness *h, const struct mp_event *event)
 
 	if (event->type == MP_EVENT_SUMMARY && !r->points)
 		return mp_report_points_of(&event->summary, &r->points, &r->n_points);
+	if (event->type == MP_EVENT_PRESSURE && event->pressure.source == MP_PRESSURE_RECLAIM &&
+	    event->pressure.reclaimed_pages != MP_UNKNOWN)
+		h->reclaimed_pages += event->pressure.reclaimed_pages;
 	if (r->n_marks == MAX_MARKS) {
 		r->marks_left_out++;
 		return 0;
@@ -203,7 +206,7 @@ static bool is_cut(const struct mp_harness *h, const struct mp_memory_report *ea
 	const struct mp_pattern *pattern = h->o->pattern;
 	struct mp_want then, now;
 
-	if (!earlier->n_phases)
+	if (!earlier->n_phases || h->o->earlier_is_whole)
 		return false;
 	pattern->at(&h->pattern, &h->stage, earlier->phases[earlier->n_phases - 1].start_ns, &then);
 	pattern->at(&h->pattern, &h->stage, earlier->duration_ns, &now);
@@ -223,6 +226,10 @@ int mp_book_take_over(struct mp_harness *h, const struct mp_memory_report *earli
 	h->phases_cap = earlier->n_phases;
 	r->n_phases = earlier->n_phases - is_cut(h, earlier);
 	h->due_ns = UINT64_MAX; /* what begins now was not due, but cut in two */
+	h->phase_first_sample = h->first_sample = r->n_samples;
+	if (earlier->pressure.some_ns != MP_UNKNOWN)
+		h->stall_before = (struct mp_psi_totals){earlier->pressure.some_ns / 1000,
+							 earlier->pressure.full_ns / 1000};
 	return take_over_marks(h, earlier);
 }
 
@@ -253,32 +260,53 @@ static void close_pressure(struct mp_harness *h)
 		r->pressure.oom_kills += kills;
 }
 
+/* Each run has a group of its own, whose counters begin at 0; the stall goes on by itself. */
+static void add_earlier_pressure(struct mp_harness *h)
+{
+	const struct mp_memory_report *earlier = h->o->earlier;
+	struct mp_memory_report *r = &h->report;
+
+	if (!earlier || !h->o->earlier_is_whole)
+		return;
+	r->pressure.incidents += earlier->pressure.incidents;
+	if (r->pressure.oom_kills != MP_UNKNOWN && earlier->pressure.oom_kills != MP_UNKNOWN)
+		r->pressure.oom_kills += earlier->pressure.oom_kills;
+	if (r->pressure.max_events != MP_UNKNOWN && earlier->pressure.max_events != MP_UNKNOWN)
+		r->pressure.max_events += earlier->pressure.max_events;
+	if (r->pressure.high_events != MP_UNKNOWN && earlier->pressure.high_events != MP_UNKNOWN)
+		r->pressure.high_events += earlier->pressure.high_events;
+}
+
 static bool is_killed(int status)
 {
 	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
 }
 
-/* Whether the kernel has counted a kill; where it does not count, it may well have. */
-static bool has_killed(const struct mp_harness *h, const char *group, uint64_t before)
+/* Whether the kernel has counted a kill; where it does not count, what `unknown` says. */
+static bool has_killed(const struct mp_harness *h, const char *group, uint64_t before, bool unknown)
 {
 	uint64_t kills;
 
-	return !group || mp_cgroup_oom_kills(&h->cg, group, &kills) || kills == MP_UNKNOWN ||
-	       kills > before;
+	if (!group || mp_cgroup_oom_kills(&h->cg, group, &kills) || kills == MP_UNKNOWN)
+		return unknown;
+	return kills > before;
 }
 
 /* Anybody can send SIGKILL: the counters tell whether it was the kernel. On v1 they are those of
  * the victim's own group alone. */
-static bool was_oom_killed(const struct mp_harness *h)
+static enum mp_harness_victim victim_of(const struct mp_harness *h)
 {
-	if (h->o->command && h->command.ended && is_killed(h->command.status) &&
-	    has_killed(h, h->device.group.path, h->oom_kills_begin))
-		return true;
-	if (!h->filler_ended || !is_killed(h->filler_status))
-		return false;
-	if (h->cg.mode == MP_CGROUP_V2)
-		return has_killed(h, h->domain, h->oom_kills_begin);
-	return has_killed(h, h->room.path, 0);
+	bool has_room_kills = h->cg.mode != MP_CGROUP_V2;
+	const char *group = has_room_kills ? h->room.path : h->domain;
+
+	if (h->filler_ended && is_killed(h->filler_status) &&
+	    has_killed(h, group, has_room_kills ? 0 : h->oom_kills_begin, true))
+		return MP_VICTIM_FILLER;
+	/* A script that lives on may have lost what it ran. */
+	if (h->o->command && h->command.ended && h->command.status &&
+	    has_killed(h, h->device.group.path, h->oom_kills_begin, is_killed(h->command.status)))
+		return MP_VICTIM_COMMAND;
+	return MP_VICTIM_NONE;
 }
 
 static bool is_short(const struct mp_harness *h)
@@ -297,7 +325,7 @@ static bool is_short(const struct mp_harness *h)
 
 static enum mp_outcome outcome_of(const struct mp_harness *h)
 {
-	if (was_oom_killed(h))
+	if (h->figures.victim != MP_VICTIM_NONE)
 		return MP_OUTCOME_OOM_KILLED;
 	if (h->interrupted)
 		return MP_OUTCOME_INTERRUPTED;
@@ -361,6 +389,8 @@ static void say_recommendation(struct mp_harness *h)
 void mp_book_close(struct mp_harness *h)
 {
 	close_pressure(h);
+	add_earlier_pressure(h);
+	h->figures.victim = victim_of(h);
 	h->report.outcome = outcome_of(h);
 	say_verdict(h);
 	say_recommendation(h);

@@ -126,7 +126,8 @@ static void set_up_process(const struct mp_filler_options *options, pid_t superv
 	if (getppid() != supervisor)
 		_exit(1);
 	prctl(PR_SET_NAME, "mp-filler");
-	die_first();
+	if (!options->is_idle)
+		die_first();
 	set_deadline(options->deadline_ns);
 }
 

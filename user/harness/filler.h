@@ -18,6 +18,7 @@ struct mp_filler_options {
 	unsigned int entropy_pct; /* 0: zeros … 100: random; that share of each page's bytes */
 	bool cold; /* touched once; otherwise every page is touched again each second */
 	bool no_huge_pages;
+	bool is_idle;	      /* it takes nothing, so that the OOM killer is not to begin with it */
 	uint64_t max_bytes;   /* of address space to set aside */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC: it ends then, come what may; 0: none */
 };

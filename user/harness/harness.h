@@ -29,6 +29,9 @@ struct mp_harness_options {
 	bool force; /* also when there is less memory here than the profile allows */
 	struct mp_filler_options filler;
 	char *const *command; /* runs in the same group as the filler; NULL: none */
+	/* Called in the command's process before it runs: for its environment and descriptors. */
+	void (*prepare)(void *data);
+	void *prepare_data;
 	bool no_monitor;
 	const char *policy_path;	 /* of the monitor, or NULL */
 	const char *const *monitor_args; /* more of them, NULL-terminated, or NULL */
@@ -36,10 +39,35 @@ struct mp_harness_options {
 	/* Of a run that was cut short, which this goes on with: the pattern, its time and what is
 	   kept for the report; or NULL. */
 	const struct mp_memory_report *earlier;
+	bool earlier_is_whole; /* it went to its end: this is another run behind it, of one report
+				*/
 	/* Called after each sample, for a progress line; non-zero ends the run as interrupted. */
 	int (*progress)(void *data, const struct mp_memory_report *so_far,
 			const struct mp_want *want);
 	void *data;
+};
+
+enum mp_harness_victim {
+	MP_VICTIM_NONE = 0,
+	MP_VICTIM_FILLER,
+	MP_VICTIM_COMMAND,
+};
+
+/*
+ * What became of the command, and of the group it was in. Bytes; MP_UNKNOWN where not known.
+ * Peaks by kind are of all processes that the command became, as they were seen at each look.
+ */
+struct mp_harness_figures {
+	enum mp_harness_victim victim; /* of the OOM killer */
+	bool has_ended;		       /* by itself, before the pattern did */
+	int status;		       /* of wait(2), however it ended */
+	uint64_t major_faults, read_bytes;
+	uint64_t peak_rss, peak_anon, peak_file, peak_shmem;
+	uint64_t peak_group; /* usage, with page cache */
+	uint64_t reclaimed_bytes;
+	uint64_t some_ns, full_ns;
+	uint64_t begin_ns;	   /* CLOCK_MONOTONIC: time 0 of the report */
+	uint64_t start_ns, end_ns; /* of this run, in the report's time */
 };
 
 /*
@@ -52,6 +80,7 @@ struct mp_harness_result;
 int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_result **ret,
 		   struct mp_error *err);
 const struct mp_memory_report *mp_harness_report(const struct mp_harness_result *result);
+const struct mp_harness_figures *mp_harness_figures(const struct mp_harness_result *result);
 /* 0; 1: the limit was not reached; 7: OOM-killed; 130: interrupted. */
 int mp_harness_exit_code(const struct mp_harness_result *result);
 void mp_harness_result_free(struct mp_harness_result *result);

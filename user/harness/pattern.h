@@ -24,6 +24,7 @@ struct mp_pattern_options {
 	uint64_t margin_bytes; /* allocate_full: what is left free; no pattern goes beyond it */
 	uint64_t rest_ns;      /* stability: behind each pattern */
 	unsigned int rounds;   /* stability: set by mp_stability_plan() */
+	const char *phase;     /* watch: what it is called, borrowed; NULL: "watch" */
 };
 
 /* What the pattern is played on, fixed when it begins. */
@@ -52,6 +53,7 @@ struct mp_pattern {
 	const char *summary; /* for --help */
 	/* t_ns of at() stands still at 0 until what is wanted then is reached: a hold is a hold. */
 	bool from_reached;
+	bool takes_nothing;
 	/* Whether the options make sense together; exit code 2 with the option's name. */
 	int (*check)(const struct mp_pattern_options *o, const struct mp_pattern_stage *stage,
 		     struct mp_error *err);

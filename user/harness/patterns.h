@@ -13,6 +13,8 @@ extern const struct mp_pattern mp_pattern_staircase;
 extern const struct mp_pattern mp_pattern_burst;
 extern const struct mp_pattern mp_pattern_sawtooth;
 extern const struct mp_pattern mp_pattern_allocate_full;
+/* Takes nothing until the command ends, or --duration is over. Not one of mp_patterns(). */
+extern const struct mp_pattern mp_pattern_watch;
 
 /* What may be in use: the limit less the margin. */
 uint64_t mp_pattern_ceiling(const struct mp_pattern_options *o,

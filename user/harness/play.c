@@ -171,7 +171,7 @@ static void take_command_end(void *data)
 
 	if (mp_child_reap(&h->command)) {
 		mp_loop_remove(h->loop, h->command.pidfd);
-		h->stop = true;
+		h->stop = h->figures.has_ended = true;
 	}
 }
 
@@ -237,6 +237,7 @@ static int step(struct mp_harness *h)
 	struct mp_look look;
 	int error = mp_look(h, is_due, &look);
 
+	mp_figures_look(h);
 	error = error ?: take_want(h, &look);
 	if (error || h->stop)
 		return error;
@@ -264,12 +265,21 @@ static int look_back(struct mp_harness *h)
 	return error ? error : mp_book_sample(h, &look);
 }
 
+/* What goes on with an earlier run is where that one was; what is another begins now. */
+static uint64_t first_clock(const struct mp_harness *h)
+{
+	if (h->o->pattern->from_reached)
+		return 0;
+	return h->o->earlier_is_whole ? mp_clock_now_ns() : h->begin_ns;
+}
+
 int mp_play(struct mp_harness *h, struct mp_error *err)
 {
 	int error = watch(h);
 
 	h->begin_ns = mp_clock_now_ns() - (h->o->earlier ? h->o->earlier->duration_ns : 0);
-	h->clock_ns = h->o->pattern->from_reached ? 0 : h->begin_ns;
+	h->clock_ns = first_clock(h);
+	mp_figures_begin(h);
 	while (!error && !h->stop) {
 		error = step(h);
 		if (!error && !h->stop)

@@ -47,6 +47,7 @@ struct mp_harness {
 	char *domain;		 /* the group whose limit it is; NULL: the host */
 	char psi_path[PATH_MAX]; /* of the domain, or "" */
 	struct mp_psi_totals psi_begin;
+	struct mp_psi_totals stall_before; /* of an earlier run that this one is added to */
 	uint64_t oom_kills_begin;
 	uint64_t reserve; /* of the host, never touched */
 	struct mp_outer outer[MP_HARNESS_OUTER];
@@ -83,6 +84,8 @@ struct mp_harness {
 	bool reached;		 /* what is wanted now */
 	bool was_short;		 /* the host's reserve, or the kernel, gave less than was wanted */
 
+	struct mp_harness_figures figures;
+	uint64_t reclaimed_pages; /* of the group, as the monitor told */
 	struct mp_memory_report report;
 	size_t samples_cap, phases_cap, marks_cap;
 	size_t phase_first_sample;
@@ -102,6 +105,11 @@ int mp_book_mark(struct mp_harness *h, const struct mp_event *event);
 /* Outcome, verdict, pressure: when all is over and nothing is removed yet. */
 void mp_book_close(struct mp_harness *h);
 void mp_book_free(struct mp_harness *h);
+
+/* figures.c: what the command takes, at each look, and when it has ended. */
+void mp_figures_begin(struct mp_harness *h);
+void mp_figures_look(struct mp_harness *h);
+void mp_figures_close(struct mp_harness *h);
 
 /* look.c */
 int mp_look_around(struct mp_harness *h); /* finds the groups around, once, before the first look */

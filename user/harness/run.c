@@ -155,6 +155,7 @@ static int start_filler(struct mp_harness *h, struct mp_error *err)
 	struct mp_filler_options o = h->o->filler;
 
 	o.max_bytes = h->stage.limit;
+	o.is_idle = h->o->pattern->takes_nothing;
 	o.deadline_ns = mp_clock_now_ns() + h->o->pattern->length(&h->pattern) + DEADLINE_SLACK_NS;
 	return mp_filler_start(&h->room, &o, &h->filler, err);
 }
@@ -162,11 +163,14 @@ static int start_filler(struct mp_harness *h, struct mp_error *err)
 /* What is rehearsed ends with the rehearsal: else its group would stay as long as it runs. */
 static void die_with_supervisor(void *data)
 {
-	const struct mp_child_place *device = &((struct mp_harness *)data)->device.place;
+	const struct mp_harness *h = data;
+	const struct mp_child_place *device = &h->device.place;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (device->prepare)
 		device->prepare(device->data);
+	if (h->o->prepare)
+		h->o->prepare(h->o->prepare_data);
 }
 
 static int start_command(struct mp_harness *h, struct mp_error *err)
@@ -184,7 +188,6 @@ static void end_command(struct mp_harness *h)
 		while (!mp_child_reap(&h->command))
 			usleep(1000);
 	}
-	mp_child_free(&h->command);
 }
 
 /* --- set-up and end ------------------------------------------------------------------ */
@@ -237,6 +240,7 @@ static void tear_down(struct mp_harness *h)
 {
 	mp_watcher_end(h);
 	end_command(h);
+	mp_child_free(&h->command);
 	mp_filler_free(h->filler);
 	remove_room(h);
 	mp_device_clear(&h->device, REMOVE_MS);
@@ -290,15 +294,19 @@ int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_r
 	h->o = options;
 	h->begin_ns = UINT64_MAX;
 	h->tick = h->signals = h->watcher.fd = -1;
-	h->device.group.fd = h->room.fd = h->command.pidfd = -1;
+	h->device.group.fd = h->room.fd = -1;
+	h->command.go = h->command.failed = h->command.pidfd = -1;
 	error = set_up(h, err);
 	if (!error) {
 		describe(h);
 		error = options->earlier ? mp_book_take_over(h, options->earlier) : 0;
 		error = error ?: mp_play(h, err);
 	}
-	if (!error)
+	if (!error) {
 		mp_book_close(h);
+		end_command(h);
+		mp_figures_close(h);
+	}
 	tear_down(h);
 	if (error) {
 		mp_harness_result_free(result);
@@ -311,6 +319,11 @@ int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_r
 const struct mp_memory_report *mp_harness_report(const struct mp_harness_result *result)
 {
 	return &result->h.report;
+}
+
+const struct mp_harness_figures *mp_harness_figures(const struct mp_harness_result *result)
+{
+	return &result->h.figures;
 }
 
 int mp_harness_exit_code(const struct mp_harness_result *result)

@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/size.h"
 
 #define CHUNK (1UL << 20)
 #define MAX_CHUNKS (MP_DISK_BYTES / CHUNK)
@@ -16,6 +19,8 @@
 #define SECTOR 512
 #define ALIGNMENT 4096
 #define NS_PER_SEC 1000000000ULL
+#define READAHEAD_KB 128 /* the kernel's own */
+#define MAX_NUMBER 64
 
 /* Not every file system can: those that cannot say so when it is opened. */
 static int open_past_cache(const char *path, bool *ret_direct)
@@ -96,4 +101,30 @@ int mp_disk_measure(const char *path, struct mp_disk_speed *ret)
 		.is_direct = direct,
 	};
 	return 0;
+}
+
+/* --- reading ahead ------------------------------------------------------------------------ */
+
+static int read_kb(const struct mp_fsroot *fs, const char *format, dev_t dev, uint64_t *ret)
+{
+	MP_FREE char *text = NULL;
+	char path[128];
+	int error;
+
+	snprintf(path, sizeof(path), format, major(dev), minor(dev));
+	error = mp_read_file_at(fs, MAX_NUMBER, &text, NULL, "%s", path);
+	if (error)
+		return error;
+	text[strcspn(text, "\n")] = '\0';
+	return mp_number_parse(text, UINT64_MAX >> 12, ret);
+}
+
+/* A partition has its disk's. */
+uint64_t mp_disk_readahead(const struct mp_fsroot *fs, dev_t dev)
+{
+	uint64_t kb = READAHEAD_KB;
+
+	if (read_kb(fs, "/sys/class/bdi/%u:%u/read_ahead_kb", dev, &kb))
+		read_kb(fs, "/sys/dev/block/%u:%u/../queue/read_ahead_kb", dev, &kb);
+	return kb * 1024;
 }

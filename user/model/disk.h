@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+
+#include "base/fsroot.h"
 
 /* At most so much is read, for at most so long. */
 #define MP_DISK_BYTES (256ULL << 20)
@@ -22,5 +25,9 @@ struct mp_disk_speed {
  * open() and read() have them.
  */
 int mp_disk_measure(const char *path, struct mp_disk_speed *ret);
+
+/* Bytes that the kernel reads ahead of files on that device; its default where the disk tells none.
+ */
+uint64_t mp_disk_readahead(const struct mp_fsroot *fs, dev_t dev);
 
 #endif

@@ -12,6 +12,7 @@
 #include "model/loader.h"
 
 #define CHUNK_BYTES (16UL << 20) /* of a tensor, between two looks at signals */
+#define LATE_AT_LEAST 3		 /* passes */
 
 MP_NAMES(loader, enum mp_loader, MP_LOADER_COUNT, "mmap", "read", "exec")
 
@@ -63,6 +64,7 @@ struct run {
 	const struct mp_load_options *options;
 	struct mp_load_page *page;
 	struct mp_loaded model;
+	uint64_t quiet; /* passes in a row */
 };
 
 static int read_weight(struct mp_load_page *page, const struct mp_load_weight *weight,
@@ -114,9 +116,28 @@ static int pass(struct run *run, uint64_t *sum)
 static bool is_enough(const struct run *run)
 {
 	uint64_t spent = mp_clock_now_ns() - run->page->passes_begin_ns;
+	uint64_t done = atomic_load(&run->page->n_passes);
+	uint64_t asked = run->options->passes;
 
-	return atomic_load(&run->page->n_passes) >= run->options->passes &&
-	       spent >= run->options->duration_ns;
+	if (done < asked || spent < run->options->duration_ns)
+		return false;
+	return run->options->duration_ns || run->quiet >= asked || done / MP_LOAD_SETTLE >= asked;
+}
+
+size_t mp_load_first_settled(const struct mp_load_options *options, size_t n)
+{
+	size_t late = n / 3 < LATE_AT_LEAST ? LATE_AT_LEAST : n / 3;
+
+	return options->duration_ns || n < late ? 0 : n - late;
+}
+
+static void note_pass(struct run *run, const struct mp_load_pass *done)
+{
+	bool is_quiet = done->read_bytes * 100 <= run->page->weights * MP_LOAD_QUIET_PCT;
+
+	run->quiet = is_quiet ? run->quiet + 1 : 0;
+	note_rss(run->page);
+	mp_load_page_add(run->page, done);
 }
 
 static void set_state(struct mp_load_page *page, enum mp_load_state state)
@@ -134,6 +155,7 @@ static int pass_over_weights(struct run *run)
 	set_state(page, MP_LOAD_PASSES);
 	while (!error && !is_enough(run)) {
 		struct mp_load_pass done = {.begin_ns = mp_clock_now_ns()};
+		uint64_t read_before = page->passes.read_bytes;
 		uint64_t sum = 0;
 
 		error = pass(run, &sum);
@@ -141,9 +163,9 @@ static int pass_over_weights(struct run *run)
 		if (error)
 			break;
 		done.duration_ns = mp_clock_now_ns() - done.begin_ns;
+		done.read_bytes = page->passes.read_bytes - read_before;
 		page->checksum = sum;
-		note_rss(page);
-		mp_load_page_add(page, &done);
+		note_pass(run, &done);
 	}
 	return error == -EINTR ? 0 : error;
 }

@@ -26,7 +26,7 @@ struct mp_load_options {
 	uint32_t context;     /* tokens; 0: no KV cache and no compute buffer */
 	bool repack;	      /* copies what llama.cpp would */
 	bool cold_only;	      /* no second load with a warm cache */
-	uint64_t passes;      /* at least; 0: as long as `duration_ns` */
+	uint64_t passes;      /* at least, see MP_LOAD_SETTLE; 0: as long as `duration_ns` */
 	uint64_t duration_ns; /* at least, from the end of the load; 0: as many as `passes` */
 	uint64_t file_bytes;  /* for mp_load_predict(): of all parts; 0: by the tensors */
 };
@@ -42,7 +42,17 @@ enum mp_load_state {
 struct mp_load_pass {
 	uint64_t begin_ns; /* CLOCK_MONOTONIC */
 	uint64_t duration_ns;
+	uint64_t read_bytes; /* from the disk meanwhile, by this process */
 };
+
+/* Of a pass's weights: with no more of them from the disk it is quiet. */
+#define MP_LOAD_QUIET_PCT 10
+/*
+ * The first passes under a limit bring in again what was reclaimed while loading, and the kernel
+ * learns what is used. So passes that are not timed go on until as many as asked for were quiet in
+ * a row, at most so many times as many.
+ */
+#define MP_LOAD_SETTLE 5
 
 #define MP_LOAD_PASSES_KEPT 16384 /* when these are full, every second one goes */
 struct mp_load_kept {
@@ -98,6 +108,9 @@ void mp_load_page_add(struct mp_load_page *page, const struct mp_load_pass *pass
  */
 size_t mp_load_page_passes(const struct mp_load_page *page, struct mp_load_pass *ret,
 			   uint32_t *ret_stride);
+
+/* The first of `n` passes by which the load is judged: the last third, at least 3; all if timed. */
+size_t mp_load_first_settled(const struct mp_load_options *options, size_t n);
 
 /*
  * Does it all, for a page that is new. SIGINT and SIGTERM end the passes, and it is done (0);

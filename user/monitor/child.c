@@ -154,7 +154,8 @@ int mp_child_release(struct mp_child *child, const char *name, struct mp_error *
 
 bool mp_child_reap(struct mp_child *child)
 {
-	if (!child->ended && waitpid(child->pid, &child->status, WNOHANG) == child->pid)
+	if (!child->ended &&
+	    wait4(child->pid, &child->status, WNOHANG, &child->usage) == child->pid)
 		child->ended = true;
 	return child->ended;
 }

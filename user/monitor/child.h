@@ -4,6 +4,7 @@
 #define MP_MONITOR_CHILD_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -16,7 +17,8 @@ struct mp_child {
 	int failed; /* tells errno when exec fails */
 	int pidfd;
 	bool ended;
-	int status; /* of wait(2) */
+	int status;	     /* of wait(2) */
+	struct rusage usage; /* of it and those that it has waited for, once it has ended */
 };
 
 /* The program that execvp(3) would run, to be freed; NULL when there is none. */

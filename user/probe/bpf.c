@@ -121,6 +121,7 @@ static struct bpf_program *uprobe_program(const struct memprobe *skel,
 	const struct builds all[] = {
 		[MP_PROGRAM_ENTER] = BUILDS(skel, mp_enter),
 		[MP_PROGRAM_RETURN] = BUILDS(skel, mp_return),
+		[MP_PROGRAM_LEAVE] = BUILDS(skel, mp_leave),
 		[MP_PROGRAM_USDT] = BUILDS(skel, mp_usdt),
 		[MP_PROGRAM_MARKER] = BUILDS(skel, mp_marker),
 	};

@@ -142,6 +142,7 @@ int mp_bpf_processes_ring(const struct mp_bpf *bpf);
 enum mp_program {
 	MP_PROGRAM_ENTER = 0,
 	MP_PROGRAM_RETURN,
+	MP_PROGRAM_LEAVE, /* at an instruction by which a function is left */
 	MP_PROGRAM_USDT,
 	MP_PROGRAM_MARKER, /* its cookie has an mp_phase in place of a point */
 	MP_PROGRAM_WATCH,  /* for perf events of hardware watchpoints, with options.watchpoints */

@@ -65,7 +65,20 @@ static bool takes_program(const struct mp_site *site, enum mp_program program)
 		return program == MP_PROGRAM_MARKER;
 	if (site->kind == MP_SITE_USDT)
 		return program == MP_PROGRAM_USDT;
-	return program == MP_PROGRAM_ENTER || (program == MP_PROGRAM_RETURN && site->with_return);
+	if (program == MP_PROGRAM_LEAVE)
+		return site->n_exits > 0;
+	return program == MP_PROGRAM_ENTER ||
+	       (program == MP_PROGRAM_RETURN && site->with_return && !site->n_exits);
+}
+
+static void batch_add(struct batch *b, struct mp_site *site, size_t index, uint64_t offset)
+{
+	b->sites[b->n] = site;
+	b->offsets[b->n] = offset;
+	b->semaphores[b->n] = site->semaphore_offset;
+	b->cookies[b->n] = MP_COOKIE(site->point, index);
+	b->has_semaphores |= site->semaphore_offset != 0;
+	b->n++;
 }
 
 /* Sites of the file that sites[first] is in, from there on. */
@@ -82,12 +95,10 @@ static void batch_fill(struct batch *b, const struct attacher *a, size_t first,
 		if (site->status != MP_SITE_ATTACHED || site->dev != lead->dev ||
 		    site->ino != lead->ino || !takes_program(site, program))
 			continue;
-		b->sites[b->n] = site;
-		b->offsets[b->n] = site->offset;
-		b->semaphores[b->n] = site->semaphore_offset;
-		b->cookies[b->n] = MP_COOKIE(site->point, i);
-		b->has_semaphores |= site->semaphore_offset != 0;
-		b->n++;
+		if (program != MP_PROGRAM_LEAVE)
+			batch_add(b, site, i, site->offset);
+		for (size_t j = 0; program == MP_PROGRAM_LEAVE && j < site->n_exits; j++)
+			batch_add(b, site, i, site->exits[j]);
 	}
 }
 
@@ -168,7 +179,7 @@ static int perf_uprobe_type(void)
 	return err ? err : (int)type;
 }
 
-static int perf_open(const struct mp_site *site, pid_t pid, bool is_return)
+static int perf_open(const struct mp_site *site, unsigned long offset, pid_t pid, bool is_return)
 {
 	int type = perf_uprobe_type();
 	struct perf_event_attr attr = {
@@ -177,7 +188,7 @@ static int perf_open(const struct mp_site *site, pid_t pid, bool is_return)
 		/* Bit 0: return probe. The high half: where the semaphore is. */
 		.config = (is_return ? 1ULL : 0) | site->semaphore_offset << 32,
 		.uprobe_path = (__u64)(unsigned long)site->open_path,
-		.probe_offset = site->offset,
+		.probe_offset = offset,
 	};
 	long fd;
 
@@ -188,11 +199,12 @@ static int perf_open(const struct mp_site *site, pid_t pid, bool is_return)
 	return fd < 0 ? -errno : (int)fd;
 }
 
-static int link_perf_one(const struct attacher *a, struct mp_site *site, uint64_t cookie,
+static int link_perf_one(const struct attacher *a, const struct batch *b, unsigned int i,
 			 enum mp_program program)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = cookie);
-	MP_CLOSE int event = perf_open(site, a->pid, program == MP_PROGRAM_RETURN);
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .perf_event.bpf_cookie = b->cookies[i]);
+	struct mp_site *site = b->sites[i];
+	MP_CLOSE int event = perf_open(site, b->offsets[i], a->pid, program == MP_PROGRAM_RETURN);
 	int link;
 
 	if (event < 0) {
@@ -216,7 +228,7 @@ static int link_batch(const struct attacher *a, const struct batch *b, enum mp_p
 	if (a->features->uprobe_multi)
 		return link_multi(a, b, 0, b->n, program);
 	for (unsigned int i = 0; i < b->n; i++) {
-		int err = link_perf_one(a, b->sites[i], b->cookies[i], program);
+		int err = link_perf_one(a, b, i, program);
 
 		if (err)
 			return err;
@@ -251,6 +263,16 @@ static int attach_program(const struct attacher *a, struct batch *b, size_t firs
 	return 0;
 }
 
+/* How many places the sites from `first` on may take of one program. */
+static size_t count_places(const struct mp_sites *sites, size_t first)
+{
+	size_t n = 0;
+
+	for (size_t i = first; i < sites->n; i++)
+		n += 1 + sites->items[i].n_exits;
+	return n;
+}
+
 int mp_links_attach(struct mp_links *links, const struct mp_bpf *bpf,
 		    const struct mp_features *features, struct mp_sites *sites, size_t first,
 		    pid_t pid)
@@ -262,9 +284,10 @@ int mp_links_attach(struct mp_links *links, const struct mp_bpf *bpf,
 
 	if (first >= sites->n)
 		return 0;
-	err = batch_alloc(&b, sites->n - first);
+	err = batch_alloc(&b, count_places(sites, first));
 	/* Returns first: a call that is counted on entry then has its return counted, too. */
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_RETURN);
+	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_LEAVE);
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_ENTER);
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_USDT);
 	err = err ?: attach_program(&a, &b, first, MP_PROGRAM_MARKER);

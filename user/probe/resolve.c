@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* Of a function: it has one to three for the most part. */
+#define MAX_EXITS 64
+
 struct resolver {
 	struct mp_sites *sites;
 	const struct mp_points *points;
@@ -94,6 +97,36 @@ static void refuse(struct mp_site *site, const char *reason)
 	site->reason = strdup(reason);
 }
 
+/*
+ * The kernel's return probes replace the return address. An exception (a panic, in Rust) that is to
+ * leave the function then finds no caller there, and the program is aborted: where the name says
+ * that there may be exceptions, the instructions that leave the function are probed instead.
+ */
+static void judge_return(const struct resolver *r, struct mp_site *site,
+			 const struct mp_elf_symbol *symbol)
+{
+	uint64_t exits[MAX_EXITS];
+	int n;
+
+	if (mp_elf_flags(r->elf) & MP_ELF_IS_GO) {
+		site->risk = "Go: returns are not probed, since goroutine stacks move";
+		return;
+	}
+	site->with_return = true;
+	if (!symbol->demangled)
+		return;
+	n = mp_elf_exits(r->elf, symbol->offset, symbol->size, exits, MAX_EXITS);
+	site->exits = n > 0 ? calloc((size_t)n, sizeof(*exits)) : NULL;
+	site->with_return = site->exits != NULL;
+	if (!site->exits) {
+		site->risk =
+			"returns are not probed: it may throw, and where it returns is not clear";
+		return;
+	}
+	memcpy(site->exits, exits, (size_t)n * sizeof(*exits));
+	site->n_exits = (size_t)n;
+}
+
 static void judge_function(const struct resolver *r, struct mp_site *site,
 			   const struct mp_elf_symbol *symbol)
 {
@@ -110,10 +143,8 @@ static void judge_function(const struct resolver *r, struct mp_site *site,
 		       "an IFUNC resolver that runs once at load: name the implementation instead");
 		return;
 	}
-	site->with_return = !(mp_elf_flags(r->elf) & MP_ELF_IS_GO);
-	if (!site->with_return)
-		site->risk = "Go: returns are not probed, since goroutine stacks move";
-	else if (site->insn.class == MP_INSN_LANDING)
+	judge_return(r, site, symbol);
+	if (!site->risk && site->insn.class == MP_INSN_LANDING)
 		site->risk = "slow: starts with a landing pad that cannot be skipped";
 }
 

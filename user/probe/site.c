@@ -25,6 +25,7 @@ void mp_sites_truncate(struct mp_sites *sites, size_t n)
 		free(site->open_path);
 		free(site->symbol);
 		free(site->reason);
+		free(site->exits);
 	}
 }
 

@@ -25,6 +25,8 @@ struct mp_site {
 	uint64_t semaphore_offset;
 	struct mp_insn insn;
 	bool with_return;
+	uint64_t *exits; /* with_return: where it is probed instead of at its return address */
+	size_t n_exits;
 	struct mp_usdt_site usdt;
 	enum mp_site_status status;
 	char *reason;	  /* of waiting or failed */

@@ -121,6 +121,7 @@ struct mp_model_run {
 	size_t n_passes;
 	uint64_t passes_done; /* all */
 	uint64_t pass_p50_ns, pass_max_ns;
+	uint64_t pass_read_bytes; /* from the disk in a pass, once they had settled */
 	uint64_t peak_rss, peak_anon, peak_file, peak_shmem; /* of the program */
 	uint64_t peak_group;				     /* usage, with page cache */
 	uint64_t major_faults, read_bytes;		     /* of the program */

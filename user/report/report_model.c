@@ -54,6 +54,7 @@ static void write_passes(struct mp_json *j, const struct mp_model_run *run, size
 	mp_json_u64(j, "done", run->passes_done);
 	mp_json_seconds(j, "p50", run->pass_p50_ns);
 	mp_json_seconds(j, "max", run->pass_max_ns);
+	mp_json_u64(j, "read_bytes", run->pass_read_bytes);
 	write_series(j, run, most);
 	mp_json_object_end(j);
 }
@@ -254,6 +255,7 @@ static void read_run(const struct mp_fields *o, struct passes *room, struct mp_m
 	run->passes_done = mp_fields_u64(&passes, "done");
 	run->pass_p50_ns = mp_fields_seconds(&passes, "p50");
 	run->pass_max_ns = mp_fields_seconds(&passes, "max");
+	run->pass_read_bytes = mp_fields_u64(&passes, "read_bytes");
 	read_series(&passes, room, run);
 	read_peaks(o, run);
 	run->major_faults = mp_fields_u64(o, "major_faults");

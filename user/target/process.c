@@ -129,6 +129,20 @@ uint64_t mp_process_rss(const struct mp_fsroot *fs, pid_t pid)
 	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : MP_UNKNOWN;
 }
 
+int mp_process_rss_kinds(const struct mp_fsroot *fs, pid_t pid, struct mp_rss_kinds *ret)
+{
+	MP_FREE char *text = NULL;
+	struct mp_rss_kinds rss;
+
+	if (mp_read_file_at(fs, MAX_PROC_FILE, &text, NULL, "/proc/%d/status", pid) ||
+	    mp_meminfo_field(text, "RssAnon", &rss.anon) ||
+	    mp_meminfo_field(text, "RssFile", &rss.file) ||
+	    mp_meminfo_field(text, "RssShmem", &rss.shmem))
+		return -ESRCH;
+	*ret = rss;
+	return 0;
+}
+
 bool mp_process_has_ended(const struct mp_process *process)
 {
 	return process->state == 'Z' || process->state == 'X' || process->state == 'x';

@@ -61,6 +61,12 @@ int mp_process_read(const struct mp_fsroot *fs, pid_t pid, struct mp_process *re
 /* Bytes resident, of /proc/PID/statm; MP_UNKNOWN for pid 0, and when it is gone. */
 uint64_t mp_process_rss(const struct mp_fsroot *fs, pid_t pid);
 
+struct mp_rss_kinds {
+	uint64_t anon, file, shmem;
+};
+/* The same by kind, of /proc/PID/status. -ESRCH when it is gone or has no memory. */
+int mp_process_rss_kinds(const struct mp_fsroot *fs, pid_t pid, struct mp_rss_kinds *ret);
+
 /* Calls `fn` for every process that matches the spec now (never self). */
 typedef int (*mp_process_fn)(void *data, const struct mp_process *process);
 int mp_target_scan(const struct mp_target_spec *spec, const struct mp_cgroups *cg, mp_process_fn fn,

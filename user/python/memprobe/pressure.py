@@ -320,11 +320,13 @@ class MemoryManager:
                                      test_duration: float = 60,
                                      env_profile_name: Optional[str] = None,
                                      **settings: float) -> Dict[str, Any]:
-        """One pressure test, with a model loaded in it if `model_id` is given (then of
-        test_duration seconds); with an engine that knows no models it is the same test without
-        one, which is logged, and model_id of the report is None. `settings` are the arguments of the pressurer's method for that
-        mode. Gives the report (see CONTRACT: test_mode, peak_memory, memory_statistics,
-        environment ...). ValueError, TypeError: not such a mode or setting. EngineError."""
+        """One pressure test, with a model really loaded beside it if `model_id` is given: one of
+        models.yaml, made where there is no file of it, at Q4_K_M. Its test takes test_duration
+        seconds, but for what `settings` say: the arguments of the pressurer's method for that
+        mode. Gives the report (test_mode, outcome, peak_memory, memory_statistics, environment,
+        of a model model_load_time, model, quantization ...). With an engine that knows no models
+        it is the same test without one, which is logged, and model_id of the report is None.
+        ValueError, TypeError: not such a mode or setting. EngineError: not such a model, too."""
         mode = mode_arguments(test_mode, settings)
         if env_profile_name and not self.env_profile:
             self.load_environment_profile(env_profile_name)

@@ -25,8 +25,8 @@ function modelPage(page) {
   const number = (n) => (known(n) ? n.toLocaleString("en") : "–");
   const limitOfDevice = (report) => report.environment.memory_limit || report.limit || 0;
   const timesFile = (run) => (known(run.limit) && run.file_bytes ? run.limit / run.file_bytes : null);
-  const rereadShare = (run) => (run.passes.done && run.tensor_bytes && known(run.reread_bytes)
-    ? run.reread_bytes / run.passes.done / run.tensor_bytes * 100 : null);
+  const rereadShare = (run) => (run.tensor_bytes && known(run.passes.read_bytes)
+    ? run.passes.read_bytes / run.tensor_bytes * 100 : null);
   const modelName = (report) => report.model_id || report.model.file.slice(report.model.file.lastIndexOf("/") + 1);
 
   // --- when it did what: the run, its loads, its passes -------------------------
