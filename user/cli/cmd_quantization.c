@@ -72,8 +72,8 @@ static void print_row(const struct mp_model_run *run)
 	       mp_duration_format(run->load_warm_ns, warm),
 	       mp_duration_format(run->pass_p50_ns, pass), mp_size_format(run->peak_rss, peak),
 	       mp_count_format(run->major_faults, faults), format_again(run, again),
-	       mp_outcome_name(run->predicted), mp_outcome_name(run->outcome),
-	       format_quality(run, quality));
+	       run->predicted == MP_OUTCOME_COUNT ? "-" : mp_outcome_name(run->predicted),
+	       mp_outcome_name(run->outcome), format_quality(run, quality));
 	fflush(stdout);
 }
 
@@ -138,7 +138,10 @@ static const struct mp_model_run *run_of(const struct series *s, const struct mp
 	return NULL;
 }
 
-/* The arithmetic knows of levels that were not loaded; of those that were, the load is right. */
+/*
+ * The arithmetic knows of levels that were not loaded, and leaves a margin; of those that were
+ * loaded, the load is right.
+ */
 static void recommend(const struct series *s, const struct mp_model_advised *a, char *out,
 		      size_t size)
 {
@@ -146,7 +149,8 @@ static void recommend(const struct series *s, const struct mp_model_advised *a, 
 	const struct mp_model_run *run = level ? run_of(s, level) : NULL;
 
 	if (!run || run->outcome == MP_OUTCOME_OK || run->outcome == MP_OUTCOME_INTERRUPTED)
-		snprintf(out, size, "By the arithmetic: %s", a->sentence.data);
+		snprintf(out, size, "By the arithmetic, which leaves a margin: %s",
+			 a->sentence.data);
 	else if (a->smaller)
 		snprintf(out, size,
 			 "Use a smaller model, for example %s at %s: by the arithmetic %s would "

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "model/advice_rows.h"
 #include "model/disk.h"
 #include "model/loader.h"
 
@@ -151,8 +150,8 @@ static void find_most_context(struct mp_rehearsal *r, const struct mp_level_advi
 
 /*
  * Of a file that is read in sequence the kernel reads twice the disk's read_ahead_kb at once, and
- * takes what it needs for that from what lies around: a limit that leaves less than two of these is
- * no room to settle in.
+ * takes what it needs for that from what lies around. Where a limit leaves less than two of these
+ * free, passes may settle or not.
  */
 static uint64_t elbow_room(const struct mp_rehearsal *r)
 {
@@ -164,11 +163,16 @@ static uint64_t elbow_room(const struct mp_rehearsal *r)
 	return 2 * 2 * mp_disk_readahead(&fs, st.st_dev);
 }
 
-static enum mp_fit fit_of(const struct mp_rehearsal *r, const struct mp_level_advice *a)
+/* MP_OUTCOME_COUNT: not known. What fits alone may not with a neighbour; what does not will not. */
+static enum mp_outcome predict_fit(const struct mp_rehearsal *r, const struct mp_level_advice *a)
 {
 	if (a->must > r->o->limit)
-		return MP_FIT_OOM;
-	return a->comfortable + elbow_room(r) > r->o->limit ? MP_FIT_THRASH : MP_FIT_OK;
+		return MP_OUTCOME_OOM_KILLED;
+	if (a->comfortable > r->o->limit)
+		return MP_OUTCOME_THRASH;
+	if (a->comfortable + elbow_room(r) > r->o->limit || !r->o->is_alone)
+		return MP_OUTCOME_COUNT;
+	return MP_OUTCOME_OK;
 }
 
 /* No margin: what does not fit by little thrashes by little, and that is what is rehearsed. */
@@ -188,15 +192,11 @@ static int predict_outcome(struct mp_rehearsal *r, struct mp_error *err)
 		.metadata = is_exec ? MP_UNKNOWN : 0,
 	};
 	struct mp_advice advice;
-	enum mp_fit fit;
 	int error = mp_advise_file(&input, &advice, err);
 
 	if (error)
 		return error;
-	fit = fit_of(r, &advice.levels[0]);
-	/* What fits alone may not with a neighbour; what does not will not with one. */
-	if (r->o->is_alone || fit != MP_FIT_OK)
-		r->predicted = mp_outcome_of_fit(fit);
+	r->predicted = predict_fit(r, &advice.levels[0]);
 	find_most_context(r, &advice.levels[0]);
 	mp_advice_free(&advice);
 	return 0;
