@@ -24,7 +24,7 @@ static const struct mp_option options[] = {
 	 mp_harness_set_mode},
 	{"test-duration", 0, "TIME", "of the pattern, unless its own times say otherwise (60)",
 	 set_test_duration},
-	{"passes", 0, "N", "without --mode: so many over all weights (10)", mp_model_set_passes},
+	{"passes", 0, "N", "without --mode: so many over all weights (5)", mp_model_set_passes},
 	MP_MODEL_OPTIONS,
 	MP_HARNESS_OPTIONS,
 };

@@ -11,7 +11,7 @@
 
 static const struct mp_option options[] = {
 	{"quant-levels", 0, "LIST", "which to load (" DEFAULT_LEVELS ")", mp_model_set_levels},
-	{"passes", 0, "N", "of each: so many over all weights (10)", mp_model_set_passes},
+	{"passes", 0, "N", "of each: so many over all weights (5)", mp_model_set_passes},
 	MP_MODEL_OPTIONS,
 	MP_DEVICE_OPTIONS,
 };

@@ -12,7 +12,7 @@
 #include "harness/patterns.h"
 
 #define DEFAULT_LEVEL "Q4_K_M"
-#define DEFAULT_PASSES 10
+#define DEFAULT_PASSES 5
 #define MAX_PASSES 1000000000
 #define MAX_SCALE (1U << 16)
 #define MOST_TIMES 1000

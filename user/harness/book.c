@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/size.h"
 #include "cgroup/control.h"
+#include "harness/patterns.h"
 #include "harness/private.h"
 #include "target/target.h"
 
@@ -21,13 +22,20 @@ static double percent_of(const struct mp_harness *h, uint64_t bytes)
 
 /* --- samples ----------------------------------------------------------------------- */
 
-/* What is wanted, as usage of the domain: of a staircase that is what it comes to beside the
- * others. */
+/*
+ * What is wanted, as usage of the domain: of a staircase that is what it comes to beside the
+ * others. These may have grown since it was planned, and no pattern wants more than its ceiling.
+ */
 static uint64_t requested(const struct mp_harness *h, const struct mp_look *look)
 {
 	uint64_t others = look->usage > look->filler ? look->usage - look->filler : 0;
+	uint64_t ceiling = mp_pattern_ceiling(&h->pattern, &h->stage);
+	uint64_t most = others > ceiling ? others : ceiling;
+	uint64_t sum = others + h->want.bytes;
 
-	return h->want.kind == MP_WANT_FILLER ? others + h->want.bytes : h->want.bytes;
+	if (h->want.kind != MP_WANT_FILLER)
+		return h->want.bytes;
+	return sum < most ? sum : most;
 }
 
 static void read_stall(const struct mp_harness *h, struct mp_memory_sample *s)
