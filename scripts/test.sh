@@ -15,7 +15,9 @@ trap 'rm -f "$MP_RESULTS"' EXIT
 
 readonly KERNELS=(6.1 newest)
 readonly VM_TESTS=('vm/*' 'scenarios/*' 'memory/*' 'pressure/*' 'actions/*' 'follow/*' 'safety/*'
-	'counts/test_prime*' 'counts/test_eight*')
+	'counts/test_prime*' 'counts/test_eight*' 'harness/test_swap' 'harness/test_no_oom_around'
+	'harness/test_oom_is_an_outcome' 'harness/test_kill9*' 'env/test_limit_is*' 'env/test_swap*'
+	'env/test_kill9_leaves*' 'load/test_a_limit*' 'load/test_*must_fit' 'rehearse_models/test_what_*')
 
 headline() {
 	printf '\n== %s\n' "$*"
