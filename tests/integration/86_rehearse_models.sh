@@ -2,37 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Models really loaded under real limits: what fits, thrashes or dies does so as was said before.
 
-# models: two small models whose files are about 100 MB (F16), 50 (Q8_0) and 30 (Q4_K_M); they are
-# made in $MODELS.
+# models: a small model and a huge one; files are made in $MODELS.
 models() {
 	CONFIG=$T/config
 	MODELS=$T/models
-	mkdir -p "$CONFIG"
-	cp -r configs/*.yaml configs/presets "$CONFIG"
-	cat >"$CONFIG/models.yaml" <<-EOT
-		version: 1
-		models:
-		  - id: small
-		    source: this test
-		    architecture: llama
-		    layers: 3
-		    hidden: 1024
-		    ff: 3072
-		    heads: 16
-		    kv_heads: 4
-		    vocab: 8192
-		    context_length: 4096
-		  - id: huge
-		    source: 70 TB
-		    architecture: llama
-		    layers: 1000
-		    hidden: 32768
-		    ff: 131072
-		    heads: 256
-		    kv_heads: 256
-		    vocab: 8192
-		    context_length: 4096
-	EOT
+	small_model_config "$CONFIG" "  - {id: huge, source: 70 TB, architecture: llama, layers: 1000, hidden: 32768,
+		ff: 131072, heads: 256, kv_heads: 256, vocab: 8192, context_length: 4096}"
 	MODEL_OPTIONS=(--config-dir "$CONFIG" --model-id small --model-dir "$MODELS" --save-report
 		--output-dir "$T/reports" --context 512)
 	export TMPDIR=$T

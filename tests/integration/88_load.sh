@@ -6,22 +6,7 @@
 small_model() {
 	CONFIG=$T/config
 	MODEL=$T/small.gguf
-	mkdir -p "$CONFIG"
-	cp configs/*.yaml "$CONFIG"
-	cat >"$CONFIG/models.yaml" <<-EOT
-		version: 1
-		models:
-		  - id: small
-		    source: this test
-		    architecture: llama
-		    layers: 3
-		    hidden: 1024
-		    ff: 3072
-		    heads: 16
-		    kv_heads: 4
-		    vocab: 8192
-		    context_length: 4096
-	EOT
+	small_model_config "$CONFIG"
 	expect_exit 0 gguf synth --config-dir "$CONFIG" --model-id small --quant "${1:-F16}" \
 		--output "$MODEL"
 	BYTES=$(stat -c %s "$MODEL")

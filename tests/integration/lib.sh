@@ -258,6 +258,28 @@ own_memory_cgroup() {
 	fi
 }
 
+# small_model_config DIR [MORE]: a configuration with the model "small", whose files are about 100 MB
+# (F16), 50 (Q8_0) and 30 (Q4_K_M), and MORE models.
+small_model_config() {
+	mkdir -p "$1"
+	cp -r configs/*.yaml configs/presets "$1"
+	cat >"$1/models.yaml" <<-EOT
+		version: 1
+		models:
+		  - id: small
+		    source: this test
+		    architecture: llama
+		    layers: 3
+		    hidden: 1024
+		    ff: 3072
+		    heads: 16
+		    kv_heads: 4
+		    vocab: 8192
+		    context_length: 4096
+		${2:-}
+	EOT
+}
+
 # make_group [BYTES]: a memory cgroup of the test's own in $OWN_GROUP, with a limit if asked.
 make_group() {
 	local parent file

@@ -14,36 +14,11 @@
 #include "model/advice.h"
 #include "model/advice_rows.h"
 #include "model/gguf_write.h"
+#include "shapes.h"
 
 #define MB (1ULL << 20)
 #define GB (1ULL << 30)
 #define NEAR(a, b) assert_true(fabs((a) - (b)) < 1e-9)
-
-static const struct mp_model_shape qwen_7b = {
-	.architecture = "qwen2",
-	.layers = 28,
-	.hidden = 3584,
-	.ff = 18944,
-	.heads = 28,
-	.kv_heads = 4,
-	.head_dim = 128,
-	.vocab = 152064,
-	.qkv_bias = true,
-	.context_length = 32768,
-};
-static const struct mp_model_shape qwen_05b = {
-	.architecture = "qwen2",
-	.layers = 24,
-	.hidden = 896,
-	.ff = 4864,
-	.heads = 14,
-	.kv_heads = 2,
-	.head_dim = 64,
-	.vocab = 151936,
-	.tied = true,
-	.qkv_bias = true,
-	.context_length = 32768,
-};
 
 static struct mp_advice_input input_of(const struct mp_model_shape *shape, uint64_t limit)
 {

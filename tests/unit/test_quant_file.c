@@ -11,38 +11,7 @@
 
 #include "model/gguf_write.h"
 #include "model/quant.h"
-
-static const struct mp_model_shape qwen_7b = {
-	.architecture = "qwen2",
-	.layers = 28,
-	.hidden = 3584,
-	.ff = 18944,
-	.heads = 28,
-	.kv_heads = 4,
-	.head_dim = 128,
-	.vocab = 152064,
-	.qkv_bias = true,
-};
-static const struct mp_model_shape qwen_05b = {
-	.architecture = "qwen2",
-	.layers = 24,
-	.hidden = 896,
-	.ff = 4864,
-	.heads = 14,
-	.kv_heads = 2,
-	.head_dim = 64,
-	.vocab = 151936,
-	.tied = true,
-	.qkv_bias = true,
-};
-
-static struct mp_model_size size_of(const struct mp_model_shape *shape, const char *level)
-{
-	struct mp_model_size size;
-
-	assert_int_equal(mp_model_size(shape, mp_quant_find(level, NULL), &size), 0);
-	return size;
-}
+#include "shapes.h"
 
 /* The header of a model's file, and the file as if its data were there. */
 struct fake {

@@ -20,6 +20,7 @@
 #include "base/fsroot.h"
 #include "model/synth.h"
 #include "workdir.h"
+#include "shapes.h"
 
 #define ROW 3584
 #define BLOCKS 4096
@@ -299,21 +300,6 @@ static void test_contents_hardly_compress(void **state)
 }
 
 /* --- files ------------------------------------------------------------------------------ */
-
-static const struct mp_model_shape tiny = {
-	.architecture = "qwen2",
-	.layers = 2,
-	.hidden = 256,
-	.ff = 512,
-	.heads = 4,
-	.kv_heads = 2,
-	.head_dim = 64,
-	.vocab = 1024,
-	.qkv_bias = true,
-	.context_length = 2048,
-	.rope_base = 1e6,
-	.rms_eps = 1e-6,
-};
 
 static struct mp_synth_options options_of(const struct mp_model_shape *shape, const char *level)
 {
@@ -748,18 +734,6 @@ static void test_a_file_is_replaced(void **state)
 }
 
 /* --- scale -------------------------------------------------------------------------------- */
-
-static const struct mp_model_shape qwen_7b = {
-	.architecture = "qwen2",
-	.layers = 28,
-	.hidden = 3584,
-	.ff = 18944,
-	.heads = 28,
-	.kv_heads = 4,
-	.head_dim = 128,
-	.vocab = 152064,
-	.qkv_bias = true,
-};
 
 static void check_scale(uint32_t num, uint32_t den, uint32_t layers, uint32_t vocab)
 {

@@ -80,7 +80,7 @@ static void sum_up_settled(struct result *r, struct mp_load_pass *passes, size_t
 
 	for (size_t i = 0; i < n; i++)
 		sum += passes[i].read_bytes;
-	r->reread = sum / n;
+	r->reread = sum / (n ?: 1);
 	qsort(passes, n, sizeof(*passes), by_duration);
 	r->p50_ns = passes[(n - 1) / 2].duration_ns;
 	r->per_s = (double)r->page->weights * 1e9 / (double)(r->p50_ns ?: 1);
@@ -97,10 +97,10 @@ static int sum_up_passes(struct result *r)
 	n = mp_load_page_passes(r->page, passes, &stride);
 	r->n_passes = atomic_load(&r->page->n_passes);
 	r->first_ns = r->p50_ns = r->max_ns = UINT64_MAX;
-	if (!n)
+	first = mp_load_first_settled(&r->args->load, n);
+	if (n <= first)
 		return 0;
 	r->first_ns = passes[0].duration_ns;
-	first = mp_load_first_settled(&r->args->load, n);
 	sum_up_settled(r, passes + first, n - first);
 	qsort(passes, n, sizeof(*passes), by_duration);
 	r->max_ns = passes[n - 1].duration_ns;

@@ -353,12 +353,8 @@ int mp_models_parse(struct mp_models *models, const char *name, const char *text
 		{.name = "models", .read = read_models, .required = true},
 	};
 	struct mp_models MP_MODELS read = {0};
-	struct mp_yaml MP_YAML y = {0};
-	int error = mp_yaml_open(&y, name, text, len, err);
+	int error = mp_yaml_parse(name, text, len, fields, MP_ARRAY_SIZE(fields), &read, err);
 
-	error = error
-			?: mp_yaml_fields(&y, mp_yaml_root(&y), "the file", fields,
-					  MP_ARRAY_SIZE(fields), &read);
 	if (error)
 		return error;
 	mp_models_free(models);

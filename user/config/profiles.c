@@ -223,12 +223,8 @@ int mp_profiles_parse(struct mp_profiles *profiles, const char *name, const char
 		{.name = "simulation_profiles", .read = read_profiles, .required = true},
 	};
 	struct mp_profiles MP_PROFILES read = {0};
-	struct mp_yaml MP_YAML y = {0};
-	int error = mp_yaml_open(&y, name, text, len, err);
+	int error = mp_yaml_parse(name, text, len, fields, MP_ARRAY_SIZE(fields), &read, err);
 
-	error = error
-			?: mp_yaml_fields(&y, mp_yaml_root(&y), "the file", fields,
-					  MP_ARRAY_SIZE(fields), &read);
 	if (error)
 		return error;
 	mp_profiles_free(profiles);

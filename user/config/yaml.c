@@ -579,6 +579,15 @@ int mp_yaml_fields(struct mp_yaml *y, yaml_node_t *node, const char *what,
 	return 0;
 }
 
+int mp_yaml_parse(const char *name, const char *text, size_t len,
+		  const struct mp_yaml_field *fields, size_t n, void *data, struct mp_error *err)
+{
+	struct mp_yaml MP_YAML y = {0};
+	int error = mp_yaml_open(&y, name, text, len, err);
+
+	return error ?: mp_yaml_fields(&y, mp_yaml_root(&y), "the file", fields, n, data);
+}
+
 int mp_yaml_each_item(struct mp_yaml *y, const char *what, yaml_node_t *node, mp_yaml_item_fn fn,
 		      void *data)
 {

@@ -69,6 +69,10 @@ struct mp_yaml_field {
 int mp_yaml_fields(struct mp_yaml *y, yaml_node_t *node, const char *what,
 		   const struct mp_yaml_field *fields, size_t n, void *data);
 
+/* A whole file of such keys, from its text: opened, read into `data`, and closed. */
+int mp_yaml_parse(const char *name, const char *text, size_t len,
+		  const struct mp_yaml_field *fields, size_t n, void *data, struct mp_error *err);
+
 /* Readers for tables: the value goes to `offset` in the struct at `data`. */
 int mp_yaml_to_double(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 		      void *data);

@@ -9,7 +9,8 @@
 #include "model/disk.h"
 #include "model/loader.h"
 
-#define CELLS 256 /* a KV cache is a multiple of it */
+#define CELLS 256	  /* a KV cache is a multiple of it */
+#define READ_AT_ONCE 4ULL /* twice what is read at once, which is twice the read-ahead */
 /* The loader itself, with its libraries. */
 #define LOADER_BYTES (9ULL << 20)
 #define MAX_ARGS 24
@@ -160,7 +161,7 @@ static uint64_t elbow_room(const struct mp_rehearsal *r)
 
 	if (r->o->load.loader == MP_LOADER_READ || stat(r->o->file->path, &st))
 		return 0;
-	return 2 * 2 * mp_disk_readahead(&fs, st.st_dev);
+	return READ_AT_ONCE * mp_disk_readahead(&fs, st.st_dev);
 }
 
 /* MP_OUTCOME_COUNT: not known. What fits alone may not with a neighbour; what does not will not. */
