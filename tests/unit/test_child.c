@@ -122,6 +122,7 @@ static void test_signal_mask(void **state)
 {
 	sigset_t set;
 	sigset_t before;
+	void (*ignored)(int) = signal(SIGINT, SIG_DFL); /* of a job in the background */
 
 	(void)state;
 	sigemptyset(&set);
@@ -131,6 +132,7 @@ static void test_signal_mask(void **state)
 	assert_int_equal(run("grep -q '^SigBlk:[[:space:]]*0*$' /proc/self/status"), 0);
 	assert_int_equal(run("kill -INT $$; exit 9"), 128 + SIGINT);
 	sigprocmask(SIG_SETMASK, &before, NULL);
+	signal(SIGINT, ignored);
 }
 
 /* Nothing of the monitor's own is left open in it: 0, 1, 2 and the one of the listing. */

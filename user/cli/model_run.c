@@ -156,6 +156,8 @@ void mp_model_fill_report(const struct mp_model_args *args, const struct mp_mode
 {
 	const struct mp_model_advised *a = kept->advised;
 
+	/* The words of the loader's command are gone by now. */
+	r->command = args->exec;
 	r->model_id = kept->id;
 	r->model_load_ns = load_time(kept);
 	r->model.file = kept->file;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What is kept of a rehearsal, and what it comes to. */
 #include <errno.h>
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,6 +34,8 @@ static uint64_t requested(const struct mp_harness *h, const struct mp_look *look
 	uint64_t most = others > ceiling ? others : ceiling;
 	uint64_t sum = others + h->want.bytes;
 
+	if (h->o->pattern->takes_nothing)
+		return MP_UNKNOWN;
 	if (h->want.kind != MP_WANT_FILLER)
 		return h->want.bytes;
 	return sum < most ? sum : most;
@@ -102,7 +105,8 @@ static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 		const struct mp_memory_sample *s = &r->samples[r->n_samples - n + i];
 
 		usage[i] = s->usage;
-		error += percent_of(h, s->usage) - percent_of(h, s->requested);
+		if (s->requested != MP_UNKNOWN)
+			error += percent_of(h, s->usage) - percent_of(h, s->requested);
 	}
 	/* A ramp is where it has got to; a hold, where it was most of the time. */
 	phase->requested = r->samples[r->n_samples - 1].requested;
@@ -112,8 +116,9 @@ static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 		phase->achieved = usage[n / 2];
 	}
 	phase->achieved_pct = percent_of(h, phase->achieved);
-	phase->requested_pct = percent_of(h, phase->requested);
-	phase->error_pct = error / (double)n;
+	phase->requested_pct =
+		phase->requested == MP_UNKNOWN ? (double)NAN : percent_of(h, phase->requested);
+	phase->error_pct = phase->requested == MP_UNKNOWN ? (double)NAN : error / (double)n;
 }
 
 void mp_book_end_phase(struct mp_harness *h, uint64_t now_ns)
@@ -141,8 +146,9 @@ int mp_book_phase(struct mp_harness *h, const struct mp_want *want, uint64_t now
 		.name = want->phase,
 		.start_ns = now_ns - h->begin_ns,
 		.due_ns = due_ns,
-		.requested = want->bytes,
-		.requested_pct = percent_of(h, want->bytes),
+		.requested = h->o->pattern->takes_nothing ? MP_UNKNOWN : want->bytes,
+		.requested_pct =
+			h->o->pattern->takes_nothing ? (double)NAN : percent_of(h, want->bytes),
 	};
 	h->phase_first_sample = r->n_samples;
 	return 0;

@@ -34,7 +34,7 @@ static int settle_passes(struct mp_model_run *run, size_t first)
 		run->pass_max_ns = sorted[i] > run->pass_max_ns ? sorted[i] : run->pass_max_ns;
 	}
 	qsort(sorted + first, n, sizeof(*sorted), compare_u64);
-	run->pass_p50_ns = sorted[first + n / 2];
+	run->pass_p50_ns = sorted[first + (n - 1) / 2];
 	return 0;
 }
 
