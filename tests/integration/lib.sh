@@ -112,7 +112,7 @@ remove_group() {
 }
 
 # start_target NAME ARG…: a program of build/targets (or a path), until it says
-# "ready PID". Its output is $T/target.out.
+# "ready PID". Its output is $T/target.out, its files are in $TARGET_TMPDIR, or in $T.
 start_target() {
 	local program=$1
 	shift
@@ -121,7 +121,7 @@ start_target() {
 	*) program=$TARGETS/$program ;;
 	esac
 	: >"$T/target.out"
-	TMPDIR=$T "$program" "$@" >"$T/target.out" 2>"$T/target.err" &
+	TMPDIR=${TARGET_TMPDIR:-$T} "$program" "$@" >"$T/target.out" 2>"$T/target.err" &
 	TARGET_PID=$!
 	track $TARGET_PID
 	wait_until 10 has_line '^ready ' "$T/target.out"

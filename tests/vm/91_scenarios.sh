@@ -29,12 +29,13 @@ make_leaves() {
 }
 
 # start_filler LEAF ARG…: a filler that waits, in a group below the test's own (. is
-# that one), with a folder of its own for its output, in $FILLER_DIR.
+# that one), with a folder of its own for its output, in $FILLER_DIR. What it maps is a
+# file in memory: of one on a disk the kernel would write back and drop what is too much.
 start_filler() {
 	local leaf=$1
 	shift
 	FILLER_DIR=$(mktemp -d "$T/filler.XXXXXX")
-	T=$FILLER_DIR OWN_GROUP=$OWN_GROUP/$leaf start_in_group filler --wait "$@"
+	TARGET_TMPDIR=/dev/shm T=$FILLER_DIR OWN_GROUP=$OWN_GROUP/$leaf start_in_group filler --wait "$@"
 }
 
 # fill LEAF ARG…: the same, released, until it has filled and holds what it has.
