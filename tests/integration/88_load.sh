@@ -169,7 +169,6 @@ test_errors() {
 	expect_exit 3 gguf load "$T/short.gguf"
 	small_model
 	expect_exit 2 gguf load "$MODEL" --loader exec
-	expect_exit 2 gguf load "$MODEL" --context 0
 	MEMPROBE_LOAD_PAGE=1 expect_exit 2 gguf load "$MODEL"
 	expect_err 'MEMPROBE_LOAD_PAGE=1'
 	CODE=0

@@ -379,6 +379,12 @@ models:
                     max_steps=3)
                 with self.assertRaisesRegex(EngineError, "did you mean small?"):
                     manager.run_controlled_pressure_test("burst", model_id="smal")
+                with self.assertLogs("memprobe", "WARNING") as logged:
+                    plain = manager.run_controlled_pressure_test(
+                        "staircase", model_id="your_model_id", step_size_mb=8,
+                        step_interval_sec=0.1, max_steps=2)
+            self.assertIn("without the model your_model_id", logged.output[0])
+            self.assertIsNone(plain["model_id"])
             self.assertEqual([p.name for p in Path(folder).iterdir()], ["configs"])
         self.assertEqual((report["model_id"], report["test_mode"], report["outcome"]),
                          ("small", "staircase", "ok"))

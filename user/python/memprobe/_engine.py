@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Type
 
 #: Exit codes of memprobe-bpf, in words.
 MEANINGS = {
@@ -34,6 +34,10 @@ class EngineError(RuntimeError):
 
 class MissingCommand(EngineError):
     """This version of the engine has not got the command."""
+
+
+class MissingModel(EngineError):
+    """models.yaml has no such model, nor one of a name like it."""
 
 
 def find() -> str:
@@ -87,13 +91,16 @@ class Run:
         code = self._process.returncode
         if code not in RAN:
             said = err.decode("utf-8", "replace")
-            kind = MissingCommand if _is_missing(code, said) else EngineError
-            raise kind(describe(self._arguments, code, said), code)
+            raise _kind(code, said)(describe(self._arguments, code, said), code)
         return out.decode("utf-8", "replace")
 
 
-def _is_missing(code: int, stderr: str) -> bool:
-    return code == 2 and "unknown command" in stderr
+def _kind(code: int, stderr: str) -> Type[EngineError]:
+    if code == 2 and "unknown command" in stderr:
+        return MissingCommand
+    if code == 2 and "there is no model " in stderr and "did you mean" not in stderr:
+        return MissingModel
+    return EngineError
 
 
 def describe(arguments: Sequence[str], code: int, stderr: str) -> str:
@@ -101,7 +108,7 @@ def describe(arguments: Sequence[str], code: int, stderr: str) -> str:
     what = f"memprobe-bpf {arguments[0]}"
     said = [line for line in stderr.splitlines() if "error:" in line] or stderr.splitlines()
     reason = said[0].partition("error: ")[2] or said[0] if said else ""
-    if _is_missing(code, stderr):
+    if _kind(code, stderr) is MissingCommand:
         return f"this version of memprobe-bpf has no command {arguments[0]!r} ({find()})"
     meaning = MEANINGS.get(code, f"exit code {code}")
     return f"{what}: {reason} ({meaning})" if reason else f"{what}: {meaning}"

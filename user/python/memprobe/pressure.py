@@ -10,7 +10,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Tuple
 from . import _levels as levels
 from . import relief
 from ._backend import log
-from ._engine import EngineError, MissingCommand, Report, query
+from ._engine import EngineError, MissingCommand, MissingModel, Report, query
 from ._runtime import runtime
 from .quantization import get_optimal_quantization
 
@@ -324,9 +324,10 @@ class MemoryManager:
         models.yaml, made where there is no file of it, at Q4_K_M. Its test takes test_duration
         seconds, but for what `settings` say: the arguments of the pressurer's method for that
         mode. Gives the report (test_mode, outcome, peak_memory, memory_statistics, environment,
-        of a model model_load_time, model, quantization ...). With an engine that knows no models
-        it is the same test without one, which is logged, and model_id of the report is None.
-        ValueError, TypeError: not such a mode or setting. EngineError: not such a model, too."""
+        of a model model_load_time, model, quantization ...). With an id that is like none of
+        models.yaml, or an engine that knows no models, it is the same test without one, which is
+        logged, and model_id of the report is None. ValueError, TypeError: not such a mode or
+        setting. EngineError: an id that was mistyped, too."""
         mode = mode_arguments(test_mode, settings)
         if env_profile_name and not self.env_profile:
             self.load_environment_profile(env_profile_name)
@@ -335,7 +336,7 @@ class MemoryManager:
         try:
             report = self.memory_pressurer.run_report("model", "--model-id", model_id, *mode,
                                                       "--test-duration", f"{test_duration:g}")
-        except MissingCommand as error:
+        except (MissingCommand, MissingModel) as error:
             log.warning("%s: the test is without the model %s", error, model_id)
             return self.memory_pressurer.run_report("simple", *mode)
         self.model_id = model_id
