@@ -111,7 +111,11 @@ static void print_option(const struct mp_option *o)
 	snprintf(left, sizeof(left), "%s%c%s--%s%s%s", o->letter ? "-" : "",
 		 o->letter ? o->letter : ' ', o->letter ? ", " : "   ", o->name, o->arg ? " " : "",
 		 o->arg ? o->arg : "");
-	printf("  %-*s", HELP_INDENT - 2, left);
+	/* What fills its column has what it means on the next line. */
+	if (strlen(left) < HELP_INDENT - 2)
+		printf("  %-*s", HELP_INDENT - 2, left);
+	else
+		printf("  %s\n%*s", left, HELP_INDENT, "");
 	print_wrapped(o->help, HELP_INDENT);
 }
 
@@ -138,7 +142,7 @@ static void print_help(void)
 	       "Shows what every call of a program's injection points does to its memory.\n\n"
 	       "Commands:\n");
 	for (size_t i = 0; i < MP_ARRAY_SIZE(commands); i++)
-		printf("  %-9s  %s\n", commands[i]->name, commands[i]->summary);
+		printf("  %-12s  %s\n", commands[i]->name, commands[i]->summary);
 	printf("\nOptions:\n");
 	print_options(global_options, MP_ARRAY_SIZE(global_options));
 	printf("\nmemprobe-bpf COMMAND --help tells more, with examples.\n");

@@ -244,6 +244,9 @@ static int run(struct mp_cli *cli, void *state, char **rest, struct mp_error *er
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
 			       "gguf %s: unexpected argument %s: see memprobe-bpf gguf --help",
 			       verbs[cli->verb], rest[0]);
+	if (args->context_given && !args->context && cli->verb != VERB_LOAD)
+		return mp_fail(err, MP_EXIT_USAGE, EINVAL,
+			       "--context 0: a whole number of tokens above zero; load takes 0");
 	if (!args->context_given)
 		args->context = MP_ADVICE_CONTEXT;
 	return verb_rows[cli->verb](cli, args, err);
