@@ -100,7 +100,8 @@ test_weights_in_memory_of_their_own_are_killed() {
 	grep -q 'the kernel ended the loader' "$T/out" || fail 'no verdict'
 }
 
-# compare CODE ARG…: `quantization ARG…`, what was predicted came true for each.
+# compare CODE ARG…: `quantization ARG…`, what was predicted came true for each. Where a limit is just
+# enough, nothing is: a disk may read ahead as much as a small model has.
 compare() {
 	local code=$1
 	shift
@@ -109,7 +110,8 @@ compare() {
 	the_report
 	schema_holds
 	reported 'r["test_mode"] == "quantization"' \
-		'all(m["outcome"] == m["predicted"] for m in r["model"]["runs"])' \
+		'all(m["predicted"] in (m["outcome"], None) for m in r["model"]["runs"])' \
+		'any(m["predicted"] for m in r["model"]["runs"])' \
 		'all(a["end"] <= b["start"] for a, b in zip(r["model"]["runs"], r["model"]["runs"][1:]))'
 	reported '[p["name"] for p in r["phases"]] == [m["level"] for m in r["model"]["runs"]]' \
 		'[s["t"] for s in r["samples"]] == sorted(s["t"] for s in r["samples"])'
