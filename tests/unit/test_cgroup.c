@@ -510,17 +510,20 @@ static void test_tally_v2(void **state)
 {
 	struct tree tree;
 	struct mp_cgroups cg = {.mode = MP_CGROUP_V2, .memory_mount = "/cg"};
-	struct mp_cgroup_tally tally = {1, 1};
+	struct mp_cgroup_tally tally = {1, 1, 1};
 	pid_t *pids = NULL;
 	size_t n = 0;
 
 	(void)state;
 	tree_make(&tree);
 	cg.fs.root = tree.root;
-	tree_write(&tree, "/cg/a/memory.stat", "anon 1\npgsteal 3\npgsteal_kswapd 9\n");
+	tree_write(&tree, "/cg/a/memory.stat",
+		   "anon 1\npgsteal 3\npgsteal_kswapd 9\n"
+		   "workingset_refault_file 5\n");
 	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
 	assert_int_equal(tally.peak, MP_UNKNOWN); /* before 5.19 */
 	assert_int_equal(tally.reclaimed, 3 * sysconf(_SC_PAGESIZE));
+	assert_int_equal(tally.refaulted, 5 * sysconf(_SC_PAGESIZE));
 	tree_write(&tree, "/cg/a/memory.peak", "4096\n");
 	tree_write(&tree, "/cg/a/cgroup.procs", "5\n17\n");
 	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
@@ -551,6 +554,7 @@ static void test_tally_v1(void **state)
 	assert_int_equal(mp_cgroup_tally(&cg, "/a", &tally), 0);
 	assert_int_equal(tally.peak, 8192);
 	assert_int_equal(tally.reclaimed, MP_UNKNOWN);
+	assert_int_equal(tally.refaulted, MP_UNKNOWN);
 	tree_remove(&tree);
 }
 

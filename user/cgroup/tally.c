@@ -6,20 +6,27 @@
 
 #include "cgroup/private.h"
 
+/* A count of pages, in bytes; MP_UNKNOWN where there is none. */
+static int take_pages(const char *stat, const char *key, uint64_t *ret)
+{
+	uint64_t pages;
+	int err = mp_cgroup_field(stat, key, &pages);
+
+	*ret = err ? MP_UNKNOWN : pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	return err == -ENOENT ? 0 : err;
+}
+
 /* Version 1 keeps no count of what was reclaimed. */
-static int read_reclaimed(const struct mp_cgroups *cg, const char *path, uint64_t *ret)
+static int read_stat(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_tally *tally)
 {
 	MP_FREE char *text = NULL;
-	uint64_t pages;
 	int err = mp_cgroup_read(cg, path, "memory.stat", MP_CGROUP_MAX_STAT, &text);
 
-	*ret = MP_UNKNOWN;
-	if (err)
-		return err;
-	err = mp_cgroup_field(text, "pgsteal", &pages);
 	if (!err)
-		*ret = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-	return err == -ENOENT ? 0 : err;
+		err = take_pages(text, "pgsteal", &tally->reclaimed);
+	if (!err)
+		err = take_pages(text, "workingset_refault_file", &tally->refaulted);
+	return err;
 }
 
 int mp_cgroup_tally(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_tally *ret)
@@ -29,7 +36,7 @@ int mp_cgroup_tally(const struct mp_cgroups *cg, const char *path, struct mp_cgr
 	int err = mp_cgroup_read_value(cg, path, peak, &tally.peak);
 
 	if (!err)
-		err = read_reclaimed(cg, path, &tally.reclaimed);
+		err = read_stat(cg, path, &tally);
 	if (!err)
 		*ret = tally;
 	return err;

@@ -24,6 +24,7 @@ void mp_figures_begin(struct mp_harness *h)
 		.peak_shmem = MP_UNKNOWN,
 		.peak_group = MP_UNKNOWN,
 		.reclaimed_bytes = MP_UNKNOWN,
+		.refaulted_bytes = MP_UNKNOWN,
 		.some_ns = MP_UNKNOWN,
 		.full_ns = MP_UNKNOWN,
 		.begin_ns = h->begin_ns,
@@ -79,6 +80,7 @@ static void close_group(struct mp_harness *h)
 		return;
 	f->peak_group = tally.peak;
 	f->reclaimed_bytes = tally.reclaimed;
+	f->refaulted_bytes = tally.refaulted;
 	if (f->reclaimed_bytes == MP_UNKNOWN && h->watcher.started)
 		f->reclaimed_bytes = h->reclaimed_pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }

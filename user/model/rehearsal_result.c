@@ -124,7 +124,16 @@ int mp_rehearsal_take_calls(const struct mp_memory_report *r, uint64_t since_ns,
 	return error;
 }
 
-/* Reading the file once is loading it. Passes of a command that tells of none count as one. */
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/*
+ * Reading the file once is loading it. What is read beyond that may be the program itself and what
+ * it needs; so no more was read again than the kernel knows to have been in memory before, and than
+ * was taken from this group. Passes of a command that tells of none count as one.
+ */
 static int take_command(struct mp_rehearsal *r, const struct mp_memory_report *report,
 			const struct mp_harness_figures *f, struct mp_model_run *run)
 {
@@ -134,6 +143,8 @@ static int take_command(struct mp_rehearsal *r, const struct mp_memory_report *r
 	run->cached_before = r->cached_before;
 	if (f->read_bytes != MP_UNKNOWN)
 		run->reread_bytes = f->read_bytes > first ? f->read_bytes - first : 0;
+	run->reread_bytes = least(run->reread_bytes, f->refaulted_bytes);
+	run->reread_bytes = least(run->reread_bytes, f->reclaimed_bytes);
 	r->passed = (run->passes_done ?: 1) * r->tensor_bytes;
 	r->reread = run->reread_bytes;
 	return error;
