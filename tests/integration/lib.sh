@@ -187,7 +187,8 @@ expect_exit() {
 	local expected=$1
 	shift
 	memprobe "$@"
-	expect_eq "$expected" "$CODE" "exit code of: memprobe-bpf $*"
+	[ "$expected" = "$CODE" ] ||
+		fail "exit code of: memprobe-bpf $*: expected '$expected', got '$CODE'; it printed: $(tail -n 3 "$T/out")"
 }
 
 # --- rehearsals ----------------------------------------------------------------
