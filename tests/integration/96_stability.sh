@@ -53,8 +53,8 @@ test_a_short_run_is_a_whole_round() {
 }
 
 test_quiet() {
-	profile 128
-	stability 0 -q --hours 0.001 --no-monitor --report-format json
+	profile 32
+	stability 0 -q --hours 0.002 --no-monitor --report-format json
 	[ ! -s "$T/err" ] || fail "it is not quiet: $(cat "$T/err")"
 	[ ! -e "${REPORT%.json}.html" ] || fail 'a format that was not asked for'
 }
@@ -136,7 +136,7 @@ test_a_full_disk_is_told_once() {
 
 test_the_program_ends_before() {
 	profile 128
-	stability 1 --no-monitor --hours 0.01 -- sleep 2
+	stability 1 --no-monitor --hours 0.01 -- sleep 5
 	reported '"the program ended before its time" in r["verdict"]' 'r["outcome"] == "interrupted"'
 }
 
