@@ -63,7 +63,7 @@ struct mp_harness_figures {
 	int status;		       /* of wait(2), however it ended */
 	uint64_t major_faults, read_bytes;
 	uint64_t peak_rss, peak_anon, peak_file, peak_shmem;
-	uint64_t peak_group; /* usage, with page cache */
+	uint64_t peak_group;			   /* usage, with page cache */
 	uint64_t reclaimed_bytes, refaulted_bytes; /* of the group */
 	uint64_t some_ns, full_ns;
 	uint64_t begin_ns;	   /* CLOCK_MONOTONIC: time 0 of the report */
