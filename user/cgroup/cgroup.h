@@ -90,8 +90,7 @@ int mp_cgroup_oom_kills(const struct mp_cgroups *cg, const char *path, uint64_t 
 struct mp_cgroup_tally {
 	uint64_t peak;	    /* of usage, with page cache; v2: from 5.19 on */
 	uint64_t reclaimed; /* bytes that were taken from it; v2 only */
-	uint64_t
-		refaulted; /* bytes of files that were read again, reclaimed as they were; 5.9 on */
+	uint64_t refaulted; /* of them of files, and read again; 5.9 on */
 };
 int mp_cgroup_tally(const struct mp_cgroups *cg, const char *path, struct mp_cgroup_tally *ret);
 
