@@ -144,7 +144,7 @@ static void test_top(void **state)
 	assert_string_equal(t->out, "memprobe-bpf " MP_VERSION "\n");
 	check_works(t, "--help", "Usage: memprobe-bpf COMMAND");
 	check_works(t, "-h", "Usage: memprobe-bpf COMMAND");
-	check_works(t, "--help", "  attach     watch running processes");
+	check_works(t, "--help", "  attach        watch running processes");
 	run(t, "");
 	assert_int_equal(t->code, MP_EXIT_USAGE);
 	assert_non_null(strstr(t->out, "Commands:"));
