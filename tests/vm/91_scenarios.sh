@@ -97,6 +97,8 @@ has_ooms() {
 # expect_victims PID…: by the kernel, in this order. Ends the monitor. In the kernel
 # log a thread stands for its process when the main thread has ended; and where a
 # group dies as one, the process that it began with is logged and counted twice.
+# From 7.0 on the kernel may leave out a tracing program (docs/ARCHITECTURE.md), and one that has just
+# come into the group may be killed before /proc has been looked through for it.
 expect_victims() {
 	local logged
 	wait_until 20 has_ooms $#
@@ -107,7 +109,7 @@ expect_victims() {
 		'[r.pid for r in killed()] == [int(pid) for pid in victims.split()[1:]]' \
 		'len(logged.split()[1:]) == len(killed())' \
 		'all(int(pid) in [r.pid, *(c.tid for c in r.in_flight)] for pid, r in zip(logged.split()[1:], killed()))' \
-		'all(r.is_target for r in of("oom")) and lost("process_ring") == 0' \
+		'sum(not r.is_target for r in of("oom")) <= (kernel >= [7, 0])' 'lost("process_ring") == 0' \
 		'all(r.comm is not None or kernel < [6, 9] for r in of("oom"))'
 }
 
