@@ -32,20 +32,11 @@ static const struct mp_model_shape qwen_05b = {
 };
 
 /* Of which whole files are written. */
-static const struct mp_model_shape tiny = {
-	.architecture = "qwen2",
-	.layers = 2,
-	.hidden = 256,
-	.ff = 512,
-	.heads = 4,
-	.kv_heads = 2,
-	.head_dim = 64,
-	.vocab = 1024,
-	.qkv_bias = true,
-	.context_length = 2048,
-	.rope_base = 1e6,
-	.rms_eps = 1e-6,
-};
+#define TINY_SHAPE                                                                                 \
+	.architecture = "qwen2", .layers = 2, .hidden = 256, .ff = 512, .heads = 4, .kv_heads = 2, \
+	.head_dim = 64, .vocab = 1024, .qkv_bias = true, .context_length = 2048, .rope_base = 1e6, \
+	.rms_eps = 1e-6
+static const struct mp_model_shape tiny = {TINY_SHAPE};
 
 static inline struct mp_model_size size_of(const struct mp_model_shape *shape, const char *level)
 {

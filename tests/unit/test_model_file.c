@@ -15,24 +15,11 @@
 
 #include "base/text.h"
 #include "model/model_file.h"
+#include "shapes.h"
 #include "workdir.h"
 
 static struct mp_model_path paths[1];
-static const struct mp_model_shape shape = {
-	.architecture = "qwen2",
-	.layers = 2,
-	.hidden = 256,
-	.ff = 512,
-	.heads = 4,
-	.kv_heads = 2,
-	.head_dim = 64,
-	.vocab = 1024,
-	.tied = true,
-	.qkv_bias = true,
-	.context_length = 2048,
-	.rope_base = 1e6,
-	.rms_eps = 1e-6,
-};
+static const struct mp_model_shape shape = {TINY_SHAPE, .tied = true};
 
 static struct mp_model model_of(const struct mp_model_shape *s)
 {

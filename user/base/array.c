@@ -2,6 +2,7 @@
 #include "base/array.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,4 +24,12 @@ int mp_array_reserve_one(void *items, size_t n, size_t *cap, size_t item_size)
 	memcpy(items, &grown, sizeof(grown));
 	*cap = room;
 	return 0;
+}
+
+int mp_compare_u64(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a;
+	uint64_t y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
 }

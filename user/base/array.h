@@ -15,4 +15,7 @@ int mp_array_reserve_one(void *items, size_t n, size_t *cap, size_t item_size);
  */
 #define MP_RESERVE_ONE(items, n, cap) mp_array_reserve_one(&(items), (n), &(cap), sizeof(*(items)))
 
+/* Of two uint64_t, for qsort(3): the smaller first. */
+int mp_compare_u64(const void *a, const void *b);
+
 #endif

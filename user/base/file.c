@@ -10,16 +10,18 @@
 
 #include "base/cleanup.h"
 
-static int write_all(int fd, const char *data, size_t len)
+int mp_write_all(int fd, const void *data, size_t len)
 {
+	const char *at = data;
+
 	while (len) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = write(fd, at, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
-		data += n;
+		at += n;
 		len -= (size_t)n;
 	}
 	return 0;
@@ -47,7 +49,7 @@ static int put(const char *path, const char *data, size_t len, mode_t mode, bool
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	error = write_all(fd, data, len);
+	error = mp_write_all(fd, data, len);
 	if (!error && (fchmod(fd, mode) || fsync(fd)))
 		error = -errno;
 	if (!error && is_new)

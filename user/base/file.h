@@ -15,6 +15,9 @@ int mp_file_replace(const char *path, const char *data, size_t len, mode_t mode)
 /* The same for a name that nobody has: -EEXIST otherwise. */
 int mp_file_create(const char *path, const char *data, size_t len, mode_t mode);
 
+/* All of it, however many calls that takes. A negative errno. */
+int mp_write_all(int fd, const void *data, size_t len);
+
 /* mkdir -p */
 int mp_make_dirs(const char *dir);
 

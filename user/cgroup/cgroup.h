@@ -104,6 +104,13 @@ int mp_cgroup_pids(const struct mp_cgroups *cg, const char *path, pid_t **ret, s
 int mp_cgroup_effective_limit(const struct mp_cgroups *cg, const char *path, uint64_t *ret_limit,
 			      char **ret_owner);
 
+/*
+ * Whose limit a process will hit first, and that limit: `*ret_domain` is a new string, or NULL
+ * where no group has one, and it is the host's memory.
+ */
+int mp_domain_of_pid(const struct mp_cgroups *cg, pid_t pid, uint64_t *ret_limit,
+		     char **ret_domain);
+
 /* MemTotal and MemAvailable, bytes. */
 int mp_host_memory(const struct mp_fsroot *fs, uint64_t *ret_total, uint64_t *ret_available);
 

@@ -204,6 +204,24 @@ int mp_host_memory(const struct mp_fsroot *fs, uint64_t *ret_total, uint64_t *re
 	return 0;
 }
 
+int mp_domain_of_pid(const struct mp_cgroups *cg, pid_t pid, uint64_t *ret_limit, char **ret_domain)
+{
+	MP_FREE char *path = NULL;
+	char *domain = NULL;
+	uint64_t limit, available;
+	int err;
+
+	if (cg->mode == MP_CGROUP_NONE || mp_cgroup_of_pid(cg, pid, &path) ||
+	    mp_cgroup_effective_limit(cg, path, &limit, &domain))
+		domain = NULL;
+	err = domain ? 0 : mp_host_memory(&cg->fs, &limit, &available);
+	if (err)
+		return err;
+	*ret_limit = limit;
+	*ret_domain = domain;
+	return 0;
+}
+
 int mp_domain_glance(const struct mp_cgroups *cg, const char *path, struct mp_domain_sample *ret)
 {
 	struct mp_domain_sample sample = {.working_set = MP_UNKNOWN};

@@ -2,10 +2,13 @@
 #include "cli/advise.h"
 
 #include <errno.h>
-#include <math.h>
+#include <string.h>
 
 #include "abi.h"
 #include "base/size.h"
+#include "cli/profile.h"
+#include "model/advice_rows.h"
+#include "report/report_model.h"
 
 #define MAX_CONTEXT (1U << 24) /* tokens */
 
@@ -18,6 +21,14 @@ int mp_advising_parse_context(const char *value, uint32_t *ret, struct mp_error 
 			       "--context %s: tokens, a whole number from 1 to %u", value,
 			       MAX_CONTEXT);
 	*ret = (uint32_t)tokens;
+	return 0;
+}
+
+int mp_advising_parse_context_or_none(const char *value, uint32_t *ret, struct mp_error *err)
+{
+	if (strcmp(value, "0") != 0)
+		return mp_advising_parse_context(value, ret, err);
+	*ret = 0;
 	return 0;
 }
 
@@ -56,7 +67,6 @@ static uint32_t default_context(const struct mp_model_shape *shape)
 int mp_advising_find(const struct mp_cli *cli, const char *what, const char *model_id,
 		     const char *path, struct mp_advising *a, struct mp_error *err)
 {
-	MP_FREE char *config = NULL;
 	int error;
 
 	if (!model_id == !path)
@@ -64,8 +74,7 @@ int mp_advising_find(const struct mp_cli *cli, const char *what, const char *mod
 			       "%s: of which model? Either --model-id ID of models.yaml, or a "
 			       "GGUF file by --model",
 			       what);
-	error = mp_cli_find_config(cli, "models.yaml", &config, err);
-	error = error ?: mp_models_load(&a->models, config, err);
+	error = mp_cli_load_models(cli, &a->models, err);
 	if (error)
 		return error;
 	a->input = (struct mp_advice_input){
@@ -153,19 +162,11 @@ void mp_advising_say(struct mp_text *out, const struct mp_advising *a)
 static void put_level(struct mp_json *j, const char *key, const char *name,
 		      const struct mp_level_advice *a)
 {
+	struct mp_quantization_row row = mp_advice_row(a);
+
+	row.level = name;
 	mp_json_object(j, key);
-	mp_json_string(j, "level", name);
-	mp_json_u64(j, "tensor_bytes", a->tensor_bytes);
-	mp_json_u64(j, "kv", a->kv);
-	mp_json_u64(j, "compute", a->compute);
-	mp_json_u64(j, "repack", a->repack);
-	mp_json_u64(j, "runtime", a->runtime);
-	mp_json_u64(j, "metadata", a->metadata);
-	mp_json_u64(j, "must", a->must);
-	mp_json_u64(j, "comfortable", a->comfortable);
-	mp_json_string(j, "fit", mp_fit_name(a->fit));
-	mp_json_number(j, "perplexity", a->level ? a->level->perplexity : NAN);
-	mp_json_number(j, "most_per_second", a->most_per_s);
+	mp_report_put_level(j, &row);
 	mp_json_u64(j, "most_context", a->most_context);
 	mp_json_object_end(j);
 }

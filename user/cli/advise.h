@@ -37,6 +37,8 @@ void mp_advising_free(struct mp_advising *a);
 
 /* The value of --context. Exit code 2. */
 int mp_advising_parse_context(const char *value, uint32_t *ret, struct mp_error *err);
+/* The same, and 0 is none. */
+int mp_advising_parse_context_or_none(const char *value, uint32_t *ret, struct mp_error *err);
 
 /* The level to take; NULL: none is comfortable. */
 const char *mp_advising_optimal(const struct mp_advising *a);

@@ -79,10 +79,7 @@ static int set_context(void *state, const char *value, struct mp_error *err)
 	struct mp_gguf_args *args = state;
 
 	args->context_given = true;
-	if (strcmp(value, "0") != 0)
-		return mp_advising_parse_context(value, &args->context, err);
-	args->context = 0;
-	return 0;
+	return mp_advising_parse_context_or_none(value, &args->context, err);
 }
 
 static int set_kv_type(void *args, const char *value, struct mp_error *err)
@@ -224,10 +221,8 @@ static const mp_gguf_verb_fn verb_rows[VERB_COUNT] = {
 int mp_gguf_args_model(const struct mp_cli *cli, struct mp_gguf_args *args,
 		       const struct mp_model **ret, struct mp_error *err)
 {
-	MP_FREE char *path = NULL;
-	int error = mp_cli_find_config(cli, "models.yaml", &path, err);
+	int error = mp_cli_load_models(cli, &args->models, err);
 
-	error = error ?: mp_models_load(&args->models, path, err);
 	if (error)
 		return error;
 	*ret = args->model_id ? mp_models_find(&args->models, args->model_id, err) : NULL;

@@ -7,8 +7,6 @@
 #include "harness/patterns.h"
 
 #define TEST_NS 60000000000ULL
-#define AFTER_NS 600000000000ULL /* passes go on until the pattern ends, which ends them */
-
 /* --- options ------------------------------------------------------------------------- */
 
 static int set_test_duration(void *state, const char *value, struct mp_error *err)
@@ -52,7 +50,7 @@ static int set_times(struct mp_model_args *args, struct mp_error *err)
 			       "--passes: with --mode they go on as long as the pattern does");
 	if (args->h.o.pattern) {
 		spread_pattern(args);
-		args->load.duration_ns = args->test_ns + AFTER_NS;
+		args->load.duration_ns = args->test_ns + MP_MODEL_AFTER_NS;
 		return 0;
 	}
 	args->load.duration_ns = args->test_ns;

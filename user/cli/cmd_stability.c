@@ -217,8 +217,6 @@ static int on_sample(void *data, const struct mp_memory_report *so_far, const st
 
 /* --- the model ---------------------------------------------------------------------------- */
 
-#define AFTER_NS 600000000000ULL /* passes go on until the patterns are over, which ends them */
-
 static int ready_with_model(struct stability_args *args, char **rest, struct mp_error *err)
 {
 	struct mp_model_args *m = &args->m;
@@ -226,7 +224,7 @@ static int ready_with_model(struct stability_args *args, char **rest, struct mp_
 
 	if (m->load.passes)
 		return mp_fail(err, MP_EXIT_USAGE, EINVAL, "--passes: they go on to the end");
-	m->load.duration_ns = args->total_ns + AFTER_NS;
+	m->load.duration_ns = args->total_ns + MP_MODEL_AFTER_NS;
 	error = mp_model_args_ready(args->cli, m, rest, err);
 	error = error ?: mp_model_args_file(m, NULL, &args->model_file, err);
 	error = error ?: mp_model_args_device(m, args->model_file.gguf.file_bytes, err);

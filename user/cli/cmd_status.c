@@ -135,14 +135,9 @@ static int find_programs(struct status_args *args, struct mp_error *err)
 /* Where the target stands, or else who asks. */
 static int find_domain(struct status_args *args)
 {
-	MP_FREE char *path = NULL;
-	uint64_t free_now;
 	pid_t pid = args->n_programs ? args->programs[0].pid : getpid();
 
-	if (args->cg.mode == MP_CGROUP_NONE || mp_cgroup_of_pid(&args->cg, pid, &path) ||
-	    mp_cgroup_effective_limit(&args->cg, path, &args->limit, &args->domain))
-		args->domain = NULL;
-	return args->domain ? 0 : mp_host_memory(&args->cg.fs, &args->limit, &free_now);
+	return mp_domain_of_pid(&args->cg, pid, &args->limit, &args->domain);
 }
 
 static int look(struct status_args *args)

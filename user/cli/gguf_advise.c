@@ -39,7 +39,6 @@ static void device_free(struct device *device)
 static int take_here(struct device *device, struct mp_advice_input *input, struct mp_error *err)
 {
 	const struct mp_fsroot fs = {""};
-	MP_FREE char *path = NULL;
 	struct mp_cgroups cg;
 	struct mp_domain_sample now;
 	uint64_t limit;
@@ -47,10 +46,8 @@ static int take_here(struct device *device, struct mp_advice_input *input, struc
 
 	if (mp_cgroups_detect(&fs, &cg))
 		cg = (struct mp_cgroups){.fs = fs};
-	if (cg.mode == MP_CGROUP_NONE || mp_cgroup_of_pid(&cg, getpid(), &path) ||
-	    mp_cgroup_effective_limit(&cg, path, &limit, &device->group))
-		device->group = NULL;
-	error = mp_domain_sample(&cg, device->group, &now);
+	error = mp_domain_of_pid(&cg, getpid(), &limit, &device->group);
+	error = error ?: mp_domain_sample(&cg, device->group, &now);
 	if (error)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
 			       "how much memory there is here cannot be told (%s): use --limit or "

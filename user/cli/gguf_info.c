@@ -24,11 +24,7 @@ const char *mp_gguf_info_string(struct mp_gguf_string s, char *out, size_t size)
 static void add_tensor(struct mp_gguf_info *info, const struct mp_gguf_tensor *t)
 {
 	struct mp_gguf_type_sum *sum = &info->sums[t->type->id];
-	uint64_t elements = 1;
 
-	for (uint32_t i = 0; i < t->n_dims; i++)
-		elements *= t->ne[i];
-	info->parameters += elements;
 	sum->type = t->type;
 	sum->n_tensors++;
 	sum->bytes += t->bytes;
@@ -55,6 +51,7 @@ static int gather(const char *path, struct mp_gguf_info *info, struct mp_error *
 		for (size_t i = 0; i < gguf->n_tensors; i++)
 			add_tensor(info, &gguf->tensors[i]);
 	}
+	info->parameters = mp_gguf_weights(&info->file);
 	qsort(info->sums, MP_ARRAY_SIZE(info->sums), sizeof(info->sums[0]), larger_first);
 	info->has_shape = mp_gguf_shape(&info->file, &info->shape, &info->no_shape) == 0;
 	info->level = mp_gguf_level(&info->file);

@@ -107,22 +107,6 @@ static int add_rows(struct sizes *s, const struct mp_gguf_args *args, struct mp_
 
 /* --- what it is about -------------------------------------------------------- */
 
-static uint64_t weights_of(const struct mp_gguf_file *file)
-{
-	uint64_t weights = 0;
-
-	for (size_t i = 0; i < file->n_parts; i++) {
-		const struct mp_gguf *gguf = &file->parts[i].gguf;
-
-		for (size_t j = 0; j < gguf->n_tensors; j++) {
-			const struct mp_gguf_tensor *t = &gguf->tensors[j];
-
-			weights += t->bytes / t->type->block_bytes * t->type->block_elements;
-		}
-	}
-	return weights;
-}
-
 static int open_file(struct sizes *s, const char *path, struct mp_error *err)
 {
 	int error = mp_gguf_open(path, &s->file, err);
@@ -131,7 +115,7 @@ static int open_file(struct sizes *s, const char *path, struct mp_error *err)
 	if (error)
 		return error;
 	s->own = mp_gguf_level(&s->file);
-	s->weights = weights_of(&s->file);
+	s->weights = mp_gguf_weights(&s->file);
 	return 0;
 }
 

@@ -17,8 +17,6 @@
 #define MAX_SCALE (1U << 16)
 #define MOST_TIMES 1000
 #define MB (1ULL << 20)
-#define RESERVE_LEAST (256 * MB)
-#define RESERVE_SHARE 16 /* of the host's memory, as the harness leaves it */
 #define PROGRAM "llama-cli"
 #define PRESET "presets/llama_cpp.yaml"
 
@@ -83,10 +81,7 @@ int mp_model_set_context(void *state, const char *value, struct mp_error *err)
 	struct mp_model_args *args = state;
 
 	args->context_given = true;
-	if (strcmp(value, "0") != 0)
-		return mp_advising_parse_context(value, &args->load.context, err);
-	args->load.context = 0;
-	return 0;
+	return mp_advising_parse_context_or_none(value, &args->load.context, err);
 }
 
 int mp_model_set_no_repack(void *args, const char *value, struct mp_error *err)
@@ -152,7 +147,6 @@ int mp_model_set_scale(void *state, const char *value, struct mp_error *err)
 
 static int find_model(struct mp_model_args *args, struct mp_error *err)
 {
-	MP_FREE char *path = NULL;
 	int error;
 
 	if (!args->model_id == !args->file)
@@ -161,17 +155,11 @@ static int find_model(struct mp_model_args *args, struct mp_error *err)
 			       "lists what there is");
 	if (args->file)
 		return 0;
-	error = mp_cli_find_config(args->cli, "models.yaml", &path, err);
-	error = error ?: mp_models_load(&args->models, path, err);
+	error = mp_cli_load_models(args->cli, &args->models, err);
 	if (error)
 		return error;
 	args->model = mp_models_find(&args->models, args->model_id, err);
 	return args->model ? 0 : -EINVAL;
-}
-
-static void tell(void *data, const char *note)
-{
-	mp_cli_note(data, note);
 }
 
 int mp_model_args_file(struct mp_model_args *args, const struct mp_quant_level *level,
@@ -181,7 +169,7 @@ int mp_model_args_file(struct mp_model_args *args, const struct mp_quant_level *
 		.dir = args->model_dir,
 		.scale_num = args->scale_num,
 		.scale_den = args->scale_den,
-		.tell = tell,
+		.tell = mp_cli_note,
 		.data = (void *)args->cli,
 	};
 	int error;
@@ -321,7 +309,7 @@ static int limit_here(uint64_t *ret, struct mp_error *err)
 	if (error)
 		return mp_fail(err, MP_EXIT_UNSUPPORTED, -error,
 			       "cannot tell how much memory there is: %s", strerror(-error));
-	reserve = total / RESERVE_SHARE > RESERVE_LEAST ? total / RESERVE_SHARE : RESERVE_LEAST;
+	reserve = mp_harness_reserve(total);
 	available = available > reserve ? available - reserve : 0;
 	*ret = available < room ? available : room;
 	return 0;

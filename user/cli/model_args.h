@@ -52,6 +52,9 @@ int mp_model_set_limit(void *args, const char *value, struct mp_error *err);
 int mp_model_set_dir(void *args, const char *value, struct mp_error *err);
 int mp_model_set_scale(void *args, const char *value, struct mp_error *err);
 
+/* Passes beside a pattern go on until it is over, which ends them: so long after it at most. */
+#define MP_MODEL_AFTER_NS 600000000000ULL
+
 /* Rows that all of them have. */
 #define MP_MODEL_OPTIONS                                                                           \
 	{"model-id", 0, "ID", "a model of models.yaml", mp_model_set_id},                          \

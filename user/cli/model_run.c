@@ -66,15 +66,7 @@ void mp_model_rehearsed_free(struct mp_model_rehearsed *done)
 
 int mp_model_exit_code(const struct mp_model_rehearsed *done)
 {
-	static const int codes[MP_OUTCOME_COUNT] = {
-		[MP_OUTCOME_OK] = MP_EXIT_OK,
-		[MP_OUTCOME_OOM_KILLED] = MP_EXIT_OOM,
-		[MP_OUTCOME_LIMIT_NOT_REACHED] = MP_EXIT_CHECK,
-		[MP_OUTCOME_INTERRUPTED] = MP_EXIT_INTERRUPTED,
-		[MP_OUTCOME_THRASH] = MP_EXIT_CHECK,
-	};
-
-	return done->has_failed ? MP_EXIT_CHECK : codes[done->run.outcome];
+	return done->has_failed ? MP_EXIT_CHECK : mp_harness_outcome_code(done->run.outcome);
 }
 
 /* --- advice ------------------------------------------------------------------------------- */

@@ -27,6 +27,14 @@ int mp_cli_find_profile(const struct mp_cli *cli, const char *name, struct mp_pr
 	return 0;
 }
 
+int mp_cli_load_models(const struct mp_cli *cli, struct mp_models *ret, struct mp_error *err)
+{
+	MP_FREE char *path = NULL;
+	int error = mp_cli_find_config(cli, "models.yaml", &path, err);
+
+	return error ?: mp_models_load(ret, path, err);
+}
+
 void mp_cli_note(void *cli, const char *note)
 {
 	if (!((const struct mp_cli *)cli)->quiet)

@@ -93,22 +93,11 @@ uint64_t mp_model_parameters(const struct mp_model_shape *s)
 
 /* --- one model --------------------------------------------------------------- */
 
-static int read_text(struct mp_yaml *y, const char *what, yaml_node_t *value, size_t max,
-		     char **ret)
-{
-	const char *text;
-	int error = mp_yaml_text(y, what, value, max, &text);
-
-	if (error)
-		return error;
-	*ret = strdup(text);
-	return *ret ? 0 : mp_yaml_no_memory(y);
-}
-
 static int read_line(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
 		     void *data)
 {
-	return read_text(y, field->name, value, MAX_TEXT, (char **)((char *)data + field->offset));
+	return mp_yaml_copy_text(y, field->name, value, MAX_TEXT,
+				 (char **)((char *)data + field->offset));
 }
 
 static bool is_id(const char *text)
@@ -131,7 +120,7 @@ static int read_id_text(struct mp_yaml *y, const char *what, yaml_node_t *value,
 				    "%s \"%s\": letters, digits, dots, dashes and underscores, "
 				    "no dash at the start",
 				    what, text);
-	return read_text(y, what, value, MAX_ID, ret);
+	return mp_yaml_copy_text(y, what, value, MAX_ID, ret);
 }
 
 static int read_id(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,
@@ -206,7 +195,7 @@ static int read_file(struct mp_yaml *y, size_t index, yaml_node_t *value, void *
 	*path = (struct mp_model_path){.level = strdup(level_names[index])};
 	if (!path->level)
 		return mp_yaml_no_memory(y);
-	return read_text(y, path->level, value, MAX_PATH, &path->path);
+	return mp_yaml_copy_text(y, path->level, value, MAX_PATH, &path->path);
 }
 
 static int read_files(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,

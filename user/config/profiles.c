@@ -38,18 +38,6 @@ void mp_profiles_free(struct mp_profiles *profiles)
 
 /* --- one profile ------------------------------------------------------------- */
 
-static int read_text(struct mp_yaml *y, const char *what, yaml_node_t *value, size_t max,
-		     char **ret)
-{
-	const char *text;
-	int error = mp_yaml_text(y, what, value, max, &text);
-
-	if (error)
-		return error;
-	*ret = strdup(text);
-	return *ret ? 0 : mp_yaml_no_memory(y);
-}
-
 static bool is_name(const char *text)
 {
 	char clean[4 * MAX_NAME + 1];
@@ -72,14 +60,15 @@ static int read_name(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_
 				    "%s \"%s\": a name begins with no dash and has no slash, "
 				    "backslash or control character",
 				    field->name, text);
-	return read_text(y, field->name, value, MAX_NAME, (char **)((char *)data + field->offset));
+	return mp_yaml_copy_text(y, field->name, value, MAX_NAME,
+				 (char **)((char *)data + field->offset));
 }
 
 static int read_description(struct mp_yaml *y, const struct mp_yaml_field *field,
 			    yaml_node_t *value, void *data)
 {
-	return read_text(y, field->name, value, MAX_DESCRIPTION,
-			 (char **)((char *)data + field->offset));
+	return mp_yaml_copy_text(y, field->name, value, MAX_DESCRIPTION,
+				 (char **)((char *)data + field->offset));
 }
 
 static int read_mb(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_node_t *value,

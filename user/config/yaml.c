@@ -303,8 +303,7 @@ static int fail_kind(const struct mp_yaml *y, const char *what, const char *want
 	return mp_yaml_fail(y, node, "%s must be %s, not %s", what, wanted, kind_of(node));
 }
 
-int mp_yaml_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
-		 const char **ret)
+static int check_text(struct mp_yaml *y, const char *what, const yaml_node_t *node, size_t max)
 {
 	if (node->type != YAML_SCALAR_NODE || is_null(node))
 		return fail_kind(y, what, "text", node);
@@ -312,8 +311,28 @@ int mp_yaml_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t 
 		return mp_yaml_fail(y, node, "%s is empty", what);
 	if (node->data.scalar.length > max)
 		return mp_yaml_fail(y, node, "%s is longer than %zu bytes", what, max);
-	*ret = scalar(node);
 	return 0;
+}
+
+int mp_yaml_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
+		 const char **ret)
+{
+	int error = check_text(y, what, node, max);
+
+	if (!error)
+		*ret = scalar(node);
+	return error;
+}
+
+int mp_yaml_copy_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
+		      char **ret)
+{
+	int error = check_text(y, what, node, max);
+
+	if (error)
+		return error;
+	*ret = strdup(scalar(node));
+	return *ret ? 0 : mp_yaml_no_memory(y);
 }
 
 const char *mp_yaml_hint(const char *const *names, size_t n, const char *name,

@@ -88,6 +88,9 @@ int mp_yaml_number(struct mp_yaml *y, const struct mp_yaml_field *field, yaml_no
 /* Borrowed text of 1 to `max` bytes. */
 int mp_yaml_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
 		 const char **ret);
+/* The same as a new string. */
+int mp_yaml_copy_text(struct mp_yaml *y, const char *what, yaml_node_t *node, size_t max,
+		      char **ret);
 /* The index of the text among `names`, or a negative errno. */
 int mp_yaml_choice(struct mp_yaml *y, const char *what, yaml_node_t *node, const char *const *names,
 		   size_t n);

@@ -79,14 +79,6 @@ int mp_book_sample(struct mp_harness *h, const struct mp_look *look)
 
 /* --- phases ------------------------------------------------------------------------ */
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Median of usage since it was reached, and how far it was off on average; of what was not
  * reached, where it had got to at the end. */
 static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
@@ -112,7 +104,7 @@ static void settle_phase(struct mp_harness *h, struct mp_memory_phase *phase)
 	phase->requested = r->samples[r->n_samples - 1].requested;
 	phase->achieved = usage[n - 1];
 	if (h->reached && h->due_ns != UINT64_MAX) {
-		qsort(usage, n, sizeof(*usage), compare_u64);
+		qsort(usage, n, sizeof(*usage), mp_compare_u64);
 		phase->achieved = usage[n / 2];
 	}
 	phase->achieved_pct = percent_of(h, phase->achieved);

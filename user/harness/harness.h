@@ -81,8 +81,12 @@ int mp_harness_run(const struct mp_harness_options *options, struct mp_harness_r
 		   struct mp_error *err);
 const struct mp_memory_report *mp_harness_report(const struct mp_harness_result *result);
 const struct mp_harness_figures *mp_harness_figures(const struct mp_harness_result *result);
-/* 0; 1: the limit was not reached; 7: OOM-killed; 130: interrupted. */
+/* 0; 1: the limit was not reached, or it thrashes; 7: OOM-killed; 130: interrupted. */
+int mp_harness_outcome_code(enum mp_outcome outcome);
 int mp_harness_exit_code(const struct mp_harness_result *result);
 void mp_harness_result_free(struct mp_harness_result *result);
+
+/* What is left to a host of so much memory, whatever a pattern wants: bytes. */
+uint64_t mp_harness_reserve(uint64_t host_bytes);
 
 #endif

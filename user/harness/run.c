@@ -87,6 +87,13 @@ static void begin_pressure(struct mp_harness *h)
 		mp_cgroup_oom_kills(&h->cg, h->domain, &h->oom_kills_begin);
 }
 
+uint64_t mp_harness_reserve(uint64_t host_bytes)
+{
+	uint64_t share = host_bytes / RESERVE_SHARE;
+
+	return share > RESERVE_LEAST ? share : RESERVE_LEAST;
+}
+
 static int set_stage(struct mp_harness *h, struct mp_error *err)
 {
 	uint64_t total, available;
@@ -97,7 +104,7 @@ static int set_stage(struct mp_harness *h, struct mp_error *err)
 	error = error ?: mp_look_around(h);
 	if (error)
 		return error;
-	h->reserve = total / RESERVE_SHARE > RESERVE_LEAST ? total / RESERVE_SHARE : RESERVE_LEAST;
+	h->reserve = mp_harness_reserve(total);
 	error = mp_look(h, true, &look);
 	if (error)
 		return error;
@@ -326,7 +333,7 @@ const struct mp_harness_figures *mp_harness_figures(const struct mp_harness_resu
 	return &result->h.figures;
 }
 
-int mp_harness_exit_code(const struct mp_harness_result *result)
+int mp_harness_outcome_code(enum mp_outcome outcome)
 {
 	static const int codes[MP_OUTCOME_COUNT] = {
 		[MP_OUTCOME_OK] = MP_EXIT_OK,
@@ -336,7 +343,12 @@ int mp_harness_exit_code(const struct mp_harness_result *result)
 		[MP_OUTCOME_THRASH] = MP_EXIT_CHECK,
 	};
 
-	return codes[result->h.report.outcome];
+	return codes[outcome];
+}
+
+int mp_harness_exit_code(const struct mp_harness_result *result)
+{
+	return mp_harness_outcome_code(result->h.report.outcome);
 }
 
 void mp_harness_result_free(struct mp_harness_result *result)

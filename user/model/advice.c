@@ -11,7 +11,6 @@
 
 #define MB (1ULL << 20)
 #define MOST_MARGIN (500 * MB)
-#define CELLS 256     /* the KV cache is a multiple of it */
 #define FLOAT_BYTES 4 /* of logits and hidden states */
 #define TOKENS "tokenizer.ggml.tokens"
 #define MERGES "tokenizer.ggml.merges"
@@ -64,7 +63,7 @@ static const struct mp_ggml_type *ggml_type_of(enum mp_kv_type type)
 uint64_t mp_kv_bytes(const struct mp_model_shape *shape, uint32_t context, enum mp_kv_type type)
 {
 	const struct mp_ggml_type *ggml = ggml_type_of(type);
-	uint64_t cells = ((uint64_t)context + CELLS - 1) / CELLS * CELLS;
+	uint64_t cells = ((uint64_t)context + MP_KV_CELLS - 1) / MP_KV_CELLS * MP_KV_CELLS;
 	uint64_t elements = times(2, (uint64_t)shape->kv_heads * shape->head_dim);
 
 	elements = times(times(elements, cells), shape->layers);
@@ -142,9 +141,9 @@ static uint64_t most_context(const struct mp_advice_input *input, const struct m
 			     uint64_t usable)
 {
 	uint64_t room = less(usable, a->comfortable - a->kv);
-	uint64_t of_cells = mp_kv_bytes(input->shape, CELLS, input->kv_type);
+	uint64_t of_cells = mp_kv_bytes(input->shape, MP_KV_CELLS, input->kv_type);
 
-	return of_cells ? room / of_cells * CELLS : 0;
+	return of_cells ? room / of_cells * MP_KV_CELLS : 0;
 }
 
 static int add_up(const struct mp_advice_input *input, const struct mp_model_size *size,

@@ -10,6 +10,7 @@
 #include "model/quant.h"
 
 #define MP_ADVICE_CONTEXT 4096 /* tokens */
+#define MP_KV_CELLS 256	       /* llama.cpp rounds the context of a cache up to these */
 #define MP_ADVICE_UBATCH 512   /* tokens at a time: llama.cpp's default */
 
 /* What programs take without a model, measured: docs/models.md, Advice. */

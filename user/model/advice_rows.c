@@ -16,7 +16,7 @@ enum mp_outcome mp_outcome_of_fit(enum mp_fit fit)
 	return outcomes[fit];
 }
 
-static struct mp_quantization_row row_of(const struct mp_level_advice *a)
+struct mp_quantization_row mp_advice_row(const struct mp_level_advice *a)
 {
 	return (struct mp_quantization_row){
 		.level = a->level ? a->level->name : NULL,
@@ -41,7 +41,7 @@ int mp_advice_rows(const struct mp_advice *advice, struct mp_quantization_row **
 	if (!rows)
 		return -ENOMEM;
 	for (size_t i = 0; i < advice->n; i++)
-		rows[i] = row_of(&advice->levels[i]);
+		rows[i] = mp_advice_row(&advice->levels[i]);
 	*ret = rows;
 	*ret_n = advice->n;
 	return 0;

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/size.h"
@@ -66,13 +67,6 @@ static int read_chunk(int fd, bool direct, size_t i, void *buffer, uint64_t *ret
 	return got == (ssize_t)CHUNK ? 0 : -ENODATA; /* the end */
 }
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 int mp_disk_measure(const char *path, struct mp_disk_speed *ret)
 {
 	MP_FREE void *buffer = NULL;
@@ -94,7 +88,7 @@ int mp_disk_measure(const char *path, struct mp_disk_speed *ret)
 		return error;
 	if (n < LEAST_CHUNKS)
 		return -ENODATA;
-	qsort(ns, n, sizeof(*ns), compare);
+	qsort(ns, n, sizeof(*ns), mp_compare_u64);
 	*ret = (struct mp_disk_speed){
 		.per_s = CHUNK * NS_PER_SEC / (ns[n / 2] ? ns[n / 2] : 1),
 		.read_bytes = n * CHUNK,

@@ -133,4 +133,8 @@ bool mp_gguf_next(struct mp_gguf_walk *walk, struct mp_gguf_element *ret);
 
 const struct mp_gguf_tensor *mp_gguf_tensor(const struct mp_gguf *gguf, const char *name);
 
+/* The same of all parts, and how many weights they have together. */
+const struct mp_gguf_tensor *mp_gguf_file_tensor(const struct mp_gguf_file *file, const char *name);
+uint64_t mp_gguf_weights(const struct mp_gguf_file *file);
+
 #endif

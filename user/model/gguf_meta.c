@@ -181,3 +181,28 @@ const struct mp_gguf_tensor *mp_gguf_tensor(const struct mp_gguf *gguf, const ch
 	}
 	return NULL;
 }
+
+const struct mp_gguf_tensor *mp_gguf_file_tensor(const struct mp_gguf_file *file, const char *name)
+{
+	const struct mp_gguf_tensor *tensor = NULL;
+
+	for (size_t i = 0; i < file->n_parts && !tensor; i++)
+		tensor = mp_gguf_tensor(&file->parts[i].gguf, name);
+	return tensor;
+}
+
+uint64_t mp_gguf_weights(const struct mp_gguf_file *file)
+{
+	uint64_t weights = 0;
+
+	for (size_t i = 0; i < file->n_parts; i++) {
+		const struct mp_gguf *gguf = &file->parts[i].gguf;
+
+		for (size_t j = 0; j < gguf->n_tensors; j++) {
+			const struct mp_gguf_tensor *t = &gguf->tensors[j];
+
+			weights += t->bytes / t->type->block_bytes * t->type->block_elements;
+		}
+	}
+	return weights;
+}

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/fsroot.h"
 #include "base/names.h"
 #include "model/loader.h"
+#include "target/target.h"
 
 #define CHUNK_BYTES (16UL << 20) /* of a tensor, between two looks at signals */
 #define LATE_AT_LEAST 3		 /* passes */
@@ -18,26 +18,17 @@ MP_NAMES(loader, enum mp_loader, MP_LOADER_COUNT, "mmap", "read", "exec")
 
 /* --- what the kernel says of this process ---------------------------------------------------- */
 
-#define MAX_STATUS 16384
-
-static uint64_t field(const char *text, const char *key)
-{
-	uint64_t bytes;
-
-	return mp_meminfo_field(text, key, &bytes) ? 0 : bytes;
-}
-
 /* Files of tmpfs are shared memory to the kernel, and mapped like any other. */
 static void note_rss(struct mp_load_page *page)
 {
-	MP_FREE char *text = NULL;
-	uint64_t anon, file;
+	const struct mp_fsroot fs = {.root = ""};
+	struct mp_rss_kinds rss;
+	uint64_t file;
 
-	if (mp_read_file("/proc/self/status", MAX_STATUS, &text, NULL))
+	if (mp_process_rss_kinds(&fs, getpid(), &rss))
 		return;
-	anon = field(text, "RssAnon");
-	file = field(text, "RssFile") + field(text, "RssShmem");
-	page->peak_anon = anon > page->peak_anon ? anon : page->peak_anon;
+	file = rss.file + rss.shmem;
+	page->peak_anon = rss.anon > page->peak_anon ? rss.anon : page->peak_anon;
 	page->peak_file = file > page->peak_file ? file : page->peak_file;
 }
 

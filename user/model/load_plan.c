@@ -7,8 +7,6 @@
 #include "model/loader.h"
 #include "model/quant_internal.h"
 
-#define KV_CELLS 256 /* llama.cpp rounds the context up to these */
-
 /* --- from a header ------------------------------------------------------------------------ */
 
 static bool is_repacked(const struct mp_gguf_tensor *tensor, bool tied)
@@ -17,15 +15,6 @@ static bool is_repacked(const struct mp_gguf_tensor *tensor, bool tied)
 
 	snprintf(name, sizeof(name), "%.*s", (int)tensor->name.len, tensor->name.data);
 	return mp_quant_is_repacked(tensor->type, name, tied, tensor->n_dims, tensor->ne);
-}
-
-static bool is_tied(const struct mp_gguf_file *file)
-{
-	for (size_t i = 0; i < file->n_parts; i++) {
-		if (mp_gguf_tensor(&file->parts[i].gguf, "output.weight"))
-			return false;
-	}
-	return true;
 }
 
 struct copies {
@@ -73,7 +62,7 @@ static int plan_caches(struct mp_load_plan *plan, const struct mp_gguf_file *fil
 	plan->kv = mp_kv_bytes(&shape, context, MP_KV_F16);
 	plan->compute = mp_compute_bytes(&shape, MP_ADVICE_UBATCH);
 	plan->kv_areas = 2 * shape.layers;
-	plan->kv_cells = (uint32_t)mp_gguf_padded(context, KV_CELLS);
+	plan->kv_cells = (uint32_t)mp_gguf_padded(context, MP_KV_CELLS);
 	return 0;
 }
 
@@ -86,7 +75,7 @@ static int plan_file(struct mp_load_plan *plan, const struct mp_load_options *op
 {
 	const struct copies copies = {
 		.repack = options->repack && options->loader == MP_LOADER_MMAP,
-		.tied = is_tied(file),
+		.tied = !mp_gguf_file_tensor(file, "output.weight"),
 	};
 	int error = 0;
 

@@ -88,19 +88,10 @@ static int read_float(const struct look *look, const char *key, double otherwise
 	return 0;
 }
 
-static const struct mp_gguf_tensor *find_tensor(const struct mp_gguf_file *file, const char *name)
-{
-	const struct mp_gguf_tensor *tensor = NULL;
-
-	for (size_t i = 0; i < file->n_parts && !tensor; i++)
-		tensor = mp_gguf_tensor(&file->parts[i].gguf, name);
-	return tensor;
-}
-
 /* The table may have more rows than there are tokens; it is what takes memory. */
 static int read_vocab(const struct look *look)
 {
-	const struct mp_gguf_tensor *table = find_tensor(look->file, "token_embd.weight");
+	const struct mp_gguf_tensor *table = mp_gguf_file_tensor(look->file, "token_embd.weight");
 
 	if (!table)
 		return mp_fail(look->err, MP_EXIT_CONFIG, EINVAL,
@@ -123,10 +114,10 @@ static int finish_shape(const struct look *look)
 
 	shape->kv_heads = shape->kv_heads ?: shape->heads;
 	shape->head_dim = shape->head_dim ?: shape->hidden / shape->heads;
-	shape->tied = !find_tensor(look->file, "output.weight");
-	shape->qkv_bias = find_tensor(look->file, "blk.0.attn_q.bias");
-	shape->qk_norm = find_tensor(look->file, "blk.0.attn_q_norm.weight");
-	shape->rope_factors = find_tensor(look->file, "rope_freqs.weight");
+	shape->tied = !mp_gguf_file_tensor(look->file, "output.weight");
+	shape->qkv_bias = mp_gguf_file_tensor(look->file, "blk.0.attn_q.bias");
+	shape->qk_norm = mp_gguf_file_tensor(look->file, "blk.0.attn_q_norm.weight");
+	shape->rope_factors = mp_gguf_file_tensor(look->file, "rope_freqs.weight");
 	wrong = mp_model_shape_wrong(shape);
 	if (wrong)
 		return mp_fail(look->err, MP_EXIT_CONFIG, EINVAL,
@@ -230,7 +221,7 @@ int mp_gguf_size(const struct mp_gguf_file *file, const struct mp_quant_level *l
 	struct file_sum sum = {
 		.level = level,
 		.shape = &shape,
-		.tied = !find_tensor(file, "output.weight"),
+		.tied = !mp_gguf_file_tensor(file, "output.weight"),
 	};
 	int error = 0;
 

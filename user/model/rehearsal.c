@@ -9,7 +9,6 @@
 #include "model/disk.h"
 #include "model/loader.h"
 
-#define CELLS 256	  /* a KV cache is a multiple of it */
 #define READ_AT_ONCE 4ULL /* twice what is read at once, which is twice the read-ahead */
 /* The loader itself, with its libraries. */
 #define LOADER_BYTES (9ULL << 20)
@@ -141,12 +140,12 @@ static int predict_peaks(struct mp_rehearsal *r, struct mp_error *err)
 static void find_most_context(struct mp_rehearsal *r, const struct mp_level_advice *a)
 {
 	uint64_t rest = a->must - a->kv;
-	uint64_t cell = mp_kv_bytes(&r->o->file->shape, CELLS, MP_KV_F16);
+	uint64_t cell = mp_kv_bytes(&r->o->file->shape, MP_KV_CELLS, MP_KV_F16);
 
 	if (a->must <= r->o->limit || rest + cell > r->o->limit || !r->o->load.context)
 		return;
 	r->is_context_too_long = true;
-	r->most_context = (uint32_t)((r->o->limit - rest) / cell * CELLS);
+	r->most_context = (uint32_t)((r->o->limit - rest) / cell * MP_KV_CELLS);
 }
 
 /*

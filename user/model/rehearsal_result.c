@@ -10,14 +10,6 @@
 
 /* --- passes ------------------------------------------------------------------------------- */
 
-static int compare_u64(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a;
-	uint64_t y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
 /* Of the passes from `first` on; the longest, of all. */
 static int settle_passes(struct mp_model_run *run, size_t first)
 {
@@ -33,7 +25,7 @@ static int settle_passes(struct mp_model_run *run, size_t first)
 		sorted[i] = run->passes[i].duration_ns;
 		run->pass_max_ns = sorted[i] > run->pass_max_ns ? sorted[i] : run->pass_max_ns;
 	}
-	qsort(sorted + first, n, sizeof(*sorted), compare_u64);
+	qsort(sorted + first, n, sizeof(*sorted), mp_compare_u64);
 	run->pass_p50_ns = sorted[first + (n - 1) / 2];
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "base/file.h"
 #include "base/random.h"
 #include "base/size.h"
 #include "model/gguf_write.h"
@@ -71,17 +72,12 @@ static int write_failed(const struct stream *s, int errnum)
 		       strerror(errnum));
 }
 
-static int write_all(struct stream *s, const void *data, size_t len)
+static int put_bytes(struct stream *s, const void *data, size_t len)
 {
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(s->fd, (const char *)data + at, len - at);
+	int error = mp_write_all(s->fd, data, len);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return write_failed(s, errno);
-		at += (size_t)n;
-	}
+	if (error)
+		return write_failed(s, -error);
 	s->done += len;
 	return 0;
 }
@@ -120,7 +116,7 @@ static int finish(struct stream *s)
 
 static int flush(struct stream *s)
 {
-	int error = write_all(s, s->buffer, s->used);
+	int error = put_bytes(s, s->buffer, s->used);
 
 	s->used = 0;
 	error = error ?: settle(s);
@@ -235,7 +231,7 @@ static int put_file(struct stream *s)
 			       s->o->name);
 	s->total = header.len + data_bytes;
 	error = check_room(s, s->o->sparse ? header.len : s->total);
-	error = error ?: write_all(s, header.data, header.len);
+	error = error ?: put_bytes(s, header.data, header.len);
 	error = error ?: put_data(s);
 	return error ?: finish(s);
 }

@@ -212,7 +212,6 @@ static int find_sites(struct mp_monitor *m, struct mp_error *err)
 	return error ? error : mp_prober_add_candidates(m->prober, err);
 }
 
-/* The functions are looked for behind the start record. */
 /* Nothing may harm the process under watch, unless its owner has said that it may. */
 static int check_risk(const struct mp_monitor *m, struct mp_error *err)
 {
@@ -226,6 +225,7 @@ static int check_risk(const struct mp_monitor *m, struct mp_error *err)
 	return 0;
 }
 
+/* The functions are looked for behind the start record. */
 static int watch_functions(struct mp_monitor *m, struct mp_error *err)
 {
 	const struct mp_watchpoints_options o = {

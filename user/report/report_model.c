@@ -147,10 +147,8 @@ static void write_measured(struct mp_json *j, const struct mp_model_run *run)
 	mp_json_u64(j, "major_faults", run ? run->major_faults : MP_UNKNOWN);
 }
 
-static void write_level(struct mp_json *j, const struct mp_memory_report *r,
-			const struct mp_quantization_row *row)
+void mp_report_put_level(struct mp_json *j, const struct mp_quantization_row *row)
 {
-	mp_json_object(j, NULL);
 	mp_json_string(j, "level", row->level);
 	mp_json_u64(j, "tensor_bytes", row->tensor_bytes);
 	mp_json_u64(j, "kv", row->kv);
@@ -163,6 +161,13 @@ static void write_level(struct mp_json *j, const struct mp_memory_report *r,
 	mp_json_string(j, "fit", mp_outcome_name(row->fit));
 	mp_json_number(j, "perplexity", row->perplexity);
 	mp_json_number(j, "most_per_second", row->most_per_s);
+}
+
+static void write_level(struct mp_json *j, const struct mp_memory_report *r,
+			const struct mp_quantization_row *row)
+{
+	mp_json_object(j, NULL);
+	mp_report_put_level(j, row);
 	write_measured(j, run_of(r, row->level));
 	mp_json_object_end(j);
 }

@@ -13,6 +13,8 @@ void mp_report_write_model(struct mp_json *j, const struct mp_memory_report *r, 
 /* "quantization": what the arithmetic says of each level, and what came of those that were loaded.
  */
 void mp_report_write_quantization(struct mp_json *j, const struct mp_memory_report *r);
+/* The arithmetic of one of them, into the object that is open. */
+void mp_report_put_level(struct mp_json *j, const struct mp_quantization_row *row);
 
 void mp_report_read_model(const struct mp_fields *o, struct mp_memory_report *r);
 void mp_report_read_quantization(const struct mp_fields *o, struct mp_memory_report *r);
